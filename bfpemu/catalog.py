@@ -1,0 +1,106 @@
+"""The named presets, and what a `format` argument may be (spec 2.8, 2.11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import TypeAlias
+
+from bfpemu.errors import SpecError
+from bfpemu.formats.conversion import Conversion
+from bfpemu.formats.preset import Preset
+from bfpemu.formats.serialise import preset_from_dict
+from bfpemu.formats.spec import BFPSpec, create_bfp_spec
+
+FormatLike: TypeAlias = str | tuple[int, ...] | list[int] | BFPSpec | Preset
+"""A name in any case, ``"8x32"`` or ``"8x32x5"``, a tuple of mantissa bits, block size and
+perhaps exponent bits, a `BFPSpec` or a `Preset`."""
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """Return all presets by name, in the order of ``presets.json``."""
+    text = files("bfpemu").joinpath("presets.json").read_text(encoding="utf-8")
+    entries = [preset_from_dict(entry) for entry in json.loads(text)["presets"]]
+    return {preset.name: preset for preset in entries}
+
+
+class _Formats(Mapping[str, BFPSpec]):
+    """The formats of the catalogue by name; names are looked up in any case."""
+
+    def __getitem__(self, name: str) -> BFPSpec:
+        return presets()[name.lower()].format
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(presets())
+
+    def __len__(self) -> int:
+        return len(presets())
+
+    def __repr__(self) -> str:
+        return f"BFP_FORMATS({', '.join(self)})"
+
+
+BFP_FORMATS: Mapping[str, BFPSpec] = _Formats()
+"""Name -> `BFPSpec` of every preset (spec 2.11)."""
+
+
+def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
+    """Return the preset that a `format` argument stands for (spec 2.8).
+
+    Parameters
+    ----------
+    format : str, tuple, BFPSpec or Preset
+        As `FormatLike` says.
+    conversion : Conversion, optional
+        Replaces the preset's own.
+
+    Raises
+    ------
+    SpecError
+        ``unknown-format`` with a suggestion, ``field-type`` for another type, or the code of a
+        field that is out of range.
+
+    Examples
+    --------
+    >>> resolve("BFP8") == resolve("bfp8"), resolve((5, 64)).format.mantissa_bits
+    (True, 5)
+    >>> resolve("8x32x5").format.exponent_bits
+    5
+    """
+    preset = _resolve(format)
+    if conversion is None:
+        return preset
+    return Preset(preset.format, conversion, preset.layout, preset.vendor, preset.source, preset.status, preset.notes)
+
+
+def _resolve(format: FormatLike) -> Preset:
+    if isinstance(format, Preset):
+        return format
+    if isinstance(format, BFPSpec):
+        return Preset(format)
+    if isinstance(format, str):
+        return _by_name(format)
+    if isinstance(format, tuple | list) and len(format) in (2, 3):
+        return Preset(create_bfp_spec(*format))
+    raise SpecError(
+        "field-type",
+        "format must be a name, (mantissa_bits, block_size), (mantissa_bits, block_size, exponent_bits), "
+        f"a BFPSpec or a Preset (spec 2.8), got {format!r}",
+    )
+
+
+def _by_name(name: str) -> Preset:
+    found = presets().get(name.strip().lower())
+    if found is not None:
+        return found
+    widths = name.lower().split("x")
+    if len(widths) in (2, 3) and all(width.isascii() and width.isdigit() for width in widths):
+        return Preset(create_bfp_spec(*(int(width) for width in widths)))
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), presets(), n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise SpecError("unknown-format", f"format must be a known name (spec 2.11), got {name!r}; {hint}`bfpemu formats` lists all")

@@ -1,0 +1,126 @@
+"""`Preset`: a format, a conversion and a layout under one name (spec 2.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bfpemu.errors import SpecError
+from bfpemu.formats.conversion import Conversion
+from bfpemu.formats.enums import (
+    Encoding,
+    ExponentOverflow,
+    ExponentRule,
+    NegativeZero,
+    ReservedExponent,
+    SignificandRange,
+)
+from bfpemu.formats.layout import INTERLEAVED, Layout
+from bfpemu.formats.spec import BFPSpec
+
+_LARGEST_LOWER_ERROR_BLOCK = 1 << 14
+
+
+class Status(StrEnum):
+    """How sure we are that a preset is what its name claims (spec 2.8)."""
+
+    VERIFIED = "verified"
+    FROM_DOCUMENTS = "from_documents"
+    ASSUMPTION = "assumption"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The three things that a name such as "BFP16" leaves open, together (spec 2.8).
+
+    Raises
+    ------
+    SpecError
+        ``parts-conflict`` or ``layout``, if the parts cannot be used together.
+
+    Examples
+    --------
+    >>> preset = Preset(BFPSpec("mine", 6, 16), Conversion(exponent_rule="floor"))
+    >>> preset.name, preset.layout.group
+    ('mine', <RecordGroup.BLOCK: 'block'>)
+    """
+
+    format: BFPSpec
+    conversion: Conversion = field(default_factory=Conversion)
+    layout: Layout = INTERLEAVED
+    vendor: str = ""
+    """Who made the machine or tool, or "seed" for the formats of the public page."""
+    source: str = ""
+    """Where the facts are from."""
+    status: Status = Status.ASSUMPTION
+    """How the preset was checked."""
+    notes: str = ""
+    """What a user should know, and what nobody could verify."""
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit each other."""
+        object.__setattr__(self, "status", Status(self.status))
+        self._check_conversion()
+        self._check_layout()
+
+    @property
+    def name(self) -> str:
+        """The name of the format."""
+        return self.format.name
+
+    def _check_conversion(self) -> None:
+        spec, conversion = self.format, self.conversion
+        wide = spec.mantissa_bits + conversion.post_truncate_bits
+        for holds, rule in (
+            (
+                wide <= 32,
+                f"mantissa_bits + post_truncate_bits must be at most 32 (spec 3.8), got {wide}",
+            ),
+            (
+                conversion.alignment_bits is None or conversion.alignment_bits >= wide - spec.has_sign,
+                f"alignment_bits must cover the {wide - spec.has_sign} magnitude bits of an element (spec 3.7), "
+                f"got {conversion.alignment_bits}",
+            ),
+            (
+                conversion.negative_zero is NegativeZero.DROP or spec.encoding is Encoding.SIGN_MAGNITUDE,
+                f"negative_zero 'keep' needs encoding 'sign_magnitude' (spec 3.9), got {str(spec.encoding)!r}",
+            ),
+            (
+                conversion.significand_range is SignificandRange.FULL or spec.encoding is Encoding.TWOS_COMPLEMENT,
+                "significand_range 'symmetric' is a choice for two's complement only (spec 3.8), "
+                f"got encoding {str(spec.encoding)!r}",
+            ),
+            (
+                conversion.exponent_overflow is not ExponentOverflow.NAN
+                or spec.exponent_reserved is ReservedExponent.NAN,
+                "exponent_overflow 'nan' needs a reserved NaN code (spec 3.6), "
+                f"got exponent_reserved {str(spec.exponent_reserved)!r}",
+            ),
+            (
+                conversion.exponent_rule is not ExponentRule.LOWER_ERROR
+                or (spec.elements_per_block or 1 << 24) <= _LARGEST_LOWER_ERROR_BLOCK,
+                f"the rule 'lower_error' takes blocks of at most {_LARGEST_LOWER_ERROR_BLOCK} elements (spec 3.5), "
+                f"got block_size {spec.block_size!r}",
+            ),
+        ):
+            if not holds:
+                raise SpecError("parts-conflict", rule)
+
+    def _check_layout(self) -> None:
+        spec, layout = self.format, self.layout
+        if layout.exponent_storage_bits is not None and layout.exponent_storage_bits < spec.exponent_bits:
+            raise SpecError(
+                "layout",
+                f"exponent_storage_bits must be at least exponent_bits {spec.exponent_bits} (spec 5.2), "
+                f"got {layout.exponent_storage_bits}",
+            )
+        if layout.tile_shape is None:
+            return
+        columns = (layout.face_shape or layout.tile_shape)[1]
+        if not isinstance(spec.block_size, int) or columns % spec.block_size:
+            raise SpecError(
+                "layout",
+                f"block_size must divide the {columns} columns of a tile or face (spec 5.4), got {spec.block_size!r}",
+            )
+
+
