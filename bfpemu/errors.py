@@ -49,6 +49,7 @@ CODES: dict[str, str] = {
     "input-content": "an input file holds what its own header claims",
     "input-kind": "an input file is .npy, .npz, .safetensors or .bfp",
     "input-missing": "the input file exists and can be read",
+    "output-kind": "an output file is .npy for one tensor, .npz or .safetensors",
     "output-unwritable": "the output file can be created",
     "tensor-name": "the named tensor is in the file",
     "usage": "command-line arguments fit each other",

@@ -18,7 +18,7 @@ from bfpemu.formats.enums import (
 from bfpemu.formats.layout import INTERLEAVED, Layout
 from bfpemu.formats.spec import BFPSpec
 
-_LARGEST_LOWER_ERROR_BLOCK = 1 << 14
+_LARGEST_LOWER_ERROR_BLOCK = 1 << 12
 
 
 class Status(StrEnum):

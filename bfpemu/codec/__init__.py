@@ -1,0 +1,12 @@
+"""Arrays of numbers to arrays of codes, and back (spec 2, 3).
+
+`encode_rows` and `decode_rows` work on rows of blocks as `blocking` gives them. Ordinary
+blocks go through the narrow lanes of the kernels, all others through the general kernels.
+"""
+
+from bfpemu.codec.codes import Codes
+from bfpemu.codec.counts import Counts, encode_counts
+from bfpemu.codec.decode import decode_rows
+from bfpemu.codec.encode import Supplied, encode_rows
+
+__all__ = ["Codes", "Counts", "Supplied", "decode_rows", "encode_counts", "encode_rows"]

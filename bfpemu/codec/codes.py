@@ -1,0 +1,76 @@
+"""The arrays of codes of one tensor, and pieces of their rows (spec 4.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.blocking import Blocking
+from bfpemu.formats.spec import BFPSpec
+from bfpemu.kernels.parameters import Geometry
+
+AnyArray = npt.NDArray[Any]
+
+
+class Codes(NamedTuple):
+    """Stored fields in row order, as unsigned integers in the narrowest dtype that holds them."""
+
+    exponents: AnyArray
+    """shape (blocks,)"""
+    shifts: AnyArray
+    """shape (blocks, shift codes of a block)"""
+    elements: AnyArray
+    """shape (rows * row_length,)"""
+
+
+def code_dtype(bits: int) -> np.dtype[Any]:
+    """Return the narrowest of uint8, uint16 and uint32 that holds `bits` bits."""
+    return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+
+
+def empty_codes(spec: BFPSpec, blocked: Blocking) -> Codes:
+    """Return uninitialised code arrays for a tensor; shift codes are zeros."""
+    return Codes(
+        np.empty(blocked.blocks, code_dtype(spec.exponent_bits)),
+        np.zeros((blocked.blocks, spec.shifts_per_block), np.uint8),
+        np.empty(blocked.rows * blocked.row_length, code_dtype(spec.mantissa_bits)),
+    )
+
+
+class Piece(NamedTuple):
+    """Neighbouring rows or blocks that can be worked on alone."""
+
+    geometry: Geometry
+    blocks: slice
+    elements: slice
+
+
+def pieces(blocked: Blocking, elements: int) -> Iterator[Piece]:
+    """Divide a tensor into pieces of about `elements` elements, along rows or whole blocks."""
+    rows, length, size = blocked.rows, blocked.row_length, blocked.block_elements
+    if length % size == 0:
+        rows, length = min(rows * length, 1), rows * length  # no short blocks: all rows are one
+    per_row = -(-length // size)
+    if rows == 1:
+        step = max(elements // size, 1)
+        for first in range(0, per_row, step):
+            last = min(first + step, per_row)
+            part = slice(first * size, min(last * size, length))
+            yield Piece(Geometry(part.stop - part.start, size, last - first), slice(first, last), part)
+        return
+    step = max(elements // max(length, 1), 1)
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        geometry = Geometry(length, size, per_row)
+        yield Piece(geometry, slice(first * per_row, last * per_row), slice(first * length, last * length))
+
+
+def block_elements(blocked: Blocking, blocks: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the element numbers of some blocks, shape (n, block_elements), and which of them exist."""
+    row, block = np.divmod(blocks, max(blocked.blocks_per_row, 1))
+    column = block[:, None] * blocked.block_elements + np.arange(blocked.block_elements)
+    exists = column < blocked.row_length
+    return np.where(exists, row[:, None] * blocked.row_length + column, 0), exists

@@ -1,0 +1,187 @@
+"""Rows of numbers to codes (spec 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.blocking import Blocking
+from bfpemu.codec.codes import Codes, Piece, block_elements, code_dtype, empty_codes, pieces
+from bfpemu.codec.tables import EncodeTable, encode_table
+from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
+from bfpemu.errors import DataError
+from bfpemu.formats.preset import Preset
+from bfpemu.kernels import encode as kernels
+from bfpemu.kernels.lanes import LANES, encode_lanes
+from bfpemu.kernels.parameters import STATUS_INFINITY, STATUS_NAN, Geometry
+from bfpemu.sources import SourceKind
+from bfpemu.threads import for_each, thread_count
+
+AnyArray = npt.NDArray[Any]
+
+_LANE_PIECE = 1 << 18
+"""Elements of a piece for the narrow lanes: enough work for a thread, small enough for a cache."""
+_GENERAL_PIECE = 1 << 14
+"""Elements of a piece for the general kernels, which work on 64-bit copies."""
+_NOTHING = np.empty(0, np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """What some conversions need beside the data, in row order."""
+
+    exponents: npt.NDArray[np.int64] | None = None
+    """shape (blocks,): exponents for the rule ``given``."""
+    random_words: npt.NDArray[np.uint64] | None = None
+    """shape (rows * row_length,): random words for ``stochastic`` rounding."""
+
+
+def encode_rows(
+    rows: AnyArray,
+    kind: SourceKind,
+    blocked: Blocking,
+    preset: Preset,
+    supplied: Supplied | None = None,
+    threads: int | None = None,
+) -> Codes:
+    """Encode data in row order (spec 3).
+
+    Parameters
+    ----------
+    rows : array of `kind`, shape (rows * row_length,)
+        Native byte order, contiguous.
+    kind : SourceKind
+    blocked : Blocking
+    preset : Preset
+    supplied : Supplied, optional
+        Exponents and random words, exactly when the conversion needs them.
+    threads : int, optional
+        Threads to share the work; the codes do not depend on it.
+
+    Returns
+    -------
+    Codes
+
+    Raises
+    ------
+    DataError
+        ``nan``, ``infinity``, ``exponent-overflow`` or ``threads``.
+    """
+    supplied = supplied or Supplied()
+    workers = thread_count(threads)
+    codes = empty_codes(preset.format, blocked)
+    table = encode_table(preset, kind)
+    if table is None:
+        left = np.arange(blocked.blocks)
+    else:
+        left = _encode_ordinary(rows, blocked, table, codes, workers)
+    _General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
+    return codes
+
+
+def _encode_ordinary(
+    rows: AnyArray, blocked: Blocking, table: EncodeTable, codes: Codes, workers: int
+) -> npt.NDArray[np.int64]:
+    """Encode the ordinary blocks; return the numbers of the others."""
+    encoder = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
+    word = LANES[table.lane].word
+    left = np.zeros(blocked.blocks, np.bool_)
+    widens = rows.dtype != np.dtype(table.lane)
+
+    def work(piece: Piece) -> None:
+        values = rows[piece.elements].astype(table.lane) if widens else rows[piece.elements]
+        encoder(
+            values.view(word),
+            values,
+            piece.geometry,
+            table.elements,
+            table.scales,
+            table.codes,
+            codes.exponents[piece.blocks],
+            codes.elements[piece.elements],
+            left[piece.blocks],
+        )
+
+    for_each(list(pieces(blocked, _LANE_PIECE)), work, workers)
+    return np.flatnonzero(left)
+
+
+class _General:
+    """The general kernels over chosen blocks of one tensor."""
+
+    def __init__(self, rows: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
+        self.rows, self.kind, self.blocked, self.spec = rows, kind, blocked, preset.format
+        self.given, self.random_words = supplied.exponents, supplied.random_words
+        self.source = kernel_source(kind, preset.conversion)
+        self.steps = kernel_steps(preset.conversion.source_chain)
+        self.target = kernel_target(preset)
+        self.geometry = Geometry(blocked.row_length, blocked.block_elements, blocked.blocks_per_row)
+
+    def encode(self, blocks: npt.NDArray[np.int64], codes: Codes, workers: int) -> npt.NDArray[np.int64]:
+        """Encode `blocks` into `codes`; return their counts of saturated and flushed elements."""
+        counts = np.zeros((blocks.size, 2), np.int64)
+        status = np.zeros(blocks.size, np.uint8)
+        step = max(_GENERAL_PIECE // self.blocked.block_elements, 1)
+
+        def work(first: int) -> None:
+            part = slice(first, first + step)
+            self._encode_piece(blocks[part], codes, status[part], counts[part])
+
+        for_each(range(0, blocks.size, step), work, workers)
+        if status.any():
+            self._refuse(blocks, status)
+        return counts
+
+    def _encode_piece(
+        self, blocks: npt.NDArray[np.int64], codes: Codes, status: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]
+    ) -> None:
+        numbers, exists = block_elements(self.blocked, blocks)
+        count = blocks.size
+        random_words = _NOTHING.reshape(1, 0).repeat(count, 0) if self.random_words is None else self.random_words[numbers]
+        exponents = np.zeros(count, np.int64)
+        shifts = np.zeros((count, self.spec.shifts_per_block), np.int64)
+        elements = np.zeros(numbers.shape, np.int64)
+        kernels.encode_blocks(
+            self.kind.words(self.rows[numbers]),
+            blocks,
+            self.geometry,
+            self.source,
+            self.steps,
+            self.target,
+            np.zeros(count, np.int64) if self.given is None else self.given[blocks],
+            random_words,
+            exponents,
+            shifts,
+            elements,
+            status,
+            counts,
+        )
+        codes.exponents[blocks] = exponents.astype(code_dtype(self.spec.exponent_bits))
+        codes.shifts[blocks] = shifts.astype(np.uint8)
+        codes.elements[numbers[exists]] = elements[exists].astype(codes.elements.dtype)
+
+    def _refuse(self, blocks: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]) -> None:
+        """Raise for the first block that the conversion refuses."""
+        first = int(np.flatnonzero(status)[0])
+        row, block = divmod(int(blocks[first]), self.blocked.blocks_per_row)
+        where = f"block {block} of row {row} (spec 4.1)"
+        if status[first] & STATUS_NAN:
+            raise DataError(
+                "nan",
+                f"data must have no NaN where {self.spec.name!r} has no code for it or the conversion refuses it (spec 3.3), "
+                f"got one in {where}; replace it, or choose another nan policy",
+            )
+        if status[first] & STATUS_INFINITY:
+            raise DataError(
+                "infinity",
+                f"data must have no infinity where {self.spec.name!r} has no code for it or the conversion refuses it "
+                f"(spec 3.3), got one in {where}; replace it, or choose another infinity policy",
+            )
+        raise DataError(
+            "exponent-overflow",
+            f"the exponent of a block must be at most {self.spec.largest_exponent} (spec 3.6), got a larger one in {where}; "
+            "choose exponent_overflow 'saturate', or more exponent bits",
+        )

@@ -1,0 +1,153 @@
+"""Decoding codes into the words of any float, on 64-bit integers (spec 2.4 to 2.10)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.kernels._jit import kernel
+from bfpemu.kernels.parameters import (
+    DECODE_EXACT,
+    DECODE_FLUSH,
+    READS_NEGATIVE_INFINITY,
+    READS_NEGATIVE_ZERO,
+    RESERVED_NAN,
+    RESERVED_NONE,
+    SIGN_MAGNITUDE,
+    TIES_TO_EVEN,
+    TWOS_COMPLEMENT,
+    Geometry,
+    Stored,
+)
+from bfpemu.kernels.rounding import bit_length, normalise, rounds_away, split
+from bfpemu.kernels.types import AnyArray, Int64Array, UInt64Array
+
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+
+
+class Result(NamedTuple):
+    """The float that decoding rounds to."""
+
+    exponent_bits: int
+    fraction_bits: int
+
+
+@kernel
+def significand(stored: Stored, code: np.int64) -> np.int64:
+    """Return the signed significand of an element code (spec 2.2). Exact."""
+    sign_bit = np.int64(1) << np.int64(stored.mantissa_bits - 1)
+    if stored.encoding == TWOS_COMPLEMENT:
+        return (code ^ sign_bit) - sign_bit
+    if stored.encoding == SIGN_MAGNITUDE and code & sign_bit != 0:
+        return -(code ^ sign_bit)
+    return code
+
+
+@kernel
+def special_word(result: Result, negative: bool, fraction: np.uint64) -> np.uint64:
+    """Return the word of an infinity (fraction 0) or of the quiet NaN (fraction 1)."""
+    point = np.uint64(result.fraction_bits)
+    exponent_bits = np.uint64(result.exponent_bits)
+    word = ((_ONE << exponent_bits) - _ONE) << point
+    if fraction != _ZERO:
+        return word | (_ONE << (point - _ONE))
+    return word | (np.uint64(negative) << (point + exponent_bits))
+
+
+@kernel
+def float_word(result: Result, negative: bool, magnitude: np.uint64, exponent: np.int64) -> np.uint64:
+    """Round ``magnitude * 2 ** exponent`` to a float's word, ties to even (spec 2.10)."""
+    point = np.int64(result.fraction_bits)
+    sign = np.uint64(negative) << np.uint64(point + result.exponent_bits)
+    if magnitude == _ZERO:
+        return sign
+    bias = (np.int64(1) << np.int64(result.exponent_bits - 1)) - np.int64(1)
+    mantissa, top = normalise(magnitude, exponent)
+    field = max(top - np.int64(1) + bias, np.int64(1))
+    if field > np.int64(2) * bias:
+        return special_word(result, negative, _ZERO)
+    whole, rest, sticky = split(mantissa, top, field - bias - point)
+    if rounds_away(np.int64(TIES_TO_EVEN), negative, whole & _ONE != _ZERO, rest, sticky, _ZERO):
+        whole += _ONE
+    # A carry runs into the exponent by itself, from subnormal to normal and up to infinity.
+    return sign | ((np.uint64(field - np.int64(1)) << np.uint64(point)) + whole)
+
+
+@kernel
+def wrapped_word(result: Result, stored: Stored, negative: bool, magnitude: np.uint64, field: np.int64) -> np.uint64:
+    """Return the word of an element whose exponent field wraps (spec 2.6)."""
+    fraction_bits = np.int64(stored.magnitude_bits - 1)
+    length = bit_length(magnitude)
+    fraction = (magnitude << np.uint64(np.int64(stored.magnitude_bits) - length)) ^ (_ONE << np.uint64(fraction_bits))
+    field &= np.int64(stored.all_ones_code)
+    if field == stored.all_ones_code:
+        return special_word(result, negative, fraction)
+    if field == 0:
+        return float_word(result, negative, fraction, np.int64(1) - stored.exponent_bias - fraction_bits)
+    whole = fraction | (_ONE << np.uint64(fraction_bits))
+    return float_word(result, negative, whole, field - stored.exponent_bias - fraction_bits)
+
+
+@kernel
+def element_word(stored: Stored, result: Result, exponent_code: np.int64, code: np.int64) -> np.uint64:
+    """Return the word of one element; `exponent_code` is already lowered by the shift."""
+    value = significand(stored, code)
+    if value == 0:
+        if code == 0 or stored.negative_zero not in (READS_NEGATIVE_ZERO, READS_NEGATIVE_INFINITY):
+            return _ZERO
+        if stored.negative_zero == READS_NEGATIVE_ZERO:
+            return float_word(result, True, _ZERO, np.int64(0))
+        return special_word(result, True, _ZERO)
+    negative = value < 0
+    magnitude = np.uint64(abs(value))
+    if stored.underflow != DECODE_EXACT:
+        field = exponent_code - (np.int64(stored.magnitude_bits) - bit_length(magnitude))
+        if stored.underflow != DECODE_FLUSH:
+            return wrapped_word(result, stored, negative, magnitude, field)
+        if field < 1:
+            return _ZERO
+    exponent = exponent_code - np.int64(stored.exponent_bias) - np.int64(stored.fraction_bits)
+    return float_word(result, negative, magnitude, exponent)
+
+
+@kernel
+def decode_blocks(
+    exponent_codes: AnyArray,
+    shift_codes: AnyArray,
+    element_codes: AnyArray,
+    blocks: Int64Array,
+    geometry: Geometry,
+    stored: Stored,
+    result: Result,
+    out_words: UInt64Array,
+) -> None:
+    """Decode the blocks that `blocks` numbers into float words (spec 2.4 to 2.10).
+
+    Parameters
+    ----------
+    exponent_codes, shift_codes : unsigned, shapes (all blocks,) and (all blocks, sub-blocks)
+        Codes of the whole tensor.
+    element_codes : unsigned, shape (rows * row_length,)
+        Codes of the whole tensor, rows without padding.
+    blocks : int64, shape (n,)
+    out_words : uint64, shape (n, block_elements)
+        Words of these blocks, one block a row; a short block fills the start of its row.
+    """
+    for n in range(blocks.shape[0]):
+        block = blocks[n]
+        row, column = block // geometry.blocks_per_row, (block % geometry.blocks_per_row) * geometry.block_elements
+        start = row * geometry.row_length + column
+        count = min(np.int64(geometry.block_elements), geometry.row_length - column)
+        exponent_code = np.int64(exponent_codes[block])
+        if exponent_code == stored.all_ones_code and stored.reserved != RESERVED_NONE:
+            filler = special_word(result, False, _ONE) if stored.reserved == RESERVED_NAN else _ZERO
+            out_words[n, :count] = filler
+            continue
+        for i in range(count):
+            shift = np.int64(0)
+            if stored.sub_block_size != 0:
+                shift = np.int64(shift_codes[block, i // stored.sub_block_size])
+            code = np.int64(element_codes[start + i])
+            out_words[n, i] = element_word(stored, result, exponent_code - shift, code)

@@ -1,0 +1,20 @@
+"""Codes to packed bytes, and back (spec 5).
+
+`pack` and `unpack` serve every `Layout`; the planes of a `.bfp` file are the three sections of
+the planar layout, each in bytes of its own.
+"""
+
+from bfpemu.packing.planes import Planes, PlaneSizes, pack_planes, plane_sizes, unpack_planes
+from bfpemu.packing.stream import pack, packed_bits, packed_bytes, unpack
+
+__all__ = [
+    "PlaneSizes",
+    "Planes",
+    "pack",
+    "pack_planes",
+    "packed_bits",
+    "packed_bytes",
+    "plane_sizes",
+    "unpack",
+    "unpack_planes",
+]

@@ -1,0 +1,173 @@
+"""Whole tensors to packed streams in any layout, and back (spec 5)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.blocking import Blocking
+from bfpemu.codec.codes import Codes, code_dtype
+from bfpemu.errors import DataError
+from bfpemu.formats import BFPSpec, ExponentPosition, Layout, RecordGroup
+from bfpemu.formats.preset import Preset
+from bfpemu.packing.fields import Bytes, Runs, read_fields, write_fields
+from bfpemu.packing.order import tiled_order
+
+AnyArray = npt.NDArray[Any]
+
+
+class _Plan(NamedTuple):
+    """Where the three sections of every record lie."""
+
+    records: int
+    order: npt.NDArray[np.int64] | None
+    """Block numbers in stream order, shape (records, blocks of a record); None for row order."""
+    sections: tuple[tuple[Runs, int, int], ...]
+    """(runs, runs of the stream, codes of a run) of exponents, shifts and elements."""
+    bits: int
+    """Length of the stream without the padding to bytes or words."""
+
+
+def packed_bits(spec: BFPSpec, blocked: Blocking, layout: Layout) -> int:
+    """Return the bits of a stream before it is padded to whole bytes or words (spec 5.6)."""
+    return _plan(spec, blocked, layout).bits
+
+
+def packed_bytes(spec: BFPSpec, blocked: Blocking, layout: Layout) -> int:
+    """Return the bytes of a stream (spec 5.6)."""
+    return _bytes(packed_bits(spec, blocked, layout), layout)
+
+
+def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> Bytes:
+    """Pack the codes of a tensor into a stream (spec 5). Exact.
+
+    Returns
+    -------
+    uint8 array, shape (packed_bytes,)
+
+    Raises
+    ------
+    SpecError
+        ``layout`` or ``parts-conflict``, if the layout does not fit the format or the axis.
+    """
+    plan = _plan(spec, blocked, layout)
+    out = np.zeros(_bytes(plan.bits, layout), np.uint8)
+    for (runs, count, fields), values in zip(plan.sections, _in_stream_order(codes, blocked, plan), strict=True):
+        write_fields(values.reshape(count, fields), runs, layout.bit_order, out)
+    return _reverse_words(out, layout)
+
+
+def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> Codes:
+    """Unpack a stream into codes (spec 5). Exact; padding is not looked at.
+
+    Raises
+    ------
+    DataError
+        ``packed-size``, if the length is not the one that format, shape, axis and layout give.
+    """
+    plan = _plan(spec, blocked, layout)
+    if packed.size != _bytes(plan.bits, layout):
+        raise DataError(
+            "packed-size",
+            f"packed data must have {_bytes(plan.bits, layout)} bytes for shape {blocked.shape} in {spec.name!r} (spec 5.6), "
+            f"got {packed.size}",
+        )
+    stream = _reverse_words(packed, layout)
+    dtypes = (code_dtype(spec.exponent_bits), np.dtype(np.uint8), code_dtype(spec.mantissa_bits))
+    found = []
+    for (runs, count, fields), dtype in zip(plan.sections, dtypes, strict=True):
+        wide = code_dtype(max(runs.width, 8 * dtype.itemsize))
+        values = np.empty((count, fields), wide)
+        read_fields(stream, runs, layout.bit_order, values)
+        found.append(values.astype(dtype, copy=False))
+    return _in_row_order(found, blocked, spec, plan)
+
+
+def _plan(spec: BFPSpec, blocked: Blocking, layout: Layout) -> _Plan:
+    Preset(spec, layout=layout)  # a layout that cannot hold the format is refused here
+    order = None if layout.tile_shape is None else tiled_order(blocked, layout)
+    blocks = blocked.blocks if order is None else order.size
+    per_record = {
+        RecordGroup.BLOCK: 1,
+        RecordGroup.TILE: 1 if order is None else order.shape[1],
+        RecordGroup.TENSOR: max(blocks, 1),
+    }[layout.group]
+    records = blocks // per_record
+    widths = (layout.exponent_storage_bits or spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits)
+    counts = (1, spec.shifts_per_block, blocked.block_elements)
+    # With padded rows, the tensor's single record is written row by row.
+    pads_rows = layout.row_alignment_bits > 1
+    runs = blocked.rows if pads_rows and blocks else records
+    per_run = blocked.blocks_per_row if pads_rows else per_record
+    lengths, strides = [], []
+    for width, count in zip(widths, counts, strict=True):
+        stride = _aligned(per_run * count * width, layout.row_alignment_bits)
+        strides.append(stride)
+        lengths.append(_aligned(stride * (runs if pads_rows else 1), layout.section_alignment_bits))
+    starts = _starts(lengths, layout)
+    record_bits = _aligned(sum(lengths), layout.record_alignment_bits)
+    sections = tuple(
+        (Runs(width, start, stride if pads_rows else record_bits), runs, per_run * count)
+        for width, count, start, stride in zip(widths, counts, starts, strides, strict=True)
+    )
+    return _Plan(records, order, sections, records * record_bits)
+
+
+def _starts(lengths: list[int], layout: Layout) -> list[int]:
+    """Return the first bit of the exponents, shifts and elements of a record."""
+    exponents, shifts, elements = lengths
+    if layout.exponent_position is ExponentPosition.FIRST:
+        return [0, exponents, exponents + shifts]
+    return [elements + shifts, elements, 0]
+
+
+def _aligned(bits: int, alignment: int) -> int:
+    return bits + -bits % alignment
+
+
+def _bytes(bits: int, layout: Layout) -> int:
+    return _aligned(-(-bits // 8), layout.word_bytes if layout.reverse_word_bytes else 1)
+
+
+def _reverse_words(stream: Bytes, layout: Layout) -> Bytes:
+    if not layout.reverse_word_bytes or layout.word_bytes == 1:
+        return stream
+    return np.ascontiguousarray(stream.reshape(-1, layout.word_bytes)[:, ::-1]).reshape(-1)
+
+
+def _in_stream_order(codes: Codes, blocked: Blocking, plan: _Plan) -> list[AnyArray]:
+    """Return exponents, shifts and elements by block of the stream, blocks padded with zero codes."""
+    elements = _padded_elements(codes.elements, blocked)
+    if plan.order is None:
+        return [codes.exponents, codes.shifts, elements]
+    numbers = plan.order.reshape(-1)
+    found = []
+    for values in (codes.exponents, codes.shifts, elements):
+        ordered = values[np.maximum(numbers, 0)]
+        ordered[numbers < 0] = 0
+        found.append(ordered)
+    return found
+
+
+def _in_row_order(found: list[AnyArray], blocked: Blocking, spec: BFPSpec, plan: _Plan) -> Codes:
+    exponents = found[0].reshape(-1)
+    shifts = found[1].reshape(exponents.size, spec.shifts_per_block)
+    elements = found[2].reshape(exponents.size, blocked.block_elements if exponents.size else 0)
+    if plan.order is not None:
+        numbers = plan.order.reshape(-1)
+        places = np.argsort(numbers, kind="stable")[np.count_nonzero(numbers < 0) :]
+        exponents, shifts, elements = exponents[places], shifts[places], elements[places]
+    padded = elements.reshape(blocked.rows, -1) if blocked.rows else elements
+    return Codes(exponents, shifts, np.ascontiguousarray(padded[:, : blocked.row_length]).reshape(-1))
+
+
+def _padded_elements(elements: AnyArray, blocked: Blocking) -> AnyArray:
+    """Return elements as shape (blocks, block_elements); short blocks end with zero codes."""
+    whole = blocked.blocks_per_row * blocked.block_elements
+    if whole != blocked.row_length:
+        padded = np.zeros((blocked.rows, whole), elements.dtype)
+        padded[:, : blocked.row_length] = elements.reshape(blocked.rows, blocked.row_length)
+        elements = padded
+    return elements.reshape(blocked.blocks, blocked.block_elements if blocked.blocks else 0)

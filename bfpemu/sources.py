@@ -1,0 +1,92 @@
+"""The dtypes that data may have, and how their words are read (spec 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.errors import DataTypeError
+
+AnyArray = npt.NDArray[Any]
+AnyDtype = np.dtype[Any]
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """One dtype that data may have."""
+
+    dtype: AnyDtype
+    exponent_bits: int
+    """0 for an integer."""
+    fraction_bits: int
+    lane: str | None
+    """The lane type that holds every value exactly: "float32", "float64" or None."""
+    result: AnyDtype
+    """The dtype that decoding gives (spec 2.10)."""
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the dtype has NaN, infinities and subnormals."""
+        return self.exponent_bits > 0
+
+    def words(self, values: AnyArray) -> npt.NDArray[np.uint64]:
+        """Return the words of `values` for the kernels: zero-extended, or sign-extended integers."""
+        if self.dtype.kind == "i":
+            return values.astype(np.int64).view(np.uint64)
+        unsigned = values.view(f"u{self.dtype.itemsize}") if self.is_float else values
+        return unsigned.astype(np.uint64)
+
+
+def _kinds() -> dict[str, SourceKind]:
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    kinds = [
+        SourceKind(double, 11, 52, "float64", double),
+        SourceKind(single, 8, 23, "float32", single),
+        SourceKind(np.dtype(np.float16), 5, 10, "float32", np.dtype(np.float16)),
+        SourceKind(BFLOAT16, 8, 7, "float32", BFLOAT16),
+    ]
+    for bits, lane, result in ((8, "float32", single), (16, "float32", single), (32, "float64", double), (64, None, double)):
+        kinds += [SourceKind(np.dtype(f"{sign}int{bits}"), 0, bits, lane, result) for sign in ("", "u")]
+    return {kind.dtype.name: kind for kind in kinds}
+
+
+KINDS = _kinds()
+"""Name of the dtype -> `SourceKind`, for every dtype of spec 3.1."""
+
+FLOATS = tuple(name for name, kind in KINDS.items() if kind.is_float)
+"""Names of the dtypes that decoding may give."""
+
+
+def source_kind(dtype: AnyDtype) -> SourceKind:
+    """Return how data of `dtype` is read; byte order does not matter.
+
+    Raises
+    ------
+    DataTypeError
+        ``data-type``, for complex, object, boolean and all other dtypes that are not in spec 3.1.
+    """
+    kind = KINDS.get(dtype.newbyteorder("=").name if dtype.kind in "iuf" else dtype.name)
+    if kind is None:
+        hint = "; .astype(np.float32) first is exact" if dtype.itemsize == 1 and dtype.kind not in "iub" else ""
+        raise DataTypeError("data-type", f"data must be {', '.join(KINDS)} (spec 3.1), got {dtype.name}{hint}")
+    return kind
+
+
+def result_dtype(dtype: npt.DTypeLike) -> AnyDtype:
+    """Return a dtype that decoding can give (spec 2.10).
+
+    Raises
+    ------
+    DataTypeError
+        ``data-type``, if it is not one of `FLOATS`.
+    """
+    found = BFLOAT16 if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype).newbyteorder("=")
+    if found.name not in FLOATS:
+        raise DataTypeError("data-type", f"results must be {', '.join(FLOATS)} (spec 2.10), got {found.name}")
+    return found

@@ -1,0 +1,393 @@
+"""`BFPTensor`: a tensor of codes, and the functions of the public page (spec 1 to 5)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu import supplied
+from bfpemu.context import require_numpy
+from bfpemu.blocking import Blocking, blocking
+from bfpemu.catalog import FormatLike, presets, resolve
+from bfpemu.codec import Codes, decode_rows, encode_rows
+from bfpemu.codec.codes import code_dtype
+from bfpemu.errors import DataError, SpecError
+from bfpemu.formats import INTERLEAVED, LAYOUTS, BFPSpec, Conversion, Encoding, Layout
+from bfpemu.formats.preset import Preset
+from bfpemu.packing import Planes, pack, pack_planes, packed_bits, unpack, unpack_planes
+from bfpemu.sources import result_dtype, source_kind
+
+AnyArray = npt.NDArray[Any]
+
+
+class Statistics(TypedDict):
+    """What `BFPTensor.statistics` gives, from the real packed size."""
+
+    format: str
+    mantissa_bits: int
+    exponent_bits: int
+    block_size: int | tuple[int, ...] | None
+    num_blocks: int
+    original_shape: tuple[int, ...]
+    total_elements: int
+    compression_ratio_fp32: float
+    compression_ratio_fp16: float
+    bits_per_element: float
+    bfp_memory_mb: float
+    memory_saved_vs_fp32: float
+    memory_saved_vs_fp16: float
+
+
+class BFPTensor:
+    """A tensor in block floating point: codes, and everything that they mean (spec 1.8).
+
+    Parameters
+    ----------
+    data : array_like
+        float64, float32, float16, bfloat16 or an integer dtype, of any shape and strides.
+    format : str, tuple, BFPSpec or Preset
+        A name in any case, ``(mantissa_bits, block_size)``, ``(mantissa_bits, block_size,
+        exponent_bits)``, or an object.
+    backend : str, optional
+        ``"numpy"`` or ``"auto"``; None is this context's default.
+    axis : int or None
+        The axis that blocks run along, the last by default; None flattens (spec 4.3).
+    conversion : Conversion, optional
+        Replaces the preset's own.
+    exponents : array of int, optional
+        For the rule ``given``: exponents that broadcast to the shape of `exponents`.
+    random_words : array of unsigned int, optional
+        For ``stochastic`` rounding: one word for each element.
+    threads : int, optional
+        Threads to share the work, one for each core by default; no bit depends on it.
+
+    Raises
+    ------
+    SpecError
+        For the format: ``unknown-format`` and the codes of its fields.
+    DataTypeError
+        ``data-type``.
+    DataError
+        ``axis``, ``nan``, ``infinity``, ``exponent-overflow``, ``exponent-given``, ``random-words``,
+        ``backend`` or ``threads``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tensor = BFPTensor(np.array([1.0, -1.5, 1.9, 0.01], np.float32), "bfp8")
+    >>> tensor.mantissas.tolist(), tensor.exponents.tolist()
+    ([64, -96, 122, 1], [1])
+    >>> tensor.dequantize().tolist()
+    [1.0, -1.5, 1.90625, 0.015625]
+    """
+
+    __slots__ = ("_blocking", "_codes", "_dtype", "_preset")
+
+    _preset: Preset
+    _blocking: Blocking
+    _codes: Codes
+    _dtype: np.dtype[Any]
+
+    def __init__(
+        self,
+        data: npt.ArrayLike,
+        format: FormatLike = "bfp8",
+        backend: str | None = None,
+        axis: int | None = -1,
+        *,
+        conversion: Conversion | None = None,
+        exponents: npt.ArrayLike | None = None,
+        random_words: npt.ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> None:
+        require_numpy(backend, data)
+        array = np.asarray(data)
+        kind = source_kind(array.dtype)
+        self._preset = resolve(format, conversion)
+        self._blocking = blocking(self._preset.format, array.shape, axis)
+        self._dtype = kind.result
+        given = supplied.checked(self._preset, self._blocking, exponents, random_words)
+        filler = supplied.padding(self._preset.conversion, kind)
+        rows = self._blocking.to_rows(array.astype(kind.dtype, copy=False), filler)
+        self._codes = encode_rows(rows, kind, self._blocking, self._preset, given, threads)
+
+    @classmethod
+    def _assembled(cls, preset: Preset, blocked: Blocking, codes: Codes, dtype: npt.DTypeLike) -> BFPTensor:
+        tensor = cls.__new__(cls)
+        tensor._preset, tensor._blocking, tensor._codes = preset, blocked, codes
+        tensor._dtype = result_dtype(dtype)
+        return tensor
+
+    @classmethod
+    def from_codes(
+        cls,
+        exponent_codes: npt.ArrayLike,
+        element_codes: npt.ArrayLike,
+        format: FormatLike,
+        axis: int | None = -1,
+        *,
+        shift_codes: npt.ArrayLike | None = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> BFPTensor:
+        """Return a tensor of given codes, in the shapes of spec 4.7.
+
+        Parameters
+        ----------
+        exponent_codes, element_codes, shift_codes : array of unsigned int
+            `element_codes` has the tensor's shape; `shift_codes` only in a two-level format.
+        format, axis
+            As for the tensor itself.
+        dtype : dtype
+            What `dequantize` gives by default.
+
+        Raises
+        ------
+        DataError
+            ``codes-shape`` or ``codes-value``.
+
+        Examples
+        --------
+        >>> BFPTensor.from_codes([128], [64, 160], "bfp8").dequantize().tolist()
+        [1.0, -1.5]
+        """
+        preset = resolve(format)
+        spec = preset.format
+        elements = np.asarray(element_codes)
+        blocked = blocking(spec, elements.shape, axis)
+        shifts_shape = (*blocked.exponents_shape, spec.shifts_per_block)
+        if shift_codes is None:
+            shift_codes = np.zeros(shifts_shape, np.uint8) if spec.sub_block_size is None else np.zeros(0, np.uint8)
+        shifts = supplied.checked_codes("shift_codes", shift_codes, shifts_shape, spec.sub_shift_bits)
+        exponents = supplied.checked_codes("exponent_codes", exponent_codes, blocked.exponents_shape, spec.exponent_bits)
+        elements = supplied.checked_codes("element_codes", elements, elements.shape, spec.mantissa_bits)
+        per_block = [blocked.blocks_to_rows(shifts[..., i]) for i in range(spec.shifts_per_block)]
+        codes = Codes(
+            blocked.blocks_to_rows(exponents).astype(code_dtype(spec.exponent_bits), copy=False),
+            np.stack(per_block, -1).astype(np.uint8) if per_block else np.zeros((blocked.blocks, 0), np.uint8),
+            blocked.to_rows(elements).astype(code_dtype(spec.mantissa_bits), copy=False),
+        )
+        return cls._assembled(preset, blocked, codes, dtype)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview | npt.NDArray[np.uint8],
+        shape: tuple[int, ...],
+        format: FormatLike,
+        axis: int | None = -1,
+        *,
+        layout: str | Layout | None = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> BFPTensor:
+        """Return the tensor that was packed by `to_bytes` (spec 5).
+
+        Raises
+        ------
+        DataError
+            ``packed-size``, if `data` has not exactly the length that the geometry gives.
+        """
+        preset = resolve(format)
+        blocked = blocking(preset.format, tuple(shape), axis)
+        codes = unpack(np.frombuffer(data, np.uint8), blocked, preset.format, _layout(layout, preset))
+        return cls._assembled(preset, blocked, codes, dtype)
+
+    @classmethod
+    def from_planes(
+        cls, planes: Planes, shape: tuple[int, ...], format: FormatLike, axis: int | None, dtype: npt.DTypeLike
+    ) -> BFPTensor:
+        """Return the tensor that was packed by `to_planes` (spec 7.4); errors as `from_bytes`."""
+        preset = resolve(format)
+        blocked = blocking(preset.format, tuple(shape), axis)
+        return cls._assembled(preset, blocked, unpack_planes(planes, blocked, preset.format), dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the numbers."""
+        return self._blocking.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the numbers that `dequantize` gives by default (spec 2.10)."""
+        return self._dtype
+
+    @property
+    def format(self) -> BFPSpec:
+        """Which numbers there are, and which code stands for which."""
+        return self._preset.format
+
+    @property
+    def preset(self) -> Preset:
+        """Format, conversion and layout."""
+        return self._preset
+
+    @property
+    def axis(self) -> int | None:
+        """The last blocked axis, counted from the front; None when the tensor is flattened."""
+        return self._blocking.axis
+
+    @property
+    def exponent_codes(self) -> AnyArray:
+        """Stored exponent fields, unsigned, in the shape of spec 4.7."""
+        return self._blocking.blocks_from_rows(self._codes.exponents)
+
+    @property
+    def shift_codes(self) -> AnyArray:
+        """Stored shift fields, uint8; the last axis is empty in a one-level format (spec 4.7)."""
+        return self._blocking.blocks_from_rows(self._codes.shifts)
+
+    @property
+    def element_codes(self) -> AnyArray:
+        """Stored element fields, unsigned, in the tensor's shape."""
+        return self._blocking.from_rows(self._codes.elements)
+
+    @property
+    def exponents(self) -> npt.NDArray[np.int32]:
+        """Exponents, ``exponent_codes - exponent_bias``, int32; reserved codes are converted alike."""
+        return self.exponent_codes.astype(np.int32) - np.int32(self.format.exponent_bias)
+
+    @property
+    def mantissas(self) -> AnyArray:
+        """Significands as signed integers in the tensor's shape: int8, int16, int32 or, unsigned with 32 bits, int64."""
+        spec, codes = self.format, self.element_codes
+        bits = spec.mantissa_bits + (not spec.has_sign)
+        dtype = np.dtype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
+        if spec.encoding is Encoding.UNSIGNED:
+            return codes.astype(dtype)
+        sign = codes.dtype.type(1 << (spec.mantissa_bits - 1))
+        if spec.encoding is Encoding.SIGN_MAGNITUDE:
+            magnitudes = (codes & ~sign).astype(dtype)
+            return np.where(codes & sign != 0, -magnitudes, magnitudes)
+        unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
+        return ((codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)).astype(dtype, copy=False)
+
+    def dequantize(self, dtype: npt.DTypeLike | None = None, *, threads: int | None = None) -> AnyArray:
+        """Return the numbers that the codes stand for, rounded once, ties to even (spec 2.10).
+
+        Parameters
+        ----------
+        dtype : float64, float32, float16 or bfloat16, optional
+            The tensor's own unless given. The result is exact whenever a value fits.
+        threads : int, optional
+            Threads to share the work; no bit depends on it.
+
+        Raises
+        ------
+        DataTypeError
+            ``data-type``.
+        """
+        wanted = self._dtype if dtype is None else result_dtype(dtype)
+        return self._blocking.from_rows(decode_rows(self._codes, self._blocking, self.format, wanted, threads))
+
+    def to_bytes(self, layout: str | Layout | None = None) -> bytes:
+        """Return the packed bits (spec 5).
+
+        Parameters
+        ----------
+        layout : str or Layout, optional
+            ``"interleaved"``, ``"planar"`` or an object; the preset's own unless given.
+
+        Raises
+        ------
+        SpecError
+            ``layout``, for an unknown name, or if the layout does not fit format or axis.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> BFPTensor(np.ones(32, np.float32), "bfp8").to_bytes().hex()[:8]
+        '80404040'
+        """
+        return pack(self._codes, self._blocking, self.format, _layout(layout, self._preset)).tobytes()
+
+    def to_planes(self) -> Planes:
+        """Return the three planes of a `.bfp` file, as uint8 arrays (spec 7.4)."""
+        return pack_planes(self._codes, self._blocking, self.format)
+
+    def statistics(self) -> Statistics:
+        """Return size and compression from the packed bits, as plain Python numbers.
+
+        Sizes are those of the dense interleaved stream, with the padding of short blocks. "mb" is
+        2 ** 20 bytes; "saved" is in percent.
+        """
+        spec, elements = self.format, math.prod(self.shape)
+        bits = packed_bits(spec, self._blocking, INTERLEAVED)
+        packed = -(-bits // 8)
+        return Statistics(
+            format=spec.name,
+            mantissa_bits=spec.mantissa_bits,
+            exponent_bits=spec.exponent_bits,
+            block_size=spec.block_size,
+            num_blocks=self._blocking.blocks,
+            original_shape=self.shape,
+            total_elements=elements,
+            compression_ratio_fp32=32 * elements / bits if bits else 1.0,
+            compression_ratio_fp16=16 * elements / bits if bits else 1.0,
+            bits_per_element=bits / elements if elements else 0.0,
+            bfp_memory_mb=packed / 2**20,
+            memory_saved_vs_fp32=100 * (1 - bits / (32 * elements)) if elements else 0.0,
+            memory_saved_vs_fp16=100 * (1 - bits / (16 * elements)) if elements else 0.0,
+        )
+
+    def __repr__(self) -> str:
+        return f"BFPTensor(shape={self.shape}, format={self.format.name!r}, axis={self.axis}, dtype={self.dtype.name})"
+
+
+def bfp_quantize(
+    data: npt.ArrayLike,
+    format: FormatLike = "bfp8",
+    backend: str | None = None,
+    axis: int | None = -1,
+    *,
+    conversion: Conversion | None = None,
+    threads: int | None = None,
+) -> AnyArray:
+    """Return `data` rounded to a format: encoded and decoded again (spec 1.9).
+
+    Parameters and errors are those of `BFPTensor`.
+
+    Returns
+    -------
+    array
+        The shape of `data`; its dtype for floats, float32 for integers below 32 bits, else float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bfp_quantize(np.array([1.0, 0.3]), (4, 32)).tolist()
+    [1.0, 0.25]
+    """
+    tensor = BFPTensor(data, format, backend, axis, conversion=conversion, threads=threads)
+    return tensor.dequantize(threads=threads)
+
+
+def print_bfp_format_table() -> None:
+    """Print every format of the catalogue with its true compression (spec 2.9, 2.11).
+
+    Examples
+    --------
+    >>> print_bfp_format_table()  # doctest: +ELLIPSIS
+    Name ...
+    """
+    row = "{:<16} {:>8} {:>10} {:>8} {:>10} {:>10} {:>10}"
+    print(row.format("Name", "Mantissa", "Block size", "Exponent", "Total bits", "vs FP16", "vs FP32"))
+    for name, preset in presets().items():
+        spec = preset.format
+        bits = "" if spec.block_size is None else spec.total_bits_per_block
+        ratios = (f"{ratio:.3f}x" for ratio in (spec.compression_vs_fp16, spec.compression_vs_fp32))
+        print(row.format(name, spec.mantissa_bits, str(spec.block_size), spec.exponent_bits, bits, *ratios))
+
+
+def _layout(layout: str | Layout | None, preset: Preset) -> Layout:
+    if layout is None:
+        return preset.layout
+    if isinstance(layout, Layout):
+        return layout
+    if layout not in LAYOUTS:
+        raise SpecError("layout", f"layout must be a Layout or one of {', '.join(LAYOUTS)} (spec 5.5), got {layout!r}")
+    return LAYOUTS[layout]
+
+
+__all__ = ["BFPTensor", "DataError", "Statistics", "bfp_quantize", "print_bfp_format_table"]

@@ -1,0 +1,38 @@
+"""Sharing independent pieces of work among threads; the pieces fix the bits, the threads do not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from bfpemu.errors import DataError
+
+Piece = TypeVar("Piece")
+
+
+def thread_count(threads: int | None) -> int:
+    """Return how many threads to use; None means one for each core that this process may use.
+
+    Raises
+    ------
+    DataError
+        ``threads``, if it is not a positive integer.
+    """
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise DataError("threads", f"threads must be None or at least 1, got {threads!r}")
+    return threads
+
+
+def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: int) -> None:
+    """Call `work` on every piece, on up to `threads` threads; an exception of any piece is raised."""
+    if threads == 1 or len(pieces) <= 1:
+        for piece in pieces:
+            work(piece)
+        return
+    with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
+        for _ in pool.map(work, pieces):
+            pass
