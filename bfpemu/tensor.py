@@ -112,7 +112,7 @@ class BFPTensor:
         given = supplied.checked(self._preset, self._blocking, exponents, random_words)
         filler = supplied.padding(self._preset.conversion, kind)
         rows = self._blocking.to_rows(array.astype(kind.dtype, copy=False), filler)
-        self._codes = encode_rows(rows, kind, self._blocking, self._preset, given, threads)
+        self._codes = encode_rows(rows, kind, self._blocking, self._preset, given, threads=threads)
 
     @classmethod
     def _assembled(cls, preset: Preset, blocked: Blocking, codes: Codes, dtype: npt.DTypeLike) -> BFPTensor:
@@ -279,7 +279,7 @@ class BFPTensor:
             ``data-type``.
         """
         wanted = self._dtype if dtype is None else result_dtype(dtype)
-        return self._blocking.from_rows(decode_rows(self._codes, self._blocking, self.format, wanted, threads))
+        return self._blocking.from_rows(decode_rows(self._codes, self._blocking, self.format, wanted, threads=threads))
 
     def to_bytes(self, layout: str | Layout | None = None) -> bytes:
         """Return the packed bits (spec 5).

@@ -25,7 +25,13 @@ _GENERAL_PIECE = 1 << 14
 
 
 def decode_rows(
-    codes: Codes, blocked: Blocking, spec: BFPSpec, dtype: np.dtype[Any], threads: int | None = None
+    codes: Codes,
+    blocked: Blocking,
+    spec: BFPSpec,
+    dtype: np.dtype[Any],
+    *,
+    threads: int | None = None,
+    out: AnyArray | None = None,
 ) -> AnyArray:
     """Decode codes into numbers in row order, rounded once to `dtype` (spec 2.10).
 
@@ -37,13 +43,15 @@ def decode_rows(
     dtype : float64, float32, float16 or bfloat16
     threads : int, optional
         Threads to share the work; the bits do not depend on it.
+    out : array of `dtype`, shape (rows * row_length,), optional
+        The array to fill.
 
     Returns
     -------
     array of `dtype`, shape (rows * row_length,)
     """
     workers = thread_count(threads)
-    out = np.empty(codes.elements.size, dtype)
+    out = np.empty(codes.elements.size, dtype) if out is None else out
     table = decode_table(spec, dtype.name)
     left = np.arange(blocked.blocks)
     if table is not None:

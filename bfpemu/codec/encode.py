@@ -45,7 +45,9 @@ def encode_rows(
     blocked: Blocking,
     preset: Preset,
     supplied: Supplied | None = None,
+    *,
     threads: int | None = None,
+    out: Codes | None = None,
 ) -> Codes:
     """Encode data in row order (spec 3).
 
@@ -60,6 +62,8 @@ def encode_rows(
         Exponents and random words, exactly when the conversion needs them.
     threads : int, optional
         Threads to share the work; the codes do not depend on it.
+    out : Codes, optional
+        Arrays to fill, as `empty_codes` makes them.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def encode_rows(
     """
     supplied = supplied or Supplied()
     workers = thread_count(threads)
-    codes = empty_codes(preset.format, blocked)
+    codes = empty_codes(preset.format, blocked) if out is None else out
     table = encode_table(preset, kind)
     if table is None:
         left = np.arange(blocked.blocks)

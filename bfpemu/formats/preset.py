@@ -19,6 +19,7 @@ from bfpemu.formats.layout import INTERLEAVED, Layout
 from bfpemu.formats.spec import BFPSpec
 
 _LARGEST_LOWER_ERROR_BLOCK = 1 << 12
+_ONE_LEVEL_RULES = (ExponentRule.EVEN, ExponentRule.LOWER_ERROR, ExponentRule.GIVEN)
 
 
 class Status(StrEnum):
@@ -95,6 +96,11 @@ class Preset:
                 or spec.exponent_reserved is ReservedExponent.NAN,
                 "exponent_overflow 'nan' needs a reserved NaN code (spec 3.6), "
                 f"got exponent_reserved {str(spec.exponent_reserved)!r}",
+            ),
+            (
+                spec.sub_block_size is None or conversion.exponent_rule not in _ONE_LEVEL_RULES,
+                f"the rule {str(conversion.exponent_rule)!r} cannot be used with a two-level format (spec 3.5), "
+                f"got sub_block_size {spec.sub_block_size}",
             ),
             (
                 conversion.exponent_rule is not ExponentRule.LOWER_ERROR

@@ -79,8 +79,10 @@ def float_word(result: Result, negative: bool, magnitude: np.uint64, exponent: n
 def wrapped_word(result: Result, stored: Stored, negative: bool, magnitude: np.uint64, field: np.int64) -> np.uint64:
     """Return the word of an element whose exponent field wraps (spec 2.6)."""
     fraction_bits = np.int64(stored.magnitude_bits - 1)
-    length = bit_length(magnitude)
-    fraction = (magnitude << np.uint64(np.int64(stored.magnitude_bits) - length)) ^ (_ONE << np.uint64(fraction_bits))
+    unused = np.int64(stored.magnitude_bits) - bit_length(magnitude)
+    fraction = _ZERO  # of the significand -2 ** M, which has one bit more than a fraction can hold
+    if unused >= 0:
+        fraction = (magnitude << np.uint64(unused)) ^ (_ONE << np.uint64(fraction_bits))
     field &= np.int64(stored.all_ones_code)
     if field == stored.all_ones_code:
         return special_word(result, negative, fraction)

@@ -25,7 +25,7 @@ def tiled_order(blocked: Blocking, layout: Layout) -> npt.NDArray[np.int64]:
         ``layout``, if the tensor is not blocked along its last axis.
     """
     assert layout.tile_shape is not None
-    if blocked.shape and blocked.axis != len(blocked.shape) - 1:
+    if len(blocked.shape) > 1 and blocked.axis != len(blocked.shape) - 1:
         raise SpecError(
             "layout", f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} of shape {blocked.shape}"
         )

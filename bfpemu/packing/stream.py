@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import Codes, code_dtype
+from bfpemu.codec.codes import Codes, code_dtype, empty_codes
 from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec, ExponentPosition, Layout, RecordGroup
 from bfpemu.formats.preset import Preset
@@ -40,8 +40,14 @@ def packed_bytes(spec: BFPSpec, blocked: Blocking, layout: Layout) -> int:
     return _bytes(packed_bits(spec, blocked, layout), layout)
 
 
-def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> Bytes:
+def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out: Bytes | None = None) -> Bytes:
     """Pack the codes of a tensor into a stream (spec 5). Exact.
+
+    Parameters
+    ----------
+    codes, blocked, spec, layout
+    out : uint8 array, shape (packed_bytes,), optional
+        The array to fill; it must hold zeros.
 
     Returns
     -------
@@ -53,14 +59,26 @@ def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> Byte
         ``layout`` or ``parts-conflict``, if the layout does not fit the format or the axis.
     """
     plan = _plan(spec, blocked, layout)
-    out = np.zeros(_bytes(plan.bits, layout), np.uint8)
+    out = np.zeros(_bytes(plan.bits, layout), np.uint8) if out is None else out
     for (runs, count, fields), values in zip(plan.sections, _in_stream_order(codes, blocked, plan), strict=True):
         write_fields(values.reshape(count, fields), runs, layout.bit_order, out)
     return _reverse_words(out, layout)
 
 
-def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> Codes:
+def unpack(
+    packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out: Codes | None = None
+) -> Codes:
     """Unpack a stream into codes (spec 5). Exact; padding is not looked at.
+
+    Parameters
+    ----------
+    packed, blocked, spec, layout
+    out : Codes, optional
+        Arrays to fill, as `empty_codes` makes them.
+
+    Returns
+    -------
+    Codes
 
     Raises
     ------
@@ -75,14 +93,21 @@ def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout) -> C
             f"got {packed.size}",
         )
     stream = _reverse_words(packed, layout)
-    dtypes = (code_dtype(spec.exponent_bits), np.dtype(np.uint8), code_dtype(spec.mantissa_bits))
-    found = []
-    for (runs, count, fields), dtype in zip(plan.sections, dtypes, strict=True):
-        wide = code_dtype(max(runs.width, 8 * dtype.itemsize))
-        values = np.empty((count, fields), wide)
+    found = empty_codes(spec, blocked) if out is None else out
+    fits = plan.order is None and blocked.row_length == blocked.blocks_per_row * blocked.block_elements
+    read = []
+    for (runs, count, fields), wanted in zip(plan.sections, found, strict=True):
+        is_direct = fits and runs.width <= 8 * wanted.dtype.itemsize
+        shape = (count, fields)
+        values = wanted.reshape(shape) if is_direct else np.empty(shape, code_dtype(max(runs.width, 8 * wanted.itemsize)))
         read_fields(stream, runs, layout.bit_order, values)
-        found.append(values.astype(dtype, copy=False))
-    return _in_row_order(found, blocked, spec, plan)
+        read.append(values)
+    if not fits:
+        read = list(_in_row_order(read, blocked, spec, plan))
+    for wanted, values in zip(found, read, strict=True):
+        if not np.shares_memory(wanted, values):
+            wanted[...] = values.reshape(wanted.shape)
+    return found
 
 
 def _plan(spec: BFPSpec, blocked: Blocking, layout: Layout) -> _Plan:

@@ -1,0 +1,143 @@
+"""Measure encoding, decoding and packing against copying the same array, in one run.
+
+Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided by the time of
+the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
+are allocated before, as the copy's are. ``--write`` puts the table into README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from bfpemu.blocking import blocking
+from bfpemu.catalog import resolve
+from bfpemu.codec import decode_rows, encode_rows
+from bfpemu.codec.codes import empty_codes
+from bfpemu.formats import PLANAR
+from bfpemu.packing import pack, packed_bytes, unpack
+from bfpemu.sources import source_kind
+
+ELEMENTS = 1 << 24
+REPEATS = 11
+README = Path(__file__).resolve().parents[1] / "README.md"
+FORMATS = {"bfp2": 0.6, "bfp3": 0.6, "bfp4": 0.6, "bfp6": 0.6, "bfp8": 0.9, "bfp12": 0.6, "bfp16": 0.6}
+"""Format -> the ratio that packed encoding and decoding are meant to reach on one thread; for
+bfp8 the codes are bytes already, and encoding alone is meant."""
+
+Operation = Callable[[], object]
+
+
+def seconds(operation: Operation) -> float:
+    """Return the wall time of one call."""
+    start = time.perf_counter()
+    operation()
+    return time.perf_counter() - start
+
+
+def ratio(operation: Operation, copy: Operation) -> float:
+    """Return copy time over operation time; the two alternate, so that both see the same machine."""
+    operation(), copy()
+    pairs = [(seconds(copy), seconds(operation)) for _ in range(REPEATS)]
+    copies, operations = zip(*pairs, strict=True)
+    return statistics.median(copies) / statistics.median(operations)
+
+
+def numpy_encode(values: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Encode to 8 bits with whole-array NumPy calls: the honest baseline that users write themselves."""
+    blocks = values.reshape(-1, block)
+    largest = np.abs(blocks).max(axis=1)
+    fraction, exponent = np.frexp(largest)
+    exponent += fraction > 127 / 128
+    scaled = np.ldexp(blocks, (7 - exponent)[:, None])
+    return exponent, np.rint(scaled).astype(np.int8)
+
+
+def rows(name: str, values: np.ndarray, copy: Operation, threads: int) -> list[float]:
+    """Return the ratios of encode, encode and pack, unpack and decode, decode for one format."""
+    preset, kind = resolve(name), source_kind(values.dtype)
+    blocked = blocking(preset.format, values.shape, -1)
+    codes = empty_codes(preset.format, blocked)
+    stream = np.zeros(packed_bytes(preset.format, blocked, PLANAR), np.uint8)
+    result = np.empty_like(values)
+
+    def encode() -> None:
+        encode_rows(values, kind, blocked, preset, threads=threads, out=codes)
+
+    def decode() -> None:
+        decode_rows(codes, blocked, preset.format, values.dtype, threads=threads, out=result)
+
+    def encode_and_pack() -> None:
+        encode()
+        pack(codes, blocked, preset.format, PLANAR, out=stream)
+
+    def unpack_and_decode() -> None:
+        unpack(stream, blocked, preset.format, PLANAR, out=codes)
+        decode()
+
+    return [ratio(operation, copy) for operation in (encode, encode_and_pack, unpack_and_decode, decode)]
+
+
+def processor() -> str:
+    """Return the name of the processor, as the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def table() -> str:
+    """Return the table in Markdown, with the date and the machine above it."""
+    values = np.random.default_rng(0).standard_normal(ELEMENTS, dtype=np.float32)
+    copied = np.empty_like(values)
+
+    def copy() -> None:
+        np.copyto(copied, values)
+
+    copy()
+    gigabytes = values.nbytes / statistics.median(seconds(copy) for _ in range(REPEATS)) / 1e9
+    lines = [
+        f"Measured on {date.today()}: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}. {ELEMENTS / 2**20:.0f} Mi float32 values; `np.copyto` moves {gigabytes:.1f} GB/s of them. "
+        "Each figure is copy time divided by operation time, so above 1 is faster than copying the array.",
+        "",
+        "| format | encode | encode + pack | unpack + decode | decode | encode, 2 threads | decode, 2 threads |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in FORMATS:
+        single = rows(name, values, copy, 1)
+        double = rows(name, values, copy, 2)
+        figures = [*single, double[0], double[3]]
+        lines.append(f"| {name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |")
+        print(lines[-1], file=sys.stderr, flush=True)
+    baseline = ratio(lambda: numpy_encode(values, 32), copy)
+    lines += ["", f"The same 8-bit encoding in whole-array NumPy calls (frexp, ldexp, rint): {baseline:.2f}."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, and put it into the README when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    found = table()
+    print(found)
+    if parser.parse_args().write:
+        start, end = "<!-- table bench -->", "<!-- end table -->"
+        text = README.read_text(encoding="utf-8")
+        before, _, rest = text.partition(start)
+        README.write_text(f"{before}{start}\n{found}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
