@@ -1,0 +1,33 @@
+"""Files: the `.bfp` container (spec 7), and the arrays that go in and come out.
+
+Nothing is imported before it is used, so that `import bfpemu.storage` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bfpemu.storage.container import Reader, read, write
+    from bfpemu.storage.header import Entry
+    from bfpemu.storage.inputs import ArrayFile, open_arrays
+    from bfpemu.storage.outputs import write_arrays
+
+__all__ = ["ArrayFile", "Entry", "Reader", "open_arrays", "read", "write", "write_arrays"]
+
+_HOMES = {
+    "ArrayFile": "inputs",
+    "Entry": "header",
+    "Reader": "container",
+    "open_arrays": "inputs",
+    "read": "container",
+    "write": "container",
+    "write_arrays": "outputs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,58 @@
+"""Opening and reading input files (spec 7.11)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.errors import BfpFileError
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def open_input(path: str | Path) -> tuple[FileIO, int]:
+    """Open a regular file for reading, and return it with its length.
+
+    Raises
+    ------
+    BfpFileError
+        ``input-missing``, for whatever the file system refuses.
+    """
+    try:
+        # Looked at before it is opened: opening a named pipe waits for a writer.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise BfpFileError("input-missing", f"input file {str(path)!r} must be a regular file")
+        # Unbuffered: planes are read whole into memory that NumPy owns.
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - callers close it
+        return file, os.fstat(file.fileno()).st_size
+    except BfpFileError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path that holds a NUL
+        raise _unreadable(path, error) from error
+
+
+def read_bytes(file: FileIO, offset: int, count: int) -> Bytes:
+    """Read up to `count` bytes from `offset`; fewer come back where the file ends before.
+
+    Callers have compared `count` with the file's length, so this allocates no more than that.
+    """
+    buffer = np.empty(count, np.uint8)
+    view = buffer.data
+    filled = 0
+    try:
+        file.seek(offset)
+        while filled < count and (got := file.readinto(view[filled:])):
+            filled += got
+    except OSError as error:
+        raise _unreadable(file.name, error) from error
+    return buffer[:filled]
+
+
+def _unreadable(path: object, error: OSError | ValueError) -> BfpFileError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return BfpFileError("input-missing", f"input file {str(path)!r} cannot be read: {reason}")
