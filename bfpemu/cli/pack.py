@@ -1,0 +1,59 @@
+"""``bfpemu pack``: arrays to a .bfp file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bfpemu.cli.options import (
+    FILE,
+    FORMAT_HELP,
+    array_bytes,
+    axis_option,
+    check_output,
+    force_option,
+    load_preset,
+    naming,
+    select,
+    tensor_option,
+)
+from bfpemu.cli.text import shown, tensors_text
+
+
+@click.command("pack")
+@click.argument("source", type=FILE, metavar="IN")
+@click.argument("output", type=FILE, metavar="OUT.bfp")
+@click.option("--format", "format_word", default="bfp8", show_default=True, metavar="FORMAT", help=FORMAT_HELP)
+@axis_option
+@tensor_option
+@force_option
+def command(
+    source: Path, output: Path, format_word: str, axis: int | None, wanted: tuple[str, ...], force: bool
+) -> None:
+    """Encode all tensors of IN (.npy, .npz or .safetensors) into one .bfp file."""
+    preset = load_preset(format_word)
+    check_output(output, force=force)
+    from bfpemu import storage
+    from bfpemu.cli.tables import progress_bar
+    from bfpemu.packing import plane_sizes
+    from bfpemu.tensor import BFPTensor
+
+    arrays = storage.open_arrays(source)
+    names = select(arrays.names, wanted, source)
+    source_bytes = array_bytes(arrays, names)
+    tensors = {}
+    with progress_bar("encoding", source_bytes) as advance:
+        for name in names:
+            array = arrays[name]
+            with naming(name, names):
+                tensors[name] = BFPTensor(array, preset, axis=axis)
+            advance(array.nbytes)
+    packed_bytes = sum(sum(plane_sizes(tensor.format, tensor.shape, tensor.axis)) for tensor in tensors.values())
+    with progress_bar("writing", packed_bytes) as advance:
+        storage.write(output, tensors, progress=advance)
+    written = output.stat().st_size
+    click.echo(
+        f"packed {tensors_text(len(names))} as {shown(preset.name)}: {source_bytes:,} bytes to {written:,} bytes, "
+        f"ratio {source_bytes / written:.3f}"
+    )
