@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bfpemu.context import backend, get_backend
     from bfpemu.catalog import BFP_FORMATS
     from bfpemu.codec import encode_counts
+    from bfpemu.context import backend, get_backend
     from bfpemu.errors import BfpError
     from bfpemu.formats import BFPSpec, Conversion, Layout, Preset, SourceStep, create_bfp_spec
     from bfpemu.formats.serialise import load_format, save_format

@@ -63,7 +63,9 @@ class Blocking:
         lead = moved.ndim - len(self.block_shape)
         padding = [(0, 0)] * lead + [(0, -moved.shape[lead + i] % size) for i, size in enumerate(self.block_shape)]
         padded = np.pad(moved, padding, constant_values=np.asarray(filler, array.dtype)[()])
-        return np.ascontiguousarray(padded.reshape(self._divided(moved.shape)).transpose(self._interleaving(lead))).reshape(-1)
+        return np.ascontiguousarray(
+            padded.reshape(self._divided(moved.shape)).transpose(self._interleaving(lead))
+        ).reshape(-1)
 
     def from_rows(self, flat: AnyArray) -> AnyArray:
         """Return elements in row order as an array of the tensor's shape; the reverse of `to_rows`."""
@@ -75,8 +77,11 @@ class Blocking:
             divided = self._divided(moved_shape)
             order = self._interleaving(lead)
             blocks = flat.reshape([divided[i] for i in order]).transpose(np.argsort(order))
-            whole = [-(-length // size) * size for length, size in zip(moved_shape[lead:], self.block_shape, strict=True)]
-            flat = blocks.reshape(*moved_shape[:lead], *whole)[(..., *(slice(0, n) for n in moved_shape[lead:]))]
+            whole = [
+                -(-length // size) * size for length, size in zip(moved_shape[lead:], self.block_shape, strict=True)
+            ]
+            kept: Any = (..., *(slice(0, length) for length in moved_shape[lead:]))
+            flat = blocks.reshape(*moved_shape[:lead], *whole)[kept]
         moved = flat.reshape(moved_shape)
         return np.ascontiguousarray(np.moveaxis(moved, range(-len(self.block_shape), 0), self._blocked_axes))
 
@@ -84,7 +89,9 @@ class Blocking:
         """Return per-block values of `exponents_shape` in block order, in one dimension."""
         if self.axis is None:
             return np.ascontiguousarray(array).reshape(-1)
-        return np.ascontiguousarray(np.moveaxis(array, self._blocked_axes, range(-len(self.block_shape), 0))).reshape(-1)
+        return np.ascontiguousarray(np.moveaxis(array, self._blocked_axes, range(-len(self.block_shape), 0))).reshape(
+            -1
+        )
 
     def blocks_from_rows(self, flat: AnyArray) -> AnyArray:
         """Return per-block values in the shape of spec 4.7; a second axis of `flat` stays last."""
@@ -143,8 +150,11 @@ def blocking(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Blockin
     >>> found.rows, found.blocks_per_row, found.exponents_shape
     (3, 3, (3, 3))
     """
+    shape = tuple(operator.index(length) for length in shape)
     elements = math.prod(shape)
     if spec.block_size is None:
+        if axis is not None and (shape or axis not in (-1, 0)):
+            _checked_axis(axis, shape, 1)
         return Blocking(shape, None, (), 1, elements, max(elements, 1), min(elements, 1))
     sizes = spec.block_size if isinstance(spec.block_size, tuple) else (spec.block_size,)
     if axis is None or (not shape and len(sizes) == 1 and axis in (-1, 0)):
@@ -153,7 +163,11 @@ def blocking(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Blockin
         return Blocking(shape, None, sizes, 1, elements, sizes[0], _blocks(elements, sizes[0]))
     last = _checked_axis(axis, shape, len(sizes))
     lengths = shape[last - len(sizes) + 1 : last + 1]
-    rows = elements // math.prod(lengths) if elements else math.prod(n for i, n in enumerate(shape) if not last - len(sizes) < i <= last)
+    rows = (
+        elements // math.prod(lengths)
+        if elements
+        else math.prod(n for i, n in enumerate(shape) if not last - len(sizes) < i <= last)
+    )
     if len(sizes) == 1:
         return Blocking(shape, last, sizes, rows, lengths[0], sizes[0], _blocks(lengths[0], sizes[0]))
     per_row = math.prod(_blocks(length, size) for length, size in zip(lengths, sizes, strict=True))
@@ -170,9 +184,10 @@ def _checked_axis(axis: Any, shape: tuple[int, ...], count: int) -> int:
     except TypeError:
         raise DataError("axis", f"axis must be an integer or None (spec 4.1), got {axis!r}") from None
     last = number + len(shape) if number < 0 else number
-    if isinstance(axis, bool) or not count - 1 <= last < len(shape):
+    if isinstance(axis, bool) or not 0 <= last < len(shape):
         raise DataError(
-            "axis",
-            f"axis must be one of {len(shape)} axes with {count - 1} before it (spec 4.1), got {axis!r} for shape {shape}",
+            "axis", f"axis must be {-len(shape)} to {len(shape) - 1} or None for shape {shape} (spec 4.1), got {axis!r}"
         )
+    if last < count - 1:
+        raise DataError("axis", f"{count} axes must end at axis {axis} of shape {shape} (spec 4.4), only {last + 1} do")
     return last

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bfpemu.errors import SpecError
 from bfpemu.formats.conversion import Conversion
@@ -76,7 +76,7 @@ def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
     return Preset(preset.format, conversion, preset.layout, preset.vendor, preset.source, preset.status, preset.notes)
 
 
-def _resolve(format: FormatLike) -> Preset:
+def _resolve(format: Any) -> Preset:
     if isinstance(format, Preset):
         return format
     if isinstance(format, BFPSpec):
@@ -98,9 +98,11 @@ def _by_name(name: str) -> Preset:
         return found
     widths = name.lower().split("x")
     if len(widths) in (2, 3) and all(width.isascii() and width.isdigit() for width in widths):
-        return Preset(create_bfp_spec(*(int(width) for width in widths)))
+        return _resolve(tuple(int(width) for width in widths))
     from difflib import get_close_matches
 
     close = get_close_matches(name.lower(), presets(), n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise SpecError("unknown-format", f"format must be a known name (spec 2.11), got {name!r}; {hint}`bfpemu formats` lists all")
+    raise SpecError(
+        "unknown-format", f"format must be a known name (spec 2.11), got {name!r}; {hint}`bfpemu formats` lists all"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Any
 
 from bfpemu.errors import DataError
 
@@ -38,7 +39,7 @@ def get_backend() -> str:
     return _chosen.get()
 
 
-def checked_backend(name: str | None) -> str:
+def checked_backend(name: Any) -> str:
     """Return the backend that an argument stands for; None is this context's default.
 
     Raises
@@ -51,7 +52,7 @@ def checked_backend(name: str | None) -> str:
     found = _ALIASES.get(name, name) if isinstance(name, str) else name
     if found not in BACKENDS:
         raise DataError("backend", f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    return found
+    return str(found)
 
 
 def require_numpy(name: str | None, data: object) -> None:

@@ -33,7 +33,6 @@ CODES: dict[str, str] = {
     "exponent-given": "exponents are supplied with the rule 'given' only, and fit their codes",
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "infinity": "the data has no infinity, where the conversion asks for an error",
-    "lower-error-size": "the rule 'lower_error' is used within its exact range",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
     "packed-size": "packed bytes have exactly the length that the geometry gives",
     "random-words": "random words are supplied with stochastic rounding only, one for each element",

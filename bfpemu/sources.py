@@ -51,7 +51,12 @@ def _kinds() -> dict[str, SourceKind]:
         SourceKind(np.dtype(np.float16), 5, 10, "float32", np.dtype(np.float16)),
         SourceKind(BFLOAT16, 8, 7, "float32", BFLOAT16),
     ]
-    for bits, lane, result in ((8, "float32", single), (16, "float32", single), (32, "float64", double), (64, None, double)):
+    for bits, lane, result in (
+        (8, "float32", single),
+        (16, "float32", single),
+        (32, "float64", double),
+        (64, None, double),
+    ):
         kinds += [SourceKind(np.dtype(f"{sign}int{bits}"), 0, bits, lane, result) for sign in ("", "u")]
     return {kind.dtype.name: kind for kind in kinds}
 

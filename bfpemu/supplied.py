@@ -82,7 +82,9 @@ def _exponents(preset: Preset, blocked: Blocking, exponents: npt.ArrayLike | Non
         ) from None
     low, high = preset.format.smallest_exponent, preset.format.largest_exponent
     if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
-        raise DataError("exponent-given", f"exponents must be {low} to {high} (spec 3.6), got {array.min()} to {array.max()}")
+        raise DataError(
+            "exponent-given", f"exponents must be {low} to {high} (spec 3.6), got {array.min()} to {array.max()}"
+        )
     return blocked.blocks_to_rows(array.astype(np.int64))
 
 
@@ -102,6 +104,7 @@ def _random_words(
     if array.shape != blocked.shape or array.dtype.kind not in "ui" or (array.size and int(array.min()) < 0):
         raise DataError(
             "random-words",
-            f"random_words must be non-negative integers of shape {blocked.shape} (spec 3.7), got {array.dtype.name} {array.shape}",
+            f"random_words must be non-negative integers of shape {blocked.shape} (spec 3.7), "
+            f"got {array.dtype.name} {array.shape}",
         )
     return blocked.to_rows(array.astype(np.uint64) & np.uint64(0xFFFFFFFF))

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu import supplied
-from bfpemu.context import require_numpy
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.catalog import FormatLike, presets, resolve
 from bfpemu.codec import Codes, decode_rows, encode_rows
 from bfpemu.codec.codes import code_dtype
+from bfpemu.context import require_numpy
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import INTERLEAVED, LAYOUTS, BFPSpec, Conversion, Encoding, Layout
 from bfpemu.formats.preset import Preset
@@ -161,7 +161,9 @@ class BFPTensor:
         if shift_codes is None:
             shift_codes = np.zeros(shifts_shape, np.uint8) if spec.sub_block_size is None else np.zeros(0, np.uint8)
         shifts = supplied.checked_codes("shift_codes", shift_codes, shifts_shape, spec.sub_shift_bits)
-        exponents = supplied.checked_codes("exponent_codes", exponent_codes, blocked.exponents_shape, spec.exponent_bits)
+        exponents = supplied.checked_codes(
+            "exponent_codes", exponent_codes, blocked.exponents_shape, spec.exponent_bits
+        )
         elements = supplied.checked_codes("element_codes", elements, elements.shape, spec.mantissa_bits)
         per_block = [blocked.blocks_to_rows(shifts[..., i]) for i in range(spec.shifts_per_block)]
         codes = Codes(
@@ -250,7 +252,7 @@ class BFPTensor:
 
     @property
     def mantissas(self) -> AnyArray:
-        """Significands as signed integers in the tensor's shape: int8, int16, int32 or, unsigned with 32 bits, int64."""
+        """Significands in the tensor's shape, in the narrowest signed dtype that holds them (spec 1.5)."""
         spec, codes = self.format, self.element_codes
         bits = spec.mantissa_bits + (not spec.has_sign)
         dtype = np.dtype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
@@ -259,9 +261,11 @@ class BFPTensor:
         sign = codes.dtype.type(1 << (spec.mantissa_bits - 1))
         if spec.encoding is Encoding.SIGN_MAGNITUDE:
             magnitudes = (codes & ~sign).astype(dtype)
-            return np.where(codes & sign != 0, -magnitudes, magnitudes)
+            signed: AnyArray = np.where(codes & sign != 0, -magnitudes, magnitudes)
+            return signed
         unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
-        return ((codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)).astype(dtype, copy=False)
+        found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)
+        return found
 
     def dequantize(self, dtype: npt.DTypeLike | None = None, *, threads: int | None = None) -> AnyArray:
         """Return the numbers that the codes stand for, rounded once, ties to even (spec 2.10).

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bfpemu.errors import DataError
 
 Piece = TypeVar("Piece")
 
 
-def thread_count(threads: int | None) -> int:
+def thread_count(threads: Any) -> int:
     """Return how many threads to use; None means one for each core that this process may use.
 
     Raises
@@ -24,7 +24,7 @@ def thread_count(threads: int | None) -> int:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise DataError("threads", f"threads must be None or at least 1, got {threads!r}")
-    return threads
+    return int(threads)
 
 
 def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: int) -> None:

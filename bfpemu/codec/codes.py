@@ -68,7 +68,9 @@ def pieces(blocked: Blocking, elements: int) -> Iterator[Piece]:
         yield Piece(geometry, slice(first * per_row, last * per_row), slice(first * length, last * length))
 
 
-def block_elements(blocked: Blocking, blocks: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def block_elements(
+    blocked: Blocking, blocks: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return the element numbers of some blocks, shape (n, block_elements), and which of them exist."""
     row, block = np.divmod(blocks, max(blocked.blocks_per_row, 1))
     column = block[:, None] * blocked.block_elements + np.arange(blocked.block_elements)

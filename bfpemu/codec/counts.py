@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike, resolve
-from bfpemu.codec.codes import empty_codes
-from bfpemu.codec.encode import Supplied, _General
-from bfpemu.sources import source_kind
+from bfpemu.codec.codes import block_elements, empty_codes
+from bfpemu.codec.encode import General, Supplied, encode_ordinary
+from bfpemu.codec.tables import encode_table
+from bfpemu.kernels.parameters import FLUSHED, SATURATED
+from bfpemu.sources import SourceKind, source_kind
 from bfpemu.threads import thread_count
+
+AnyArray = npt.NDArray[Any]
 
 
 class Counts(NamedTuple):
@@ -42,15 +46,32 @@ def encode_counts(
     Examples
     --------
     >>> import numpy as np
-    >>> encode_counts(np.array([1e-9, 1.0, -np.inf], np.float32), "bfp8")
-    Counts(saturated=1, flushed=2, elements=3)
+    >>> encode_counts(np.array([1e-9, 1.0, -0.0], np.float32), "bfp8")
+    Counts(saturated=0, flushed=1, elements=3)
     """
     array = np.asarray(data)
     kind = source_kind(array.dtype)
     preset = resolve(format)
     blocked = blocking(preset.format, array.shape, axis)
     rows = blocked.to_rows(array.astype(kind.dtype, copy=False))
-    general = _General(rows, kind, blocked, preset, Supplied())
-    counts = general.encode(np.arange(blocked.blocks), empty_codes(preset.format, blocked), thread_count(threads))
-    saturated, flushed = (int(total) for total in counts.sum(axis=0))
-    return Counts(saturated, flushed, array.size)
+    codes, workers = empty_codes(preset.format, blocked), thread_count(threads)
+    table = encode_table(preset, kind)
+    left, flushed = np.arange(blocked.blocks), 0
+    if table is not None and not table.saturates:
+        # No element of an ordinary block saturates, and one is flushed when its code shows it.
+        left = encode_ordinary(rows, blocked, table, codes, workers)
+        seen = np.ones(rows.size, np.bool_)
+        numbers, exists = block_elements(blocked, left)
+        seen[numbers[exists]] = False
+        flushed = int(np.count_nonzero(_is_nonzero(rows, kind) & (codes.elements == 0) & seen))
+    counts = General(rows, kind, blocked, preset, Supplied()).encode(left, codes, workers).sum(axis=0)
+    return Counts(int(counts[SATURATED]), flushed + int(counts[FLUSHED]), array.size)
+
+
+def _is_nonzero(rows: AnyArray, kind: SourceKind) -> npt.NDArray[np.bool_]:
+    """Return which elements are other than +0 and −0, from their bits."""
+    if not kind.is_float:
+        return rows.astype(np.bool_)
+    words: AnyArray = rows.view(f"u{kind.dtype.itemsize}")
+    magnitudes: AnyArray = words << words.dtype.type(1)
+    return magnitudes.astype(np.bool_)

@@ -60,7 +60,9 @@ def decode_rows(
     return out
 
 
-def _decode_ordinary(codes: Codes, blocked: Blocking, table: DecodeTable, out: AnyArray, workers: int) -> npt.NDArray[np.int64]:
+def _decode_ordinary(
+    codes: Codes, blocked: Blocking, table: DecodeTable, out: AnyArray, workers: int
+) -> npt.NDArray[np.int64]:
     """Decode the ordinary blocks; return the numbers of the others."""
     decoder = decode_lanes(table.lane, encoding=table.encoding)
     left = np.zeros(blocked.blocks, np.bool_)

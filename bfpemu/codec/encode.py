@@ -81,12 +81,12 @@ def encode_rows(
     if table is None:
         left = np.arange(blocked.blocks)
     else:
-        left = _encode_ordinary(rows, blocked, table, codes, workers)
-    _General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
+        left = encode_ordinary(rows, blocked, table, codes, workers)
+    General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
     return codes
 
 
-def _encode_ordinary(
+def encode_ordinary(
     rows: AnyArray, blocked: Blocking, table: EncodeTable, codes: Codes, workers: int
 ) -> npt.NDArray[np.int64]:
     """Encode the ordinary blocks; return the numbers of the others."""
@@ -96,7 +96,10 @@ def _encode_ordinary(
     widens = rows.dtype != np.dtype(table.lane)
 
     def work(piece: Piece) -> None:
-        values = rows[piece.elements].astype(table.lane) if widens else rows[piece.elements]
+        values = rows[piece.elements]
+        if widens:
+            with np.errstate(invalid="ignore"):  # a signalling NaN; its block is left to the general kernels
+                values = values.astype(table.lane)
         encoder(
             values.view(word),
             values,
@@ -113,7 +116,7 @@ def _encode_ordinary(
     return np.flatnonzero(left)
 
 
-class _General:
+class General:
     """The general kernels over chosen blocks of one tensor."""
 
     def __init__(self, rows: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
@@ -144,7 +147,9 @@ class _General:
     ) -> None:
         numbers, exists = block_elements(self.blocked, blocks)
         count = blocks.size
-        random_words = _NOTHING.reshape(1, 0).repeat(count, 0) if self.random_words is None else self.random_words[numbers]
+        random_words = (
+            _NOTHING.reshape(1, 0).repeat(count, 0) if self.random_words is None else self.random_words[numbers]
+        )
         exponents = np.zeros(count, np.int64)
         shifts = np.zeros((count, self.spec.shifts_per_block), np.int64)
         elements = np.zeros(numbers.shape, np.int64)
@@ -175,8 +180,8 @@ class _General:
         if status[first] & STATUS_NAN:
             raise DataError(
                 "nan",
-                f"data must have no NaN where {self.spec.name!r} has no code for it or the conversion refuses it (spec 3.3), "
-                f"got one in {where}; replace it, or choose another nan policy",
+                f"data must have no NaN where {self.spec.name!r} has no code for it or the conversion refuses it "
+                f"(spec 3.3), got one in {where}; replace it, or choose another nan policy",
             )
         if status[first] & STATUS_INFINITY:
             raise DataError(
@@ -186,6 +191,6 @@ class _General:
             )
         raise DataError(
             "exponent-overflow",
-            f"the exponent of a block must be at most {self.spec.largest_exponent} (spec 3.6), got a larger one in {where}; "
-            "choose exponent_overflow 'saturate', or more exponent bits",
+            f"the exponent of a block must be at most {self.spec.largest_exponent} (spec 3.6), got a larger one "
+            f"in {where}; choose exponent_overflow 'saturate', or more exponent bits",
         )

@@ -82,7 +82,8 @@ def _encode_table(preset: Preset, lane: str) -> EncodeTable:
     spec, rule = preset.format, preset.conversion.exponent_rule
     word, _, _, point = LANES[lane]
     bits, bias = magnitude_bits(spec), (1 << (8 * word().nbytes - point - 2)) - 1
-    field = np.arange(2 * bias + 2, dtype=np.int64)
+    # One field more than there are: the word of a NaN may carry out of the last one.
+    field = np.arange(2 * bias + 3, dtype=np.int64)
     unit = field - bias + 1 - bits
     exponent = unit + spec.fraction_bits
     # Below, a subnormal element must be under half a unit, so that flushing it changes nothing.

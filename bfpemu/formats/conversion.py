@@ -53,9 +53,15 @@ class SourceStep:
         put = object.__setattr__
         code = "source-step"
         put(self, "fraction_bits", check.integer(code, "fraction_bits", self.fraction_bits, 0, 52, "3.4"))
-        low = check.integer(code, "minimum_exponent", self.minimum_exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT, "3.4")
+        low = check.integer(
+            code, "minimum_exponent", self.minimum_exponent, -_LARGEST_EXPONENT, _LARGEST_EXPONENT, "3.4"
+        )
         put(self, "minimum_exponent", low)
-        put(self, "maximum_exponent", check.integer(code, "maximum_exponent", self.maximum_exponent, low, _LARGEST_EXPONENT, "3.4"))
+        put(
+            self,
+            "maximum_exponent",
+            check.integer(code, "maximum_exponent", self.maximum_exponent, low, _LARGEST_EXPONENT, "3.4"),
+        )
         put(self, "rounding", check.choice(Rounding, code, "rounding", self.rounding, "3.4"))
         put(self, "underflow", check.choice(StepUnderflow, code, "underflow", self.underflow, "3.4"))
         put(self, "overflow", check.choice(StepOverflow, code, "overflow", self.overflow, "3.4"))
@@ -124,13 +130,20 @@ class Conversion:
         ):
             put(self, name, check.choice(kind, "field-type", name, getattr(self, name), clause))
         put(self, "random_bits", check.integer("random-bits", "random_bits", self.random_bits, 1, 32, "3.7"))
-        put(self, "post_truncate_bits", check.integer("alignment", "post_truncate_bits", self.post_truncate_bits, 0, 31, "3.8"))
+        put(
+            self,
+            "post_truncate_bits",
+            check.integer("alignment", "post_truncate_bits", self.post_truncate_bits, 0, 31, "3.8"),
+        )
         if self.alignment_bits is not None:
             put(self, "alignment_bits", check.integer("alignment", "alignment_bits", self.alignment_bits, 1, 62, "3.7"))
         if self.alignment_rounding is Rounding.STOCHASTIC:
             raise SpecError("alignment", "alignment_rounding must be deterministic (spec 3.7), got 'stochastic'")
         if self.exponent_rule is ExponentRule.LOWER_ERROR and (self.alignment_bits is None or self.alignment_bits > 24):
-            raise SpecError("alignment", f"the rule 'lower_error' needs alignment_bits of 1 to 24 (spec 3.5), got {self.alignment_bits}")
+            raise SpecError(
+                "alignment",
+                f"the rule 'lower_error' needs alignment_bits of 1 to 24 (spec 3.5), got {self.alignment_bits}",
+            )
         put(self, "source_chain", _checked_chain(self.source_chain))
 
 

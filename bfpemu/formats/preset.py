@@ -128,5 +128,3 @@ class Preset:
                 "layout",
                 f"block_size must divide the {columns} columns of a tile or face (spec 5.4), got {spec.block_size!r}",
             )
-
-

@@ -106,7 +106,9 @@ def load_format(path: str | Path) -> Preset:
     except OSError as error:
         raise BfpFileError("input-missing", f"format file {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise SpecError("format-file", f"format file {str(path)!r} must be UTF-8 text, {error.reason} at byte {error.start}") from error
+        raise SpecError(
+            "format-file", f"format file {str(path)!r} must be UTF-8 text, {error.reason} at byte {error.start}"
+        ) from error
     try:
         description = _parse(text, path.suffix.lower())
     except ValueError as error:
@@ -130,7 +132,9 @@ def save_format(preset: Preset, path: str | Path) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BfpFileError("output-unwritable", f"format file {str(path)!r} cannot be written: {error.strerror}") from error
+        raise BfpFileError(
+            "output-unwritable", f"format file {str(path)!r} cannot be written: {error.strerror}"
+        ) from error
 
 
 def _parse(text: str, suffix: str) -> Any:
@@ -154,7 +158,10 @@ def _plain(value: Any) -> Any:
 def _refuse_unknown(where: str, table: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(set(table) - known)
     if unknown:
-        raise SpecError("unknown-key", f"{where} must have only the keys of the spec, got {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        raise SpecError(
+            "unknown-key",
+            f"{where} must have only the keys of the spec, got {unknown[0]!r}; known are {', '.join(sorted(known))}",
+        )
 
 
 def _build(kind: type[Described], where: str, table: Any) -> Described:
@@ -166,7 +173,10 @@ def _build(kind: type[Described], where: str, table: Any) -> Described:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and field.name not in table:
             raise SpecError("format-file", f"table {where!r} must have the key {field.name!r}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items()})
+    arguments: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    return kind(**arguments)
 
 
 def _toml(description: dict[str, Any]) -> str:

@@ -80,19 +80,36 @@ class BFPSpec:
     def __post_init__(self) -> None:
         """Check every field and fill in the derived ones."""
         put = object.__setattr__
-        if not isinstance(self.name, str) or not self.name:
-            raise SpecError("field-type", f"name must be a non-empty string (spec 2.1), got {self.name!r}")
+        name: Any = self.name
+        if not isinstance(name, str) or not name:
+            raise SpecError("field-type", f"name must be a non-empty string (spec 2.1), got {name!r}")
         put(self, "has_sign", check.boolean("has_sign", self.has_sign, "2.2"))
         put(self, "use_subnormals", check.boolean("use_subnormals", self.use_subnormals, "3.6"))
         fewest = 2 if self.has_sign else 1
-        put(self, "mantissa_bits", check.integer("mantissa-bits", "mantissa_bits", self.mantissa_bits, fewest, 32, "2.1"))
+        put(
+            self,
+            "mantissa_bits",
+            check.integer("mantissa-bits", "mantissa_bits", self.mantissa_bits, fewest, 32, "2.1"),
+        )
         put(self, "exponent_bits", check.integer("exponent-bits", "exponent_bits", self.exponent_bits, 1, 16, "2.3"))
         put(self, "block_size", _checked_block_size(self.block_size))
         put(self, "encoding", _checked_encoding(self.encoding, has_sign=self.has_sign))
-        fraction = self.mantissa_bits - self.has_sign if self.fraction_bits is None else self.fraction_bits
-        put(self, "fraction_bits", check.integer("fraction-bits", "fraction_bits", fraction, -_LARGEST_FRACTION, _LARGEST_FRACTION, "2.4"))
-        bias = (1 << (self.exponent_bits - 1)) - 1 if self.exponent_bias is None else self.exponent_bias
-        put(self, "exponent_bias", check.integer("exponent-bias", "exponent_bias", bias, -_LARGEST_BIAS, _LARGEST_BIAS, "2.3"))
+        fraction: Any = self.fraction_bits
+        if fraction is None:
+            fraction = self.mantissa_bits - self.has_sign
+        put(
+            self,
+            "fraction_bits",
+            check.integer("fraction-bits", "fraction_bits", fraction, -_LARGEST_FRACTION, _LARGEST_FRACTION, "2.4"),
+        )
+        bias: Any = self.exponent_bias
+        if bias is None:
+            bias = (1 << (self.exponent_bits - 1)) - 1
+        put(
+            self,
+            "exponent_bias",
+            check.integer("exponent-bias", "exponent_bias", bias, -_LARGEST_BIAS, _LARGEST_BIAS, "2.3"),
+        )
         for name, kind, clause in (
             ("exponent_reserved", ReservedExponent, "2.3"),
             ("negative_zero_code", NegativeZeroCode, "2.5"),
@@ -171,7 +188,10 @@ class BFPSpec:
         """
         elements = self.elements_per_block
         if elements is None:
-            raise SpecError("block-size", f"{self.name!r} has one block for a whole tensor (spec 2.1); ask the BFPTensor for its bits")
+            raise SpecError(
+                "block-size",
+                f"{self.name!r} has one block for a whole tensor (spec 2.1); ask the BFPTensor for its bits",
+            )
         return self.exponent_bits + self.shifts_per_block * self.sub_shift_bits + elements * self.mantissa_bits
 
     @property

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.extending import intrinsic
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 """`fastmath` stays off: bits would depend on the compiler. `nogil` lets Python threads share
-the work; numba's own thread pool would not survive a fork."""
+the work; numba's own thread pool would not survive a fork. No one calls kernels from C, and a
+wrapper for that would add a tenth to the time of compiling."""
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -36,14 +37,14 @@ def _prefetch_code(context: Any, builder: Any, signature: Any, arguments: Any) -
     return context.get_dummy_value()
 
 
-if config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def prefetch(array: Any, index: Any) -> None:
         """Do nothing: without the JIT there is no cache line to ask for."""
 
 else:
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
         """Ask for the cache line of ``array[index]``, which may lie past the end; no bit depends on it."""
         return types.void(array, index), _prefetch_code

@@ -21,7 +21,7 @@ from bfpemu.kernels.parameters import (
     Stored,
 )
 from bfpemu.kernels.rounding import bit_length, normalise, rounds_away, split
-from bfpemu.kernels.types import AnyArray, Int64Array, UInt64Array
+from bfpemu.kernels.types import AnyArray, Flag, Int64Array, UInt64Array
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
@@ -46,7 +46,7 @@ def significand(stored: Stored, code: np.int64) -> np.int64:
 
 
 @kernel
-def special_word(result: Result, negative: bool, fraction: np.uint64) -> np.uint64:
+def special_word(result: Result, negative: Flag, fraction: np.uint64) -> np.uint64:
     """Return the word of an infinity (fraction 0) or of the quiet NaN (fraction 1)."""
     point = np.uint64(result.fraction_bits)
     exponent_bits = np.uint64(result.exponent_bits)
@@ -57,7 +57,7 @@ def special_word(result: Result, negative: bool, fraction: np.uint64) -> np.uint
 
 
 @kernel
-def float_word(result: Result, negative: bool, magnitude: np.uint64, exponent: np.int64) -> np.uint64:
+def float_word(result: Result, negative: Flag, magnitude: np.uint64, exponent: np.int64) -> np.uint64:
     """Round ``magnitude * 2 ** exponent`` to a float's word, ties to even (spec 2.10)."""
     point = np.int64(result.fraction_bits)
     sign = np.uint64(negative) << np.uint64(point + result.exponent_bits)
@@ -76,7 +76,7 @@ def float_word(result: Result, negative: bool, magnitude: np.uint64, exponent: n
 
 
 @kernel
-def wrapped_word(result: Result, stored: Stored, negative: bool, magnitude: np.uint64, field: np.int64) -> np.uint64:
+def wrapped_word(result: Result, stored: Stored, negative: Flag, magnitude: np.uint64, field: np.int64) -> np.uint64:
     """Return the word of an element whose exponent field wraps (spec 2.6)."""
     fraction_bits = np.int64(stored.magnitude_bits - 1)
     unused = np.int64(stored.magnitude_bits) - bit_length(magnitude)

@@ -15,7 +15,6 @@ from bfpemu.kernels.parameters import (
     OVERFLOW_ERROR,
     OVERFLOW_NAN,
     SATURATE,
-    SATURATE_ELEMENT,
     SATURATED,
     SIGN_MAGNITUDE,
     STATUS_EXPONENT_OVERFLOW,
@@ -32,7 +31,7 @@ from bfpemu.kernels.parameters import (
 from bfpemu.kernels.rounding import round_magnitude
 from bfpemu.kernels.significand import largest_wide, wide_parts
 from bfpemu.kernels.source import FINITE, INFINITE, NOT_A_NUMBER, read_block
-from bfpemu.kernels.types import BoolArray, Int64Array, UInt8Array, UInt64Array
+from bfpemu.kernels.types import BoolArray, Flag, Int64Array, UInt8Array, UInt64Array
 
 _ZERO = np.uint64(0)
 
@@ -85,7 +84,7 @@ def apply_policies(
 
 
 @kernel
-def has_infinity(count: np.int64, kinds: Int64Array) -> bool:
+def has_infinity(count: np.int64, kinds: Int64Array) -> Flag:
     """Return whether an infinity was left to saturate."""
     for i in range(count):
         if kinds[i] == INFINITE:
@@ -97,11 +96,11 @@ def has_infinity(count: np.int64, kinds: Int64Array) -> bool:
 def choose_exponent(
     target: Target,
     infinity: np.int64,
-    infinite: bool,
+    infinite: Flag,
     mantissa: np.uint64,
     found: np.int64,
     given: np.int64,
-) -> tuple[np.int64, np.int64, bool]:
+) -> tuple[np.int64, np.int64, Flag]:
     """Return (verdict, exponent, is_zero) of a block whose rule found `found` (spec 3.5, 3.6)."""
     if target.rule == GIVEN:
         return np.int64(PROCEED), given, False
@@ -124,7 +123,7 @@ def choose_exponent(
 def shift_code(
     target: Target,
     exponent: np.int64,
-    saturating: bool,
+    saturating: Flag,
     kinds: Int64Array,
     mantissas: UInt64Array,
     tops: Int64Array,
@@ -141,11 +140,19 @@ def shift_code(
 
 @kernel
 def element_code(
-    target: Target, aligned: bool, negative: bool, mantissa: np.uint64, top: np.int64, exponent: np.int64, random: np.uint64
-) -> tuple[np.int64, bool]:
+    target: Target,
+    aligned: Flag,
+    negative: Flag,
+    mantissa: np.uint64,
+    top: np.int64,
+    exponent: np.int64,
+    random: np.uint64,
+) -> tuple[np.int64, Flag]:
     """Return (element code, saturated) of one finite magnitude (spec 3.7 to 3.9)."""
     whole, rest, sticky = wide_parts(target, aligned, negative, mantissa, top, exponent)
-    wide = round_magnitude(whole, rest, sticky, np.int64(target.rounding), negative, random, np.int64(target.random_bits))
+    wide = round_magnitude(
+        whole, rest, sticky, np.int64(target.rounding), negative, random, np.int64(target.random_bits)
+    )
     limit = largest_wide(target, negative)
     saturated = wide > limit
     magnitude = np.int64(min(wide, limit) >> np.uint64(target.post_truncate_bits))
@@ -153,7 +160,7 @@ def element_code(
 
 
 @kernel
-def encoded(target: Target, negative: bool, magnitude: np.int64) -> np.int64:
+def encoded(target: Target, negative: Flag, magnitude: np.int64) -> np.int64:
     """Return the element code of a signed significand (spec 2.2, 3.9)."""
     sign_bit = np.int64(1) << np.int64(target.mantissa_bits - 1)
     if target.encoding == UNSIGNED or not negative:

@@ -9,7 +9,7 @@ from bfpemu.kernels.parameters import CEIL, EVEN, LOWER_ERROR, RCEIL, STOCHASTIC
 from bfpemu.kernels.rounding import is_larger, normalise, round_magnitude
 from bfpemu.kernels.significand import largest_wide, wide_parts
 from bfpemu.kernels.source import FINITE
-from bfpemu.kernels.types import BoolArray, Int64Array, UInt64Array
+from bfpemu.kernels.types import BoolArray, Flag, Int64Array, UInt64Array
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
@@ -65,10 +65,18 @@ def block_exponent(
 
 @kernel
 def _rounded(
-    target: Target, aligned: bool, negative: bool, mantissa: np.uint64, top: np.int64, exponent: np.int64, random: np.uint64
+    target: Target,
+    aligned: Flag,
+    negative: Flag,
+    mantissa: np.uint64,
+    top: np.int64,
+    exponent: np.int64,
+    random: np.uint64,
 ) -> np.uint64:
     whole, rest, sticky = wide_parts(target, aligned, negative, mantissa, top, exponent)
-    return round_magnitude(whole, rest, sticky, np.int64(target.rounding), negative, random, np.int64(target.random_bits))
+    return round_magnitude(
+        whole, rest, sticky, np.int64(target.rounding), negative, random, np.int64(target.random_bits)
+    )
 
 
 @kernel
@@ -80,7 +88,7 @@ def _leaves_range(
     negatives: BoolArray,
     mantissas: UInt64Array,
     tops: Int64Array,
-) -> bool:
+) -> Flag:
     """Return whether an element, rounded at `exponent`, is out of range (the rule `even`)."""
     for i in range(kinds.shape[0]):
         if kinds[i] != FINITE or mantissas[i] == _ZERO or (negatives[i] and target.encoding == UNSIGNED):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels.types import AnyArray, UInt8Array
+from bfpemu.kernels.types import AnyArray, Integer, UInt8Array
 
 _BYTE = np.int64(8)
 _LOW_BYTE = np.uint64(255)
@@ -17,7 +17,7 @@ _LOW_BYTE = np.uint64(255)
 
 @kernel
 def pack_lsb_first(
-    codes: AnyArray, count: np.int64, width: np.int64, first: np.int64, stride: np.int64, out_bytes: UInt8Array
+    codes: AnyArray, count: Integer, width: Integer, first: Integer, stride: Integer, out_bytes: UInt8Array
 ) -> None:
     """Write runs of fields, least significant bit first; bits between runs are left as they are.
 
@@ -50,7 +50,7 @@ def pack_lsb_first(
 
 @kernel
 def pack_msb_first(
-    codes: AnyArray, count: np.int64, width: np.int64, first: np.int64, stride: np.int64, out_bytes: UInt8Array
+    codes: AnyArray, count: Integer, width: Integer, first: Integer, stride: Integer, out_bytes: UInt8Array
 ) -> None:
     """Write runs of fields, most significant bit first; otherwise as `pack_lsb_first`."""
     for run in range(codes.shape[0] // max(count, np.int64(1))):
@@ -71,7 +71,7 @@ def pack_msb_first(
 
 @kernel
 def unpack_lsb_first(
-    packed: UInt8Array, count: np.int64, width: np.int64, first: np.int64, stride: np.int64, out_codes: AnyArray
+    packed: UInt8Array, count: Integer, width: Integer, first: Integer, stride: Integer, out_codes: AnyArray
 ) -> None:
     """Read runs of fields that `pack_lsb_first` wrote."""
     mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
@@ -96,7 +96,7 @@ def unpack_lsb_first(
 
 @kernel
 def unpack_msb_first(
-    packed: UInt8Array, count: np.int64, width: np.int64, first: np.int64, stride: np.int64, out_codes: AnyArray
+    packed: UInt8Array, count: Integer, width: Integer, first: Integer, stride: Integer, out_codes: AnyArray
 ) -> None:
     """Read runs of fields that `pack_msb_first` wrote."""
     mask = (np.uint64(1) << np.uint64(width)) - np.uint64(1)

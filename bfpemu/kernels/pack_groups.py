@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels.types import AnyArray, UInt8Array
+from bfpemu.kernels.types import AnyArray, Integer, UInt8Array
 
 
 def _masks(lanes: int, lane_bits: int, width: int) -> list[tuple[np.uint64, np.uint64, np.uint64]]:
@@ -30,7 +30,7 @@ def _masks(lanes: int, lane_bits: int, width: int) -> list[tuple[np.uint64, np.u
 
 
 @cache
-def pack_groups(width: int) -> Callable[[AnyArray, int, int, UInt8Array], None]:
+def pack_groups(width: int) -> Callable[[AnyArray, Integer, Integer, UInt8Array], None]:
     """Return the packer of `width` bits, 1 to 15: ``pack(codes, first, stride, out_bytes)``.
 
     `codes` has the shape (runs, count) with `count` a multiple of 8; `first` and `stride` count
@@ -48,7 +48,7 @@ def pack_groups(width: int) -> Callable[[AnyArray, int, int, UInt8Array], None]:
     second, spilled = np.uint64(word_bits), np.uint64(64 - word_bits)
 
     @kernel
-    def gather(codes: AnyArray, start: np.int64) -> np.uint64:
+    def gather(codes: AnyArray, start: Integer) -> np.uint64:
         word = np.uint64(0)
         for lane in range(lanes):
             word |= np.uint64(codes[start + lane]) << np.uint64(lane * lane_bits)
@@ -59,12 +59,12 @@ def pack_groups(width: int) -> Callable[[AnyArray, int, int, UInt8Array], None]:
         return word
 
     @kernel
-    def store(word: np.uint64, count: np.int64, packed: UInt8Array, start: np.int64) -> None:
+    def store(word: np.uint64, count: Integer, packed: UInt8Array, start: Integer) -> None:
         for byte in range(count):
             packed[start + byte] = np.uint8((word >> np.uint64(8 * byte)) & np.uint64(255))
 
     @kernel
-    def pack(codes: AnyArray, first: np.int64, stride: np.int64, out_bytes: UInt8Array) -> None:
+    def pack(codes: AnyArray, first: Integer, stride: Integer, out_bytes: UInt8Array) -> None:
         for run in range(codes.shape[0]):
             fields = codes[run]
             packed = out_bytes[first + run * stride :]
@@ -82,7 +82,7 @@ def pack_groups(width: int) -> Callable[[AnyArray, int, int, UInt8Array], None]:
 
 
 @cache
-def unpack_groups(width: int) -> Callable[[UInt8Array, int, int, AnyArray], None]:
+def unpack_groups(width: int) -> Callable[[UInt8Array, Integer, Integer, AnyArray], None]:
     """Return the reverse of `pack_groups`: ``unpack(packed, first, stride, out_codes)``."""
     lanes, lane_bits = (8, 8) if width <= 8 else (4, 16)
     steps = _masks(lanes, lane_bits, width)
@@ -97,7 +97,7 @@ def unpack_groups(width: int) -> Callable[[UInt8Array, int, int, AnyArray], None
     lane_mask = np.uint64((1 << lane_bits) - 1)
 
     @kernel
-    def spread(word: np.uint64, codes: AnyArray, start: np.int64) -> None:
+    def spread(word: np.uint64, codes: AnyArray, start: Integer) -> None:
         if has_third_step:
             word = (word & low2) | ((word << shift2) & high2)
         word = (word & low1) | ((word << shift1) & high1)
@@ -106,14 +106,14 @@ def unpack_groups(width: int) -> Callable[[UInt8Array, int, int, AnyArray], None
             codes[start + lane] = (word >> np.uint64(lane * lane_bits)) & lane_mask
 
     @kernel
-    def load(count: np.int64, packed: UInt8Array, start: np.int64) -> np.uint64:
+    def load(count: Integer, packed: UInt8Array, start: Integer) -> np.uint64:
         word = np.uint64(0)
         for byte in range(count):
             word |= np.uint64(packed[start + byte]) << np.uint64(8 * byte)
         return word
 
     @kernel
-    def unpack(packed: UInt8Array, first: np.int64, stride: np.int64, out_codes: AnyArray) -> None:
+    def unpack(packed: UInt8Array, first: Integer, stride: Integer, out_codes: AnyArray) -> None:
         for run in range(out_codes.shape[0]):
             fields = out_codes[run]
             run_bytes = packed[first + run * stride :]

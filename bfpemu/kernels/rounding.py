@@ -23,6 +23,7 @@ from bfpemu.kernels.parameters import (
     TOWARD_POSITIVE,
     TOWARD_ZERO,
 )
+from bfpemu.kernels.types import Flag
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
@@ -54,7 +55,7 @@ def normalise(value: np.uint64, exponent: np.int64) -> tuple[np.uint64, np.int64
 
 
 @kernel
-def is_larger(mantissa: np.uint64, top: np.int64, than_mantissa: np.uint64, than_top: np.int64) -> bool:
+def is_larger(mantissa: np.uint64, top: np.int64, than_mantissa: np.uint64, than_top: np.int64) -> Flag:
     """Compare two normalised magnitudes. Exact; a zero is never larger."""
     if mantissa == _ZERO:
         return False
@@ -64,7 +65,7 @@ def is_larger(mantissa: np.uint64, top: np.int64, than_mantissa: np.uint64, than
 
 
 @kernel
-def split(mantissa: np.uint64, top: np.int64, unit: np.int64) -> tuple[np.uint64, np.uint64, bool]:
+def split(mantissa: np.uint64, top: np.int64, unit: np.int64) -> tuple[np.uint64, np.uint64, Flag]:
     """Divide a normalised magnitude by ``2 ** unit``.
 
     Returns
@@ -73,7 +74,7 @@ def split(mantissa: np.uint64, top: np.int64, unit: np.int64) -> tuple[np.uint64
         The integer part; ``2 ** 62`` stands for that and everything above.
     rest : uint64
         The first 64 bits after the binary point.
-    sticky : bool
+    sticky : Flag
         Whether any bit after those is set.
     """
     if mantissa == _ZERO:
@@ -92,16 +93,14 @@ def split(mantissa: np.uint64, top: np.int64, unit: np.int64) -> tuple[np.uint64
 
 
 @kernel
-def rounds_away(
-    mode: np.int64, negative: bool, odd: bool, rest: np.uint64, sticky: bool, random: np.uint64
-) -> bool:
+def rounds_away(mode: np.int64, negative: Flag, odd: Flag, rest: np.uint64, sticky: Flag, random: np.uint64) -> Flag:
     """Return whether a magnitude grows by one when its rest is rounded off (spec 3.7).
 
     Parameters
     ----------
     mode : int64
         A deterministic mode; or any mode at all when `rest` was replaced by the caller.
-    negative, odd : bool
+    negative, odd : Flag
         The sign of the value and the lowest bit of its integer part.
     rest, sticky
         As `split` gives them.
@@ -129,16 +128,12 @@ def rounds_away(
         return not odd
     if rest != _HALF or sticky:
         return rest >= _HALF
-    return (
-        (mode == TIES_TO_ODD and not odd)
-        or (mode == TIES_UP and not negative)
-        or (mode == TIES_DOWN and negative)
-    )
+    return (mode == TIES_TO_ODD and not odd) or (mode == TIES_UP and not negative) or (mode == TIES_DOWN and negative)
 
 
 @kernel
 def align(
-    whole: np.uint64, rest: np.uint64, sticky: bool, keep: np.int64, mode: np.int64, negative: bool
+    whole: np.uint64, rest: np.uint64, sticky: Flag, keep: np.int64, mode: np.int64, negative: Flag
 ) -> tuple[np.uint64, np.uint64]:
     """Round a split magnitude to `keep` bits after the binary point, 0 to 62 (spec 3.7)."""
     if keep == np.int64(0):
@@ -157,7 +152,13 @@ def align(
 
 @kernel
 def round_magnitude(
-    whole: np.uint64, rest: np.uint64, sticky: bool, mode: np.int64, negative: bool, random: np.uint64, random_bits: np.int64
+    whole: np.uint64,
+    rest: np.uint64,
+    sticky: Flag,
+    mode: np.int64,
+    negative: Flag,
+    random: np.uint64,
+    random_bits: np.int64,
 ) -> np.uint64:
     """Round a split magnitude to an integer (spec 3.7): the funnel that every path ends in."""
     if mode == STOCHASTIC:
@@ -167,4 +168,3 @@ def round_magnitude(
     if rounds_away(mode, negative, whole & _ONE != _ZERO, rest, sticky, random):
         whole += _ONE
     return whole
-

@@ -7,13 +7,14 @@ import numpy as np
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.parameters import TWOS_COMPLEMENT, UNSIGNED, Target
 from bfpemu.kernels.rounding import align, split
+from bfpemu.kernels.types import Flag
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
 
 
 @kernel
-def largest_wide(target: Target, negative: bool) -> np.uint64:
+def largest_wide(target: Target, negative: Flag) -> np.uint64:
     """Return the largest magnitude of a wide significand with this sign (spec 3.8)."""
     wide = np.uint64(target.magnitude_bits + target.post_truncate_bits)
     if not negative:
@@ -27,8 +28,8 @@ def largest_wide(target: Target, negative: bool) -> np.uint64:
 
 @kernel
 def wide_parts(
-    target: Target, aligned: bool, negative: bool, mantissa: np.uint64, top: np.int64, exponent: np.int64
-) -> tuple[np.uint64, np.uint64, bool]:
+    target: Target, aligned: Flag, negative: Flag, mantissa: np.uint64, top: np.int64, exponent: np.int64
+) -> tuple[np.uint64, np.uint64, Flag]:
     """Return an element in wide units, split and aligned, ready to be rounded (spec 3.7).
 
     `aligned` says that the alignment was done before, as the rule `lower_error` does it.

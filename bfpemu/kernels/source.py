@@ -18,7 +18,7 @@ from bfpemu.kernels.parameters import (
     Source,
 )
 from bfpemu.kernels.rounding import normalise, rounds_away, split
-from bfpemu.kernels.types import BoolArray, Int64Array, UInt64Array
+from bfpemu.kernels.types import BoolArray, Flag, Int64Array, UInt64Array
 
 FINITE = 0
 INFINITE = 1
@@ -30,7 +30,7 @@ _TOP_BIT = np.uint64(1 << 63)
 
 
 @kernel
-def read_word(word: np.uint64, source: Source) -> tuple[np.int64, bool, np.uint64, np.int64]:
+def read_word(word: np.uint64, source: Source) -> tuple[np.int64, Flag, np.uint64, np.int64]:
     """Return (kind, negative, mantissa, top) of one source word (spec 3.2, 3.3).
 
     Parameters
@@ -68,8 +68,8 @@ def read_word(word: np.uint64, source: Source) -> tuple[np.int64, bool, np.uint6
 
 @kernel
 def _read_special(
-    fraction: np.uint64, hidden: np.uint64, unit: np.int64, negative: bool, source: Source
-) -> tuple[np.int64, bool, np.uint64, np.int64]:
+    fraction: np.uint64, hidden: np.uint64, unit: np.int64, negative: Flag, source: Source
+) -> tuple[np.int64, Flag, np.uint64, np.int64]:
     """Read an all-ones exponent field (spec 3.3)."""
     if fraction != _ZERO and source.nan == AS_NUMBER:
         mantissa, top = normalise(hidden | fraction, unit)
@@ -84,7 +84,7 @@ def _read_special(
 
 @kernel
 def apply_step(
-    mantissa: np.uint64, top: np.int64, negative: bool, step: Int64Array, infinity: np.int64
+    mantissa: np.uint64, top: np.int64, negative: Flag, step: Int64Array, infinity: np.int64
 ) -> tuple[np.int64, np.uint64, np.int64]:
     """Round one finite magnitude through a source step; return (kind, mantissa, top) (spec 3.4).
 

@@ -27,7 +27,9 @@ def tiled_order(blocked: Blocking, layout: Layout) -> npt.NDArray[np.int64]:
     assert layout.tile_shape is not None
     if len(blocked.shape) > 1 and blocked.axis != len(blocked.shape) - 1:
         raise SpecError(
-            "layout", f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} of shape {blocked.shape}"
+            "layout",
+            f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} "
+            f"of shape {blocked.shape}",
         )
     height, width = layout.tile_shape[0], layout.tile_shape[1] // blocked.block_elements
     face_height, face_columns = layout.face_shape or layout.tile_shape

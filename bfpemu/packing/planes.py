@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.blocking import Blocking, blocking
-from bfpemu.codec.codes import Codes
-from bfpemu.formats import PLANAR, BFPSpec
-from bfpemu.packing.fields import Bytes
-from bfpemu.packing.stream import pack, unpack
+from bfpemu.codec.codes import Codes, code_dtype
+from bfpemu.errors import DataError
+from bfpemu.formats import BFPSpec, BitOrder
+from bfpemu.packing.fields import Bytes, Runs, read_fields, write_fields
+from bfpemu.packing.stream import padded_elements
 
 
 class PlaneSizes(NamedTuple):
@@ -42,25 +43,56 @@ def plane_sizes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Plan
 
 def pack_planes(codes: Codes, blocked: Blocking, spec: BFPSpec) -> Planes:
     """Pack the codes of a tensor into planes; every row of a plane starts on a byte. Exact."""
-    stream = pack(codes, blocked, spec, PLANAR)
-    sizes = _sizes(spec, blocked)
-    middle = sizes.exponents + sizes.shifts
-    return Planes(stream[: sizes.exponents], stream[sizes.exponents : middle], stream[middle:])
+    ordered = Codes(codes.exponents, codes.shifts, padded_elements(codes.elements, blocked))
+    planes = []
+    for values, width, size in zip(ordered, _widths(spec), _sizes(spec, blocked), strict=True):
+        plane = np.zeros(size, np.uint8)
+        write_fields(values.reshape(blocked.rows, -1) if values.size else values.reshape(0, 0), _runs(size, width, blocked), BitOrder.LSB_FIRST, plane)
+        planes.append(plane)
+    return Planes(*planes)
 
 
 def unpack_planes(planes: Planes, blocked: Blocking, spec: BFPSpec) -> Codes:
-    """Unpack planes into codes. Exact.
+    """Unpack planes into codes. Exact; padding is not looked at.
 
     Raises
     ------
     DataError
-        ``packed-size``, if the planes together have another length than the geometry gives.
+        ``packed-size``, if a plane has another length than the geometry gives.
     """
-    return unpack(np.concatenate([np.asarray(plane, np.uint8) for plane in planes]), blocked, spec, PLANAR)
+    sizes = _sizes(spec, blocked)
+    found = []
+    for plane, width, size, count in zip(planes, _widths(spec), sizes, _counts(spec, blocked), strict=True):
+        if plane.size != size:
+            raise DataError("packed-size", f"planes must have {tuple(sizes)} bytes (spec 7.4), got {plane.size} for {size}")
+        values = np.empty((blocked.rows, blocked.blocks_per_row * count), code_dtype(width))
+        read_fields(np.asarray(plane, np.uint8), _runs(size, width, blocked), BitOrder.LSB_FIRST, values)
+        found.append(values)
+    exponents, shifts, elements = found
+    return Codes(
+        exponents.reshape(blocked.blocks),
+        shifts.reshape(blocked.blocks, spec.shifts_per_block),
+        np.ascontiguousarray(elements[:, : blocked.row_length]).reshape(-1),
+    )
+
+
+def _widths(spec: BFPSpec) -> PlaneSizes:
+    """Return the bits of one field of each plane."""
+    return PlaneSizes(spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits)
+
+
+def _counts(spec: BFPSpec, blocked: Blocking) -> PlaneSizes:
+    """Return the fields of one block in each plane."""
+    return PlaneSizes(1, spec.shifts_per_block, blocked.block_elements)
+
+
+def _runs(size: int, width: int, blocked: Blocking) -> Runs:
+    return Runs(width, 0, 8 * size // max(blocked.rows, 1))
 
 
 def _sizes(spec: BFPSpec, blocked: Blocking) -> PlaneSizes:
-    counts = (1, spec.shifts_per_block, blocked.block_elements)
-    widths = (spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits)
-    rows = (blocked.blocks_per_row * count * width for count, width in zip(counts, widths, strict=True))
-    return PlaneSizes(*(blocked.rows * -(-bits // 8) for bits in rows))
+    row_bits = (
+        blocked.blocks_per_row * count * width
+        for count, width in zip(_counts(spec, blocked), _widths(spec), strict=True)
+    )
+    return PlaneSizes(*(blocked.rows * -(-bits // 8) for bits in row_bits))

@@ -65,9 +65,7 @@ def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out:
     return _reverse_words(out, layout)
 
 
-def unpack(
-    packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out: Codes | None = None
-) -> Codes:
+def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out: Codes | None = None) -> Codes:
     """Unpack a stream into codes (spec 5). Exact; padding is not looked at.
 
     Parameters
@@ -89,8 +87,8 @@ def unpack(
     if packed.size != _bytes(plan.bits, layout):
         raise DataError(
             "packed-size",
-            f"packed data must have {_bytes(plan.bits, layout)} bytes for shape {blocked.shape} in {spec.name!r} (spec 5.6), "
-            f"got {packed.size}",
+            f"packed data must have {_bytes(plan.bits, layout)} bytes for shape {blocked.shape} in {spec.name!r} "
+            f"(spec 5.6), got {packed.size}",
         )
     stream = _reverse_words(packed, layout)
     found = empty_codes(spec, blocked) if out is None else out
@@ -99,7 +97,9 @@ def unpack(
     for (runs, count, fields), wanted in zip(plan.sections, found, strict=True):
         is_direct = fits and runs.width <= 8 * wanted.dtype.itemsize
         shape = (count, fields)
-        values = wanted.reshape(shape) if is_direct else np.empty(shape, code_dtype(max(runs.width, 8 * wanted.itemsize)))
+        values = (
+            wanted.reshape(shape) if is_direct else np.empty(shape, code_dtype(max(runs.width, 8 * wanted.itemsize)))
+        )
         read_fields(stream, runs, layout.bit_order, values)
         read.append(values)
     if not fits:
@@ -164,7 +164,7 @@ def _reverse_words(stream: Bytes, layout: Layout) -> Bytes:
 
 def _in_stream_order(codes: Codes, blocked: Blocking, plan: _Plan) -> list[AnyArray]:
     """Return exponents, shifts and elements by block of the stream, blocks padded with zero codes."""
-    elements = _padded_elements(codes.elements, blocked)
+    elements = padded_elements(codes.elements, blocked)
     if plan.order is None:
         return [codes.exponents, codes.shifts, elements]
     numbers = plan.order.reshape(-1)
@@ -188,7 +188,7 @@ def _in_row_order(found: list[AnyArray], blocked: Blocking, spec: BFPSpec, plan:
     return Codes(exponents, shifts, np.ascontiguousarray(padded[:, : blocked.row_length]).reshape(-1))
 
 
-def _padded_elements(elements: AnyArray, blocked: Blocking) -> AnyArray:
+def padded_elements(elements: AnyArray, blocked: Blocking) -> AnyArray:
     """Return elements as shape (blocks, block_elements); short blocks end with zero codes."""
     whole = blocked.blocks_per_row * blocked.block_elements
     if whole != blocked.row_length:

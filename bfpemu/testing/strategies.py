@@ -114,7 +114,9 @@ def conversions(draw: st.DrawFn, spec: BFPSpec) -> Conversion:
         exponent_overflow=draw(st.sampled_from(overflows)),
         nan=draw(st.sampled_from(NanPolicy)),
         infinity=draw(st.sampled_from(InfinityPolicy)),
-        negative_zero=draw(st.sampled_from(NegativeZero)) if spec.encoding is Encoding.SIGN_MAGNITUDE else NegativeZero.DROP,
+        negative_zero=draw(st.sampled_from(NegativeZero))
+        if spec.encoding is Encoding.SIGN_MAGNITUDE
+        else NegativeZero.DROP,
         source_subnormals=draw(st.sampled_from(SourceSubnormals)),
         source_chain=draw(st.just(()) | st.lists(source_steps(), max_size=2).map(tuple)),
     )
