@@ -83,6 +83,28 @@ def source_kind(dtype: AnyDtype) -> SourceKind:
     return kind
 
 
+def widened(values: AnyArray, lane: str) -> AnyArray:
+    """Return `values` in a lane type that holds each of them exactly, NaN payloads aside.
+
+    Where the calling thread flushes subnormals, the processor's own conversion from float32 to
+    float64 does so too; they are therefore made from their integer fractions.
+    """
+    if values.dtype == np.dtype(lane):
+        return values
+    if values.dtype == BFLOAT16 and lane == "float64":
+        values = widened(values, "float32")
+    with np.errstate(invalid="ignore"):  # a signalling NaN; its block is left to the general kernels
+        found = values.astype(lane)
+    if values.dtype == np.dtype(np.float32):
+        words = values.view(np.uint32)
+        subnormal = (words & np.uint32(0x7F800000) == 0) & (words << np.uint32(1) != 0)
+        if subnormal.any():
+            fractions = words[subnormal] & np.uint32(0x007FFFFF)
+            signs = np.where(words[subnormal] >> np.uint32(31), -1.0, 1.0)
+            found[subnormal] = signs * fractions * 2.0**-149
+    return found
+
+
 def result_dtype(dtype: npt.DTypeLike) -> AnyDtype:
     """Return a dtype that decoding can give (spec 2.10).
 

@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bfpemu import BFPSpec, BFPTensor, Conversion, Layout, Preset, SourceStep, backend, bfp_quantize, create_bfp_spec, load_format
+from bfpemu import (
+    BFPSpec,
+    BFPTensor,
+    Conversion,
+    Layout,
+    Preset,
+    SourceStep,
+    backend,
+    bfp_quantize,
+    create_bfp_spec,
+    load_format,
+)
 from bfpemu.catalog import resolve
 from bfpemu.errors import CODES, BfpError, BfpFileError, DataError, DataTypeError, SpecError
 from bfpemu.formats.serialise import preset_from_dict, save_format
@@ -45,7 +56,11 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
     "unknown encoding": (SpecError, "encoding", lambda: BFPSpec("x", 8, 32, encoding="ones_complement")),
     "unsigned with a sign": (SpecError, "encoding", lambda: BFPSpec("x", 8, 32, encoding="unsigned")),
     "sub-block without shift": (SpecError, "sub-block", lambda: BFPSpec("x", 8, 32, sub_block_size=2)),
-    "sub-block that does not divide": (SpecError, "sub-block", lambda: BFPSpec("x", 8, 16, sub_block_size=3, sub_shift_bits=1)),
+    "sub-block that does not divide": (
+        SpecError,
+        "sub-block",
+        lambda: BFPSpec("x", 8, 16, sub_block_size=3, sub_shift_bits=1),
+    ),
     "nameless format": (SpecError, "field-type", lambda: BFPSpec("", 8, 32)),
     "flag that is no bool": (SpecError, "field-type", lambda: BFPSpec("x", 8, 32, has_sign=1)),
     "unknown rounding": (SpecError, "field-type", lambda: Conversion(rounding="nearest")),
@@ -128,7 +143,7 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "code", "call"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize("kind, code, call", CASES.values(), ids=CASES)
 def test_is_refused_with_its_code(kind: type[BfpError], code: str, call: Callable[[], object]) -> None:
     with pytest.raises(kind) as refused:
         call()

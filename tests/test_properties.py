@@ -78,7 +78,9 @@ def test_scaling_by_a_power_of_two_moves_only_the_exponents(name: str, data: np.
     scaled = BFPTensor(data.astype(np.float64) * 2.0**shift, wide)
     assert np.array_equal(plain.mantissas, scaled.mantissas)
     moved = plain.exponents + shift
-    assert np.array_equal(np.where(plain.exponent_codes == 0, 0, moved), np.where(scaled.exponent_codes == 0, 0, scaled.exponents))
+    assert np.array_equal(
+        np.where(plain.exponent_codes == 0, 0, moved), np.where(scaled.exponent_codes == 0, 0, scaled.exponents)
+    )
 
 
 @given(preset=strategies.presets(), data=st.data())

@@ -29,12 +29,12 @@ BITS_PER_BLOCK = {
 }
 
 
-@pytest.mark.parametrize(("name", "bits"), BITS_PER_BLOCK.items())
+@pytest.mark.parametrize("name, bits", BITS_PER_BLOCK.items())
 def test_a_block_takes_the_bits_of_the_page(name: str, bits: int) -> None:
     assert BFP_FORMATS[name].total_bits_per_block == bits
 
 
-@pytest.mark.parametrize(("name", "bits"), BITS_PER_BLOCK.items())
+@pytest.mark.parametrize("name, bits", BITS_PER_BLOCK.items())
 def test_the_interleaved_stream_is_dense(name: str, bits: int) -> None:
     spec = BFP_FORMATS[name]
     tensor = BFPTensor(np.ones((8, spec.elements_per_block), np.float32), name)
@@ -54,7 +54,17 @@ def test_one_is_significand_64_at_exponent_1() -> None:
 
 @pytest.mark.parametrize(
     "format",
-    ["bfp8", "BFP8", (8, 32), [8, 32], (8, 32, 8), "8x32", BFPSpec("mine", 8, 32), create_bfp_spec(8, 32), BFP_FORMATS["bfp8"]],
+    [
+        "bfp8",
+        "BFP8",
+        (8, 32),
+        [8, 32],
+        (8, 32, 8),
+        "8x32",
+        BFPSpec("mine", 8, 32),
+        create_bfp_spec(8, 32),
+        BFP_FORMATS["bfp8"],
+    ],
 )
 def test_every_way_to_name_a_format_gives_the_same_numbers(format: Any) -> None:
     data = np.linspace(-3, 3, 77, dtype=np.float32)
@@ -62,7 +72,7 @@ def test_every_way_to_name_a_format_gives_the_same_numbers(format: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "result"),
+    "dtype, result",
     [
         (np.float64, np.float64),
         (np.float32, np.float32),
@@ -250,7 +260,7 @@ def test_specs_are_hashable_and_frozen() -> None:
 
 
 def test_all_six_seed_fields_act() -> None:
-    data = np.array([-2.0**-18, 2.0**-18], np.float32)
+    data = np.array([-(2.0**-18), 2.0**-18], np.float32)
     flushed = bfp_quantize(data, BFPSpec("f", 8, 2, 5, True, False))
     kept = bfp_quantize(data, BFPSpec("k", 8, 2, 5, True, True))
     unsigned = bfp_quantize(data, BFPSpec("u", 8, 2, 5, False, True))

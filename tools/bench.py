@@ -109,8 +109,8 @@ def table() -> str:
     gigabytes = values.nbytes / statistics.median(seconds(copy) for _ in range(REPEATS)) / 1e9
     lines = [
         f"Measured on {date.today()}: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}. {ELEMENTS / 2**20:.0f} Mi float32 values; `np.copyto` moves {gigabytes:.1f} GB/s of them. "
-        "Each figure is copy time divided by operation time, so above 1 is faster than copying the array.",
+        f"NumPy {np.__version__}. {ELEMENTS / 2**20:.0f} Mi float32 values; `np.copyto` moves {gigabytes:.1f} GB/s "
+        "of them. Each figure is copy time divided by operation time, so above 1 is faster than copying the array.",
         "",
         "| format | encode | encode + pack | unpack + decode | decode | encode, 2 threads | decode, 2 threads |",
         "|---|---|---|---|---|---|---|",

@@ -56,7 +56,7 @@ def decode_rows(
     left = np.arange(blocked.blocks)
     if table is not None:
         left = _decode_ordinary(codes, blocked, table, out, workers)
-    _decode_general(codes, blocked, spec, left, out, workers)
+    decode_general(codes, blocked, spec, left, out, workers)
     return out
 
 
@@ -89,9 +89,10 @@ def _decode_ordinary(
     return np.flatnonzero(left)
 
 
-def _decode_general(
+def decode_general(
     codes: Codes, blocked: Blocking, spec: BFPSpec, blocks: npt.NDArray[np.int64], out: AnyArray, workers: int
 ) -> None:
+    """Decode `blocks` into `out` by the general kernels."""
     stored, kind = kernel_stored(spec), KINDS[out.dtype.name]
     result = Result(kind.exponent_bits, kind.fraction_bits)
     geometry = Geometry(blocked.row_length, blocked.block_elements, blocked.blocks_per_row)

@@ -17,7 +17,7 @@ from bfpemu.formats.preset import Preset
 from bfpemu.kernels import encode as kernels
 from bfpemu.kernels.lanes import LANES, encode_lanes
 from bfpemu.kernels.parameters import STATUS_INFINITY, STATUS_NAN, Geometry
-from bfpemu.sources import SourceKind
+from bfpemu.sources import SourceKind, widened
 from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
@@ -93,13 +93,9 @@ def encode_ordinary(
     encoder = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
     word = LANES[table.lane].word
     left = np.zeros(blocked.blocks, np.bool_)
-    widens = rows.dtype != np.dtype(table.lane)
 
     def work(piece: Piece) -> None:
-        values = rows[piece.elements]
-        if widens:
-            with np.errstate(invalid="ignore"):  # a signalling NaN; its block is left to the general kernels
-                values = values.astype(table.lane)
+        values = widened(rows[piece.elements], table.lane)
         encoder(
             values.view(word),
             values,

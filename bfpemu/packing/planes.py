@@ -47,7 +47,8 @@ def pack_planes(codes: Codes, blocked: Blocking, spec: BFPSpec) -> Planes:
     planes = []
     for values, width, size in zip(ordered, _widths(spec), _sizes(spec, blocked), strict=True):
         plane = np.zeros(size, np.uint8)
-        write_fields(values.reshape(blocked.rows, -1) if values.size else values.reshape(0, 0), _runs(size, width, blocked), BitOrder.LSB_FIRST, plane)
+        fields = values.size // max(blocked.rows, 1)
+        write_fields(values.reshape(blocked.rows, fields), _runs(size, width, blocked), BitOrder.LSB_FIRST, plane)
         planes.append(plane)
     return Planes(*planes)
 
@@ -64,7 +65,7 @@ def unpack_planes(planes: Planes, blocked: Blocking, spec: BFPSpec) -> Codes:
     found = []
     for plane, width, size, count in zip(planes, _widths(spec), sizes, _counts(spec, blocked), strict=True):
         if plane.size != size:
-            raise DataError("packed-size", f"planes must have {tuple(sizes)} bytes (spec 7.4), got {plane.size} for {size}")
+            raise DataError("packed-size", f"planes must have {tuple(sizes)} bytes (spec 7.4), got {plane.size}")
         values = np.empty((blocked.rows, blocked.blocks_per_row * count), code_dtype(width))
         read_fields(np.asarray(plane, np.uint8), _runs(size, width, blocked), BitOrder.LSB_FIRST, values)
         found.append(values)

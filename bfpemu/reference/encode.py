@@ -62,7 +62,7 @@ def encode_block(
             return _uniform_block(spec.all_ones_code, len(values), spec)
         _refuse_overflow(wanted, preset)
     if wanted is None or (wanted < spec.smallest_exponent and not spec.use_subnormals):
-        return _zero_block(elements, preset)
+        return _flushed_block(elements, preset)
     return _encode_elements(elements, saturate(wanted, spec.smallest_exponent, spec.largest_exponent), preset)
 
 
@@ -91,9 +91,16 @@ def _encode_elements(elements: Sequence[Element], exponent: int, preset: Preset)
     return EncodedBlock(exponent + spec.exponent_bias, shifts, _padded(codes, spec))
 
 
-def _zero_block(elements: Sequence[Element], preset: Preset) -> EncodedBlock:
-    """Return an all-zero or flushed block; its zeros may keep their signs (spec 3.5, 3.6, 3.9)."""
-    codes = [element_code(0, element.value, preset) for element in elements]
+def _flushed_block(elements: Sequence[Element], preset: Preset) -> EncodedBlock:
+    """Return an all-zero or flushed block, whose zeros may keep their signs (spec 3.5, 3.6, 3.9).
+
+    An infinity under the policy `saturate_element` saturates here too (spec 3.6).
+    """
+    smallest = preset.format.smallest_exponent
+    codes = []
+    for element in elements:
+        flushed = significand(element, smallest, preset) if element.value.is_infinite else 0
+        codes.append(element_code(flushed, element.value, preset))
     return EncodedBlock(0, (0,) * preset.format.shifts_per_block, _padded(codes, preset.format))
 
 
