@@ -25,17 +25,18 @@ def tiled_order(blocked: Blocking, layout: Layout) -> npt.NDArray[np.int64]:
         ``layout``, if the tensor is not blocked along its last axis.
     """
     assert layout.tile_shape is not None
-    if len(blocked.shape) > 1 and blocked.axis != len(blocked.shape) - 1:
+    shape = blocked.shape if blocked.axis is not None else (blocked.row_length,)
+    if len(shape) > 1 and blocked.axis != len(shape) - 1:
         raise SpecError(
             "layout",
             f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} "
-            f"of shape {blocked.shape}",
+            f"of shape {shape}",
         )
     height, width = layout.tile_shape[0], layout.tile_shape[1] // blocked.block_elements
     face_height, face_columns = layout.face_shape or layout.tile_shape
     face_width = face_columns // blocked.block_elements
-    matrix_rows = blocked.shape[-2] if len(blocked.shape) > 1 else 1
-    matrices = math.prod(blocked.shape[:-2])
+    matrix_rows = shape[-2] if len(shape) > 1 else 1
+    matrices = math.prod(shape[:-2])
     rows, columns = matrix_rows + -matrix_rows % height, blocked.blocks_per_row + -blocked.blocks_per_row % width
     numbers = np.full((matrices, rows, columns), -1, np.int64)
     numbers[:, :matrix_rows, : blocked.blocks_per_row] = np.arange(blocked.blocks).reshape(
