@@ -105,7 +105,7 @@ def element_word(stored: Stored, result: Result, exponent_code: np.int64, code: 
     negative = value < 0
     magnitude = np.uint64(abs(value))
     if stored.underflow != DECODE_EXACT:
-        field = exponent_code - (np.int64(stored.magnitude_bits) - bit_length(magnitude))
+        field = exponent_code + bit_length(magnitude) - np.int64(1) - np.int64(stored.fraction_bits)
         if stored.underflow != DECODE_FLUSH:
             return wrapped_word(result, stored, negative, magnitude, field)
         if field < 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, NegativeZeroCode, ReservedExponent, Rounding
-from bfpemu.reference.element import magnitude_bits
 from bfpemu.reference.encode import EncodedBlock
 from bfpemu.reference.exponent import floor_log2
 from bfpemu.reference.rounding import round_to_integer
@@ -28,7 +27,7 @@ def decode_element(code: int, field: int, spec: BFPSpec) -> Value:
     significand = significand_of_code(code, spec)
     if significand == 0:
         return _zero_of_code(code, spec)
-    normalised_field = field - (magnitude_bits(spec) - abs(significand).bit_length())
+    normalised_field = field + abs(significand).bit_length() - 1 - spec.fraction_bits
     if spec.decode_underflow is DecodeUnderflow.WRAP:
         return _wrapped(significand, normalised_field, spec)
     if spec.decode_underflow is DecodeUnderflow.FLUSH and normalised_field < 1:

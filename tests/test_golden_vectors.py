@@ -1,0 +1,222 @@
+"""The golden vectors (spec 8): the reference gives them, and so do the kernels through the public interface."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from bfpemu import BFPTensor
+from bfpemu.catalog import presets
+from bfpemu.errors import BfpError
+from bfpemu.formats import LAYOUTS, Preset
+from bfpemu.formats.serialise import preset_from_dict
+from bfpemu.reference import EncodedTensor, decode_tensor, encode_tensor, pack_tensor, unpack_tensor
+from bfpemu.reference.source import SOURCE_FLOATS, SOURCE_INTEGERS
+
+VECTORS = Path(__file__).parents[1] / "golden_vectors"
+FILES = sorted(VECTORS.glob("*/*.json"))
+
+Answer = dict[str, Any]
+"""What a case expects: the keys of its answer, with lists of integers for hex words."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of a file, with the preset of the file."""
+
+    operation: str
+    preset: Preset
+    fields: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.fields["shape"])
+
+    @property
+    def axis(self) -> int | None:
+        return self.fields["axis"]
+
+    def words(self, key: str) -> list[int]:
+        return words(self.fields.get(key, ""))
+
+    @property
+    def encoded(self) -> EncodedTensor:
+        codes = (self.words(f"{kind}_codes") for kind in ("exponent", "shift", "element"))
+        return EncodedTensor(self.preset, self.shape, self.axis, *codes)
+
+
+def words(text: str) -> list[int]:
+    return [int(word, 16) for word in text.split()]
+
+
+def cases() -> Iterator[Any]:
+    for path in FILES:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        preset = preset_from_dict(document["preset"])
+        for fields in document["cases"]:
+            name = f"{path.parent.name}-{path.stem}-{fields['name']}"
+            yield pytest.param(Case(document["operation"], preset, fields), id=name)
+
+
+CASES = list(cases())
+
+
+def codes_answer(exponent_codes: list[int], shift_codes: list[int], element_codes: list[int]) -> Answer:
+    return {"exponent_codes": exponent_codes, "shift_codes": shift_codes, "element_codes": element_codes}
+
+
+def expected(case: Case) -> Answer:
+    """What the file says."""
+    if "error" in case.fields:
+        return {"error": case.fields["error"]}
+    if case.operation == "encode":
+        return codes_answer(*(case.words(f"{kind}_codes") for kind in ("exponent", "shift", "element")))
+    if case.operation == "decode":
+        return {dtype: words(text) for dtype, text in case.fields["output"].items()}
+    return {"bytes": case.fields["bytes"]} | codes_answer(*encoded_lists(case.encoded))
+
+
+def encoded_lists(encoded: EncodedTensor) -> tuple[list[int], list[int], list[int]]:
+    return encoded.exponent_codes, encoded.shift_codes, encoded.element_codes
+
+
+# --- the reference --------------------------------------------------------------------------
+
+
+def reference_answer(case: Case) -> Answer:
+    if case.operation == "encode":
+        encoded = encode_tensor(
+            case.words("input"),
+            case.fields["dtype"],
+            case.shape,
+            case.preset,
+            case.axis,
+            exponents=case.fields.get("exponents"),
+            random_words=case.words("random_words") if "random_words" in case.fields else None,
+        )
+        return codes_answer(*encoded_lists(encoded))
+    if case.operation == "decode":
+        return {dtype: decode_tensor(case.encoded, dtype) for dtype in case.fields["output"]}
+    layout = LAYOUTS[case.fields["layout"]] if "layout" in case.fields else None
+    data = pack_tensor(case.encoded, layout)
+    unpacked = unpack_tensor(data, case.shape, case.preset, case.axis, layout)
+    return {"bytes": data.hex()} | codes_answer(*encoded_lists(unpacked))
+
+
+# --- the kernels, through the public interface ----------------------------------------------
+
+
+def numpy_dtype(dtype: str) -> np.dtype[Any]:
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+def array_of(patterns: list[int], dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    bits = SOURCE_FLOATS[dtype].bits if dtype in SOURCE_FLOATS else SOURCE_INTEGERS[dtype][0]
+    return np.array(patterns, f"uint{bits}").view(numpy_dtype(dtype)).reshape(shape)
+
+
+def patterns_of(array: np.ndarray[Any, Any]) -> list[int]:
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(f"uint{8 * array.itemsize}").tolist()
+
+
+def tensor_lists(tensor: BFPTensor) -> tuple[list[int], list[int], list[int]]:
+    arrays = (tensor.exponent_codes, tensor.shift_codes, tensor.element_codes)
+    return tuple(array.reshape(-1).tolist() for array in arrays)  # type: ignore[return-value]
+
+
+def tensor_of_codes(case: Case) -> BFPTensor:
+    encoded = case.encoded
+    blocks = encoded.blocking.exponent_shape
+    shifts = np.array(encoded.shift_codes, np.uint8).reshape(*blocks, case.preset.format.shifts_per_block)
+    return BFPTensor.from_codes(
+        np.array(encoded.exponent_codes, np.uint32).reshape(blocks),
+        np.array(encoded.element_codes, np.uint32).reshape(case.shape),
+        case.preset,
+        case.axis,
+        shift_codes=shifts if case.preset.format.shifts_per_block else None,
+    )
+
+
+def supplied_exponents(case: Case) -> np.ndarray[Any, Any] | None:
+    if "exponents" not in case.fields:
+        return None
+    exponents = np.array(case.fields["exponents"], np.int64)
+    try:
+        shape = EncodedTensor(case.preset, case.shape, case.axis, [], [], []).blocking.exponent_shape
+        return exponents.reshape(shape)
+    except ValueError:
+        return exponents  # of a number that does not fit, which is the reason for the case
+
+
+def supplied_words(case: Case) -> np.ndarray[Any, Any] | None:
+    if "random_words" not in case.fields:
+        return None
+    given = np.array(case.words("random_words"), np.uint32)
+    return given.reshape(case.shape) if given.size == len(case.words("input")) else given
+
+
+def kernel_answer(case: Case) -> Answer:
+    if case.operation == "encode":
+        tensor = BFPTensor(
+            array_of(case.words("input"), case.fields["dtype"], case.shape),
+            format=case.preset,
+            axis=case.axis,
+            exponents=supplied_exponents(case),
+            random_words=supplied_words(case),
+        )
+        return codes_answer(*tensor_lists(tensor))
+    tensor = tensor_of_codes(case)
+    if case.operation == "decode":
+        return {dtype: patterns_of(tensor.dequantize(numpy_dtype(dtype))) for dtype in case.fields["output"]}
+    layout = case.fields.get("layout", case.preset.layout)
+    data = tensor.to_bytes(layout)
+    unpacked = BFPTensor.from_bytes(data, case.shape, case.preset, case.axis, layout=layout)
+    return {"bytes": data.hex()} | codes_answer(*tensor_lists(unpacked))
+
+
+# --------------------------------------------------------------------------------------------
+
+
+def answer_or_error(answer: Callable[[Case], Answer], case: Case) -> Answer:
+    try:
+        return answer(case)
+    except BfpError as error:
+        return {"error": error.code}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_reference_gives_the_vector(case):
+    assert answer_or_error(reference_answer, case) == expected(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_kernels_give_the_vector(case):
+    assert answer_or_error(kernel_answer, case) == expected(case)
+
+
+def test_every_operation_has_every_format_of_the_catalogue():
+    present = {(path.parent.name, path.stem) for path in FILES}
+    assert {(operation, name) for operation in ("encode", "decode", "pack") for name in presets()} <= present
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_file_names_its_preset_and_each_case_once(path):
+    document = json.loads(path.read_text(encoding="utf-8"))
+    names = [case["name"] for case in document["cases"]]
+    assert document["version"] == 1
+    assert document["operation"] == path.parent.name
+    assert document["preset"]["format"]["name"] == path.stem
+    assert names
+    assert len(set(names)) == len(names)
+
+
+def test_the_corpus_has_thousands_of_cases():
+    assert sum(path.read_text(encoding="utf-8").count('\n{"name": ') for path in FILES) > 5000

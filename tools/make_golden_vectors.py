@@ -1,0 +1,92 @@
+"""Write the golden vectors, or check with `--check` that they are what the reference gives.
+
+Every answer comes from `bfpemu.reference`, never from the kernels, and nothing is random:
+two runs write the same bytes. `golden_vectors/README.md` says what the files hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+from bfpemu.catalog import presets  # noqa: E402
+from golden.case import File, file_text  # noqa: E402
+from golden.decoding import decode_cases, decode_files  # noqa: E402
+from golden.exponent import exponent_files  # noqa: E402
+from golden.general import general_cases  # noqa: E402
+from golden.packing import BOTH, pack_cases, pack_files  # noqa: E402
+from golden.rounding import combined_files, rounding_files  # noqa: E402
+from golden.special import special_files  # noqa: E402
+from golden.structure import structure_files  # noqa: E402
+
+VECTORS = ROOT / "golden_vectors"
+
+
+def corpus() -> dict[str, str]:
+    """Return the text of every file by its name below ``golden_vectors``."""
+    catalogue = list(presets().values())
+    encode: list[File] = [(preset, list(general_cases(preset))) for preset in catalogue]
+    encode += [*rounding_files(), *exponent_files(), *special_files(), *structure_files(), *combined_files()]
+    decode: list[File] = [(preset, list(decode_cases(preset))) for preset in catalogue]
+    pack: list[File] = [(preset, list(pack_cases(preset, BOTH))) for preset in catalogue]
+    texts: dict[str, str] = {}
+    for operation, files in (
+        ("encode", encode),
+        ("decode", [*decode, *decode_files()]),
+        ("pack", [*pack, *pack_files()]),
+    ):
+        for preset, cases in files:
+            name = f"{operation}/{preset.name}.json"
+            assert name not in texts, name
+            texts[name] = file_text(operation, preset, cases)
+    return texts
+
+
+def problems(texts: dict[str, str]) -> list[str]:
+    """Return a line for each file that is missing, differs, or should not be there."""
+    present = {path.relative_to(VECTORS).as_posix(): path for path in VECTORS.glob("*/*.json")}
+    found = [f"missing: {name}" for name in texts if name not in present]
+    found += [f"extra: {name}" for name in present if name not in texts]
+    for name, path in present.items():
+        if name in texts and path.read_text(encoding="utf-8") != texts[name]:
+            found.append(f"differs: {name}")
+    return sorted(found)
+
+
+def write(texts: dict[str, str]) -> None:
+    """Write every file, and remove those that are no longer made."""
+    for path in VECTORS.glob("*/*.json"):
+        if path.relative_to(VECTORS).as_posix() not in texts:
+            path.unlink()
+    for name, text in texts.items():
+        path = VECTORS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; 1 when `--check` finds a difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, and name the files that differ")
+    options = parser.parse_args(arguments)
+    texts = corpus()
+    if not options.check:
+        write(texts)
+        print(f"{_count(texts.values())} cases in {len(texts)} files")
+        return 0
+    found = problems(texts)
+    print("\n".join(found) if found else f"{len(texts)} files are as the reference gives them")
+    return 1 if found else 0
+
+
+def _count(texts: Iterable[str]) -> int:
+    return sum(text.count('\n{"name": ') for text in texts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
