@@ -20,7 +20,7 @@ from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
 
-_LANE_PIECE = 1 << 18
+_LANE_PIECE = 1 << 20
 _GENERAL_PIECE = 1 << 14
 
 
@@ -56,7 +56,8 @@ def decode_rows(
     left = np.arange(blocked.blocks)
     if table is not None:
         left = _decode_ordinary(codes, blocked, table, out, workers)
-    decode_general(codes, blocked, spec, left, out, workers)
+    if left.size:
+        decode_general(codes, blocked, spec, left, out, workers)
     return out
 
 

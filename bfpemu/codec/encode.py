@@ -22,7 +22,7 @@ from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
 
-_LANE_PIECE = 1 << 18
+_LANE_PIECE = 1 << 20
 """Elements of a piece for the narrow lanes: enough work for a thread, small enough for a cache."""
 _GENERAL_PIECE = 1 << 14
 """Elements of a piece for the general kernels, which work on 64-bit copies."""
@@ -82,7 +82,8 @@ def encode_rows(
         left = np.arange(blocked.blocks)
     else:
         left = encode_ordinary(rows, blocked, table, codes, workers)
-    General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
+    if left.size:
+        General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
     return codes
 
 

@@ -4,12 +4,15 @@
 the planar layout, each in bytes of its own.
 """
 
+from bfpemu.packing.pipeline import decode_planes, encode_planes
 from bfpemu.packing.planes import Planes, PlaneSizes, pack_planes, plane_sizes, unpack_planes
 from bfpemu.packing.stream import pack, packed_bits, packed_bytes, unpack
 
 __all__ = [
     "PlaneSizes",
     "Planes",
+    "decode_planes",
+    "encode_planes",
     "pack",
     "pack_planes",
     "packed_bits",

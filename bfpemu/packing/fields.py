@@ -37,6 +37,9 @@ def write_fields(codes: AnyArray, runs: Runs, order: BitOrder, out: Bytes) -> No
         packer = pack_lsb_first if order is BitOrder.LSB_FIRST else pack_msb_first
         packer(_flat(codes), codes.shape[1], runs.width, runs.first, runs.stride, out)
         return
+    if runs.width == 8 * codes.itemsize:
+        _code_view(out, codes, runs)[...] = codes
+        return
     if runs.width % 8 == 0:
         _byte_view(out, codes.shape, runs)[...] = _code_bytes(codes, runs.width // 8)
         return
@@ -54,6 +57,9 @@ def read_fields(packed: Bytes, runs: Runs, order: BitOrder, out: AnyArray) -> No
     if not _starts_on_bytes(out, runs, order):
         unpacker = unpack_lsb_first if order is BitOrder.LSB_FIRST else unpack_msb_first
         unpacker(packed, out.shape[1], runs.width, runs.first, runs.stride, out.reshape(-1))
+        return
+    if runs.width == 8 * out.itemsize:
+        out[...] = _code_view(packed, out, runs)
         return
     if runs.width % 8 == 0:
         width_bytes = runs.width // 8
@@ -102,6 +108,12 @@ def _code_bytes(codes: AnyArray, count: int) -> Bytes:
     if found.shape[-1] < count:
         found = np.pad(found, [(0, 0)] * codes.ndim + [(0, count - found.shape[-1])])
     return found
+
+
+def _code_view(stream: Bytes, codes: AnyArray, runs: Runs) -> AnyArray:
+    """Return fields as wide as their codes as shape (runs, fields), without a copy, aligned or not."""
+    dtype = codes.dtype.newbyteorder("<")
+    return np.ndarray(codes.shape, dtype, stream.data, runs.first // 8, (runs.stride // 8, dtype.itemsize))
 
 
 def _byte_view(stream: Bytes, shape: tuple[int, ...], runs: Runs) -> Bytes:

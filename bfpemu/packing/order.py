@@ -29,8 +29,7 @@ def tiled_order(blocked: Blocking, layout: Layout) -> npt.NDArray[np.int64]:
     if len(shape) > 1 and blocked.axis != len(shape) - 1:
         raise SpecError(
             "layout",
-            f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} "
-            f"of shape {shape}",
+            f"a tiled layout needs blocks along the last axis (spec 5.4), got axis {blocked.axis} of shape {shape}",
         )
     height, width = layout.tile_shape[0], layout.tile_shape[1] // blocked.block_elements
     face_height, face_columns = layout.face_shape or layout.tile_shape

@@ -38,19 +38,20 @@ def plane_sizes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Plan
     >>> plane_sizes(BFPSpec("flexpoint8", 8, 32, 5), (2, 40), -1)
     PlaneSizes(exponents=4, shifts=0, elements=128)
     """
-    return _sizes(spec, blocking(spec, shape, axis))
+    return plane_bytes(spec, blocking(spec, shape, axis))
 
 
-def pack_planes(codes: Codes, blocked: Blocking, spec: BFPSpec) -> Planes:
-    """Pack the codes of a tensor into planes; every row of a plane starts on a byte. Exact."""
+def pack_planes(codes: Codes, blocked: Blocking, spec: BFPSpec, out: Planes | None = None) -> Planes:
+    """Pack the codes of a tensor into planes; every row of a plane starts on a byte. Exact.
+
+    `out` are planes to fill; they must hold zeros.
+    """
+    planes = out or Planes(*(np.zeros(size, np.uint8) for size in plane_bytes(spec, blocked)))
     ordered = Codes(codes.exponents, codes.shifts, padded_elements(codes.elements, blocked))
-    planes = []
-    for values, width, size in zip(ordered, _widths(spec), _sizes(spec, blocked), strict=True):
-        plane = np.zeros(size, np.uint8)
+    for values, width, plane in zip(ordered, _widths(spec), planes, strict=True):
         fields = values.size // max(blocked.rows, 1)
-        write_fields(values.reshape(blocked.rows, fields), _runs(size, width, blocked), BitOrder.LSB_FIRST, plane)
-        planes.append(plane)
-    return Planes(*planes)
+        write_fields(values.reshape(blocked.rows, fields), _runs(plane.size, width, blocked), BitOrder.LSB_FIRST, plane)
+    return planes
 
 
 def unpack_planes(planes: Planes, blocked: Blocking, spec: BFPSpec) -> Codes:
@@ -61,7 +62,7 @@ def unpack_planes(planes: Planes, blocked: Blocking, spec: BFPSpec) -> Codes:
     DataError
         ``packed-size``, if a plane has another length than the geometry gives.
     """
-    sizes = _sizes(spec, blocked)
+    sizes = plane_bytes(spec, blocked)
     found = []
     for plane, width, size, count in zip(planes, _widths(spec), sizes, _counts(spec, blocked), strict=True):
         if plane.size != size:
@@ -91,7 +92,8 @@ def _runs(size: int, width: int, blocked: Blocking) -> Runs:
     return Runs(width, 0, 8 * size // max(blocked.rows, 1))
 
 
-def _sizes(spec: BFPSpec, blocked: Blocking) -> PlaneSizes:
+def plane_bytes(spec: BFPSpec, blocked: Blocking) -> PlaneSizes:
+    """Return the bytes of the planes of a blocked tensor (spec 5.5)."""
     row_bits = (
         blocked.blocks_per_row * count * width
         for count, width in zip(_counts(spec, blocked), _widths(spec), strict=True)
