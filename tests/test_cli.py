@@ -281,6 +281,8 @@ class TestInspect:
         tensor = facts["tensors"][0]
         assert tensor["name"] == "x"
         assert tensor["format"]["mantissa_bits"] == 6
+        assert tensor["provenance"]["conversion"]["rounding"] == "ties_to_even"
+        assert tensor["provenance"]["memory_layout"]["group"] == "block"
         assert tensor["planes"]["elements"] == {
             "offset": entry.offsets["elements"],
             "bytes": entry.plane_bytes["elements"],
@@ -288,6 +290,11 @@ class TestInspect:
 
     def test_the_header_can_be_read_without_the_data(self, folder, run):
         assert "hashes not checked" in run("inspect", "changed.bfp", "--no-verify").out
+
+    def test_the_hashes_are_compared_without_decoding(self, folder, run, monkeypatch):
+        monkeypatch.setattr(BFPTensor, "from_planes", None)
+        assert "hashes match" in run("inspect", "good.bfp").out
+        assert refused_with(run("inspect", "changed.bfp").err) == "bfp-checksum"
 
     def test_a_tensor_of_a_later_layout_is_listed(self, folder, run):
         data = Path("good.bfp").read_bytes()

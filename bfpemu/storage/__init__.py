@@ -9,20 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bfpemu.storage.container import Reader, read, write
     from bfpemu.storage.header import Entry
     from bfpemu.storage.inputs import ArrayFile, open_arrays
     from bfpemu.storage.outputs import write_arrays
+    from bfpemu.storage.reader import Reader, read
+    from bfpemu.storage.writer import write
 
 __all__ = ["ArrayFile", "Entry", "Reader", "open_arrays", "read", "write", "write_arrays"]
 
 _HOMES = {
     "ArrayFile": "inputs",
     "Entry": "header",
-    "Reader": "container",
+    "Reader": "reader",
     "open_arrays": "inputs",
-    "read": "container",
-    "write": "container",
+    "read": "reader",
+    "write": "writer",
     "write_arrays": "outputs",
 }
 

@@ -1,4 +1,4 @@
-"""The `spec` of a tensor in a header: a preset to and from JSON (spec 7.7)."""
+"""The specs of a header: presets to and from JSON (spec 7.7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bfpemu.catalog import presets
 from bfpemu.errors import SpecError
-from bfpemu.formats import Preset
+from bfpemu.formats import INTERLEAVED, Conversion, Layout, Preset
 from bfpemu.formats.serialise import preset_from_dict, to_dict
 from bfpemu.storage import strict_json
 
@@ -30,36 +30,43 @@ FORMAT_KEYS = (
 )
 """The fields of a format that decoding needs."""
 
-DECODE_KEYS = (*FORMAT_KEYS, "axis", "layout")
+DECODE_KEYS = (*FORMAT_KEYS, "layout")
 PROVENANCE_KEYS = ("conversion", "format", "memory_layout", "use_subnormals")
 
 
 @lru_cache(maxsize=64)
-def describe(preset: Preset, axis: int | None) -> Mapping[str, Any]:
-    """Return the two parts of a tensor's ``spec``: how to decode it, and how it was made.
+def describe(preset: Preset) -> Mapping[str, Any]:
+    """Return the two parts of a spec: how to decode, and how the numbers were made.
 
     Most tensors of a file share one, so it is kept; nobody may change it.
 
     Examples
     --------
     >>> from bfpemu.formats import BFPSpec
-    >>> describe(Preset(BFPSpec("mine", 6, 16)), 0)["decode"]["fraction_bits"]
-    5
+    >>> spec = describe(Preset(BFPSpec("mine", 6, 16), Conversion(rounding="ties_up")))
+    >>> spec["decode"]["fraction_bits"], spec["provenance"]["conversion"]
+    (5, {'rounding': 'ties_up'})
     """
     fields = to_dict(preset.format)
     return {
-        "decode": {name: fields[name] for name in FORMAT_KEYS} | {"axis": axis, "layout": PLANAR},
+        "decode": {name: fields[name] for name in FORMAT_KEYS} | {"layout": PLANAR},
         "provenance": {
-            "conversion": to_dict(preset.conversion),
+            "conversion": _changes(preset.conversion, Conversion()),
             "format": preset.name,
-            "memory_layout": to_dict(preset.layout),
+            "memory_layout": _changes(preset.layout, INTERLEAVED),
             "use_subnormals": preset.format.use_subnormals,
         },
     }
 
 
+def _changes(part: Conversion | Layout, default: Conversion | Layout) -> dict[str, Any]:
+    """Return the fields that do not have their default."""
+    defaults = to_dict(default)
+    return {name: value for name, value in to_dict(part).items() if value != defaults[name]}
+
+
 def described_preset(decode: dict[str, Any], provenance: dict[str, Any]) -> Preset:
-    """Return the preset that the two parts of a ``spec`` describe; the inverse of `describe`.
+    """Return the preset that the two parts of a spec describe; the inverse of `describe`.
 
     Parameters
     ----------
@@ -72,14 +79,6 @@ def described_preset(decode: dict[str, Any], provenance: dict[str, Any]) -> Pres
         The code of the field that is out of range, or ``field-type`` if a field is not spelled
         as `describe` spells it.
     """
-    return _preset(strict_json.dump({"decode": decode, "provenance": provenance}))
-
-
-@lru_cache(maxsize=64)
-def _preset(described: bytes) -> Preset:
-    """Build a preset from the JSON of a ``spec``, or find the one that was built before."""
-    spec = strict_json.load(described)
-    decode, provenance = spec["decode"], spec["provenance"]
     fields = {name: decode[name] for name in FORMAT_KEYS} | {
         "name": provenance["format"],
         "has_sign": decode["encoding"] != "unsigned",
@@ -92,9 +91,12 @@ def _preset(described: bytes) -> Preset:
         {"format": fields, "conversion": provenance["conversion"], "layout": provenance["memory_layout"]}
     )
     # This one comparison catches what a check of each field would miss: true for 1, null for a
-    # field that could be derived, [32] for 32.
-    if strict_json.dump(describe(preset, decode["axis"])) != described:
-        raise SpecError("field-type", "every field must be spelled out, with the type that the spec names (spec 7.7)")
+    # field that could be derived, [32] for 32, a default that need not stand there.
+    if strict_json.dump(describe(preset)) != strict_json.dump({"decode": decode, "provenance": provenance}):
+        raise SpecError(
+            "field-type",
+            "every field must have the type that the spec names, and stand there unless it has its default (spec 7.7)",
+        )
     known = presets().get(preset.name)
     if known is None or (known.format, known.conversion, known.layout) != (
         preset.format,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from bfpemu.errors import BfpFormatError, DataError, SpecError
 from bfpemu.formats import BFPSpec, Preset
@@ -12,9 +12,7 @@ from bfpemu.storage import strict_json
 from bfpemu.storage.described import DECODE_KEYS, PLANAR, PROVENANCE_KEYS, describe, described_preset
 from bfpemu.storage.geometry import plane_bytes, shape_problem
 from bfpemu.storage.names import check_meta, check_name
-
-CHUNK_BYTES = 1 << 20
-"""Bytes that one hash covers, in the files that are written here."""
+from bfpemu.storage.sums import CHUNK_BYTES, sums_digits
 
 DTYPES = ("bfloat16", "float16", "float32", "float64")
 """What a tensor may decode to (spec 2.10)."""
@@ -40,9 +38,10 @@ class Entry:
 
     name: str
     shape: tuple[int, ...]
+    axis: int | None
+    """The axis along which it is blocked (spec 4); None if there is none."""
     dtype: str
     """What the tensor decodes to: one of `DTYPES`."""
-    axis: int | None
     layout: str
     """The arrangement of the planes; a tensor with another one than `PLANAR` is listed only."""
     preset: Preset | None
@@ -80,14 +79,15 @@ class Entry:
             )
         return self.preset
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the header's JSON for this tensor."""
+    def to_json(self, spec: int) -> dict[str, Any]:
+        """Return the header's JSON for this tensor, whose spec has the index `spec`."""
         return {
+            "axis": self.axis,
             "dtype": self.dtype,
             "name": self.name,
             "segments": [{key: getattr(segment, key) for key in Segment.__slots__} for segment in self.segments],
             "shape": list(self.shape),
-            "spec": describe(self.known_preset(), self.axis),
+            "spec": spec,
         }
 
 
@@ -101,13 +101,25 @@ class Header:
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, without the padding."""
-        tensors = [entry.to_json() for entry in self.tensors]
-        return strict_json.dump({"chunk": self.chunk_bytes, "meta": dict(self.meta), "tensors": tensors})
+        presets = dict.fromkeys(entry.known_preset() for entry in self.tensors)
+        # Presets of which only the notes differ have one spec.
+        spellings = {preset: strict_json.dump(describe(preset)) for preset in presets}
+        numbers = {spelling: number for number, spelling in enumerate(dict.fromkeys(spellings.values()))}
+        table = {
+            "chunk": self.chunk_bytes,
+            "meta": dict(self.meta),
+            "specs": [strict_json.load(spelling) for spelling in numbers],
+            "tensors": [entry.to_json(numbers[spellings[entry.known_preset()]]) for entry in self.tensors],
+        }
+        return strict_json.dump(table)
 
 
-def sums_digits(nbytes: int, chunk_bytes: int) -> int:
-    """Return how many hexadecimal digits the hashes of a plane have (spec 7.8)."""
-    return 16 * -(-nbytes // chunk_bytes)
+class _Spec(NamedTuple):
+    """What a spec says (spec 7.7)."""
+
+    layout: str
+    preset: Preset | None
+    provenance: Mapping[str, Any]
 
 
 def parse_header(data: bytes) -> Header:
@@ -124,55 +136,70 @@ def parse_header(data: bytes) -> Header:
         value = strict_json.load_canonical(data.rstrip(b" "))
     except ValueError as error:
         raise _refusal("header", f"must be canonical JSON (spec 7.5): {error}") from error
-    table = _table("header", value, ("chunk", "meta", "tensors"))
+    table = _table("header", value, ("chunk", "meta", "specs", "tensors"))
     chunk = table["chunk"]
     if not _is_count(chunk) or not 1 << 12 <= chunk <= 1 << 30 or chunk & (chunk - 1):
         raise _refusal("chunk", f"must be a power of two from 4096 to 2**30 (spec 7.5), got {chunk!r}")
     check_meta(table["meta"])
-    tensors = table["tensors"]
+    specs, tensors = _specs(table["specs"]), table["tensors"]
     if not isinstance(tensors, list) or len(tensors) > _LARGEST_TENSOR_COUNT:
         raise _refusal("tensors", f"must be a list of at most {_LARGEST_TENSOR_COUNT} tensors (spec 7.5)")
-    entries = tuple(_entry(f"tensors[{number}]", tensor, chunk) for number, tensor in enumerate(tensors))
+    entries = tuple(_entry(f"tensors[{number}]", tensor, specs, chunk) for number, tensor in enumerate(tensors))
     names = set[str]()
     for number, entry in enumerate(entries):
         if entry.name in names:
             raise BfpFormatError("bfp-name", f"tensors[{number}].name: must be unique, got {entry.name!r} again")
         names.add(entry.name)
+    unused = set(range(len(specs))).difference(tensor["spec"] for tensor in tensors)
+    if unused:
+        raise _refusal(f"specs[{min(unused)}]", "must be the spec of a tensor (spec 7.5)")
     return Header(entries, table["meta"], chunk)
 
 
-def _entry(where: str, value: Any, chunk: int) -> Entry:
-    table = _table(where, value, ("dtype", "name", "segments", "shape", "spec"))
-    name, dtype = check_name(table["name"], f"{where}.name"), table["dtype"]
+def _specs(value: Any) -> list[_Spec]:
+    if not isinstance(value, list):
+        raise _refusal("specs", f"must be a list of specs (spec 7.5), got {type(value).__name__}")
+    firsts: dict[bytes, int] = {}
+    for number, spec in enumerate(value):
+        first = firsts.setdefault(strict_json.dump(spec), number)
+        if first != number:
+            raise _refusal(f"specs[{number}]", f"must differ from specs[{first}] (spec 7.5)")
+    return [_spec(f"specs[{number}]", spec) for number, spec in enumerate(value)]
+
+
+def _spec(where: str, value: Any) -> _Spec:
+    table = _table(where, value, ("decode", "provenance"))
+    decode, provenance = table["decode"], table["provenance"]
+    layout = decode.get("layout") if isinstance(decode, dict) else None
+    if not isinstance(layout, str) or not isinstance(provenance, dict):
+        raise _refusal(where, "must have an object 'decode' with a text 'layout', and an object 'provenance'")
+    if layout != PLANAR:
+        return _Spec(layout, None, provenance)
+    decode = _table(f"{where}.decode", decode, DECODE_KEYS)
+    provenance = _table(f"{where}.provenance", provenance, PROVENANCE_KEYS)
+    try:
+        return _Spec(layout, described_preset(decode, provenance), provenance)
+    except SpecError as error:
+        raise BfpFormatError("bfp-header", f"{where}: {error}") from error
+
+
+def _entry(where: str, value: Any, specs: Sequence[_Spec], chunk: int) -> Entry:
+    table = _table(where, value, ("axis", "dtype", "name", "segments", "shape", "spec"))
+    name, dtype, axis, number = check_name(table["name"], f"{where}.name"), table["dtype"], table["axis"], table["spec"]
     problem = shape_problem(table["shape"])
     if problem:
         raise _refusal(where, f"{problem} (spec 7.6)")
     shape = tuple(table["shape"])
+    if axis is not None and not (_is_count(axis) and axis < len(shape)):
+        raise _refusal(f"{where}.axis", f"must be null or an axis of shape {list(shape)} (spec 7.6), got {axis!r}")
     if dtype not in DTYPES:
         raise _refusal(f"{where}.dtype", f"must be one of {', '.join(DTYPES)} (spec 7.6), got {dtype!r}")
-    spec = _table(f"{where}.spec", table["spec"], ("decode", "provenance"))
-    segments = _segments(f"{where}.segments", table["segments"], chunk)
-    decode, provenance = spec["decode"], spec["provenance"]
-    layout = decode.get("layout") if isinstance(decode, dict) else None
-    if not isinstance(layout, str) or not isinstance(provenance, dict):
-        raise _refusal(f"{where}.spec", "must have an object 'decode' with a text 'layout', and an object 'provenance'")
-    if layout != PLANAR:
-        return Entry(name, shape, dtype, None, layout, None, provenance, segments)
-    axis, preset = _described(f"{where}.spec", decode, provenance)
-    _check_sizes(where, preset.format, shape, axis, segments)
-    return Entry(name, shape, dtype, axis, layout, preset, provenance, segments)
-
-
-def _described(where: str, decode: Any, provenance: Any) -> tuple[int | None, Preset]:
-    decode = _table(f"{where}.decode", decode, DECODE_KEYS)
-    provenance = _table(f"{where}.provenance", provenance, PROVENANCE_KEYS)
-    axis = decode["axis"]
-    if axis is not None and not _is_count(axis):
-        raise _refusal(f"{where}.decode.axis", f"must be an integer from 0, or null (spec 7.7), got {axis!r}")
-    try:
-        return axis, described_preset(decode, provenance)
-    except SpecError as error:
-        raise BfpFormatError("bfp-header", f"{where}: {error}") from error
+    if not _is_count(number) or number >= len(specs):
+        raise _refusal(f"{where}.spec", f"must be an index into the {len(specs)} specs (spec 7.6), got {number!r}")
+    spec, segments = specs[number], _segments(f"{where}.segments", table["segments"], chunk)
+    if spec.preset is not None:
+        _check_sizes(where, spec.preset.format, shape, axis, segments)
+    return Entry(name, shape, axis, dtype, spec.layout, spec.preset, spec.provenance, segments)
 
 
 def _segments(where: str, value: Any, chunk: int) -> tuple[Segment, ...]:
@@ -200,7 +227,7 @@ def _check_sizes(
     try:
         sizes = segment_bytes(spec, shape, axis)
     except DataError as error:
-        raise BfpFormatError("bfp-header", f"{where}.spec.decode.axis: {error}") from error
+        raise BfpFormatError("bfp-header", f"{where}.axis: {error}") from error
     if [segment.role for segment in segments] != list(sizes):
         raise _refusal(f"{where}.segments", f"must have the roles {', '.join(sizes)} in this order (spec 7.8)")
     stated = {segment.role: segment.nbytes for segment in segments}
