@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bfpemu.errors import BfpError
     from bfpemu.formats import BFPSpec, Conversion, Layout, Preset, SourceStep, create_bfp_spec
     from bfpemu.formats.serialise import load_format, save_format
-    from bfpemu.tensor import BFPTensor, bfp_quantize, print_bfp_format_table
+    from bfpemu.quantize import bfp_quantize, print_bfp_format_table
+    from bfpemu.tensor import BFPTensor
 
 _HOMES = {
     "BFPSpec": "formats",
@@ -32,12 +33,12 @@ _HOMES = {
     "Preset": "formats",
     "SourceStep": "formats",
     "backend": "context",
-    "bfp_quantize": "tensor",
+    "bfp_quantize": "quantize",
     "create_bfp_spec": "formats",
     "encode_counts": "codec",
     "get_backend": "context",
     "load_format": "formats.serialise",
-    "print_bfp_format_table": "tensor",
+    "print_bfp_format_table": "quantize",
     "save_format": "formats.serialise",
 }
 

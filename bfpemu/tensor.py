@@ -1,44 +1,26 @@
-"""`BFPTensor`: a tensor of codes, and the functions of the public page (spec 1 to 5)."""
+"""`BFPTensor`: a tensor of codes, and everything that they mean (spec 1 to 5)."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu import supplied
 from bfpemu.blocking import Blocking, blocking
-from bfpemu.catalog import FormatLike, presets, resolve
+from bfpemu.catalog import FormatLike, resolve
 from bfpemu.codec import Codes, decode_rows, encode_rows
 from bfpemu.codec.codes import code_dtype
 from bfpemu.context import require_numpy
-from bfpemu.errors import DataError, SpecError
-from bfpemu.formats import INTERLEAVED, LAYOUTS, BFPSpec, Conversion, Encoding, Layout
+from bfpemu.errors import SpecError
+from bfpemu.formats import LAYOUTS, BFPSpec, Conversion, Encoding, Layout
 from bfpemu.formats.preset import Preset
-from bfpemu.packing import Planes, pack, pack_planes, packed_bits, unpack, unpack_planes
+from bfpemu.packing import Planes, pack, pack_planes, unpack, unpack_planes
 from bfpemu.sources import result_dtype, source_kind
+from bfpemu.statistics import Statistics, statistics_of
 
 AnyArray = npt.NDArray[Any]
-
-
-class Statistics(TypedDict):
-    """What `BFPTensor.statistics` gives, from the real packed size."""
-
-    format: str
-    mantissa_bits: int
-    exponent_bits: int
-    block_size: int | tuple[int, ...] | None
-    num_blocks: int
-    original_shape: tuple[int, ...]
-    total_elements: int
-    compression_ratio_fp32: float
-    compression_ratio_fp16: float
-    bits_per_element: float
-    bfp_memory_mb: float
-    memory_saved_vs_fp32: float
-    memory_saved_vs_fp16: float
 
 
 class BFPTensor:
@@ -311,77 +293,11 @@ class BFPTensor:
         return pack_planes(self._codes, self._blocking, self.format)
 
     def statistics(self) -> Statistics:
-        """Return size and compression from the packed bits, as plain Python numbers.
-
-        Sizes are those of the dense interleaved stream, with the padding of short blocks. "mb" is
-        2 ** 20 bytes; "saved" is in percent.
-        """
-        spec, elements = self.format, math.prod(self.shape)
-        bits = packed_bits(spec, self._blocking, INTERLEAVED)
-        packed = -(-bits // 8)
-        return Statistics(
-            format=spec.name,
-            mantissa_bits=spec.mantissa_bits,
-            exponent_bits=spec.exponent_bits,
-            block_size=spec.block_size,
-            num_blocks=self._blocking.blocks,
-            original_shape=self.shape,
-            total_elements=elements,
-            compression_ratio_fp32=32 * elements / bits if bits else 1.0,
-            compression_ratio_fp16=16 * elements / bits if bits else 1.0,
-            bits_per_element=bits / elements if elements else 0.0,
-            bfp_memory_mb=packed / 2**20,
-            memory_saved_vs_fp32=100 * (1 - bits / (32 * elements)) if elements else 0.0,
-            memory_saved_vs_fp16=100 * (1 - bits / (16 * elements)) if elements else 0.0,
-        )
+        """Return size and compression, from the packed bits, as plain Python numbers."""
+        return statistics_of(self.format, self._blocking)
 
     def __repr__(self) -> str:
         return f"BFPTensor(shape={self.shape}, format={self.format.name!r}, axis={self.axis}, dtype={self.dtype.name})"
-
-
-def bfp_quantize(
-    data: npt.ArrayLike,
-    format: FormatLike = "bfp8",
-    backend: str | None = None,
-    axis: int | None = -1,
-    *,
-    conversion: Conversion | None = None,
-    threads: int | None = None,
-) -> AnyArray:
-    """Return `data` rounded to a format: encoded and decoded again (spec 1.9).
-
-    Parameters and errors are those of `BFPTensor`.
-
-    Returns
-    -------
-    array
-        The shape of `data`; its dtype for floats, float32 for integers below 32 bits, else float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> bfp_quantize(np.array([1.0, 0.3]), (4, 32)).tolist()
-    [1.0, 0.25]
-    """
-    tensor = BFPTensor(data, format, backend, axis, conversion=conversion, threads=threads)
-    return tensor.dequantize(threads=threads)
-
-
-def print_bfp_format_table() -> None:
-    """Print every format of the catalogue with its true compression (spec 2.9, 2.11).
-
-    Examples
-    --------
-    >>> print_bfp_format_table()  # doctest: +ELLIPSIS
-    Name ...
-    """
-    row = "{:<16} {:>8} {:>10} {:>8} {:>10} {:>10} {:>10}"
-    print(row.format("Name", "Mantissa", "Block size", "Exponent", "Total bits", "vs FP16", "vs FP32"))
-    for name, preset in presets().items():
-        spec = preset.format
-        bits = "" if spec.block_size is None else spec.total_bits_per_block
-        ratios = (f"{ratio:.3f}x" for ratio in (spec.compression_vs_fp16, spec.compression_vs_fp32))
-        print(row.format(name, spec.mantissa_bits, str(spec.block_size), spec.exponent_bits, bits, *ratios))
 
 
 def _layout(layout: str | Layout | None, preset: Preset) -> Layout:
@@ -392,6 +308,3 @@ def _layout(layout: str | Layout | None, preset: Preset) -> Layout:
     if layout not in LAYOUTS:
         raise SpecError("layout", f"layout must be a Layout or one of {', '.join(LAYOUTS)} (spec 5.5), got {layout!r}")
     return LAYOUTS[layout]
-
-
-__all__ = ["BFPTensor", "DataError", "Statistics", "bfp_quantize", "print_bfp_format_table"]

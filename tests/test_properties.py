@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bfpemu.catalog import presets
 from bfpemu.formats import PLANAR, BFPSpec, BitOrder, Conversion, Encoding, Layout
 from bfpemu.formats.preset import Preset
-from bfpemu.tensor import BFPTensor, bfp_quantize
+from bfpemu.quantize import bfp_quantize
+from bfpemu.tensor import BFPTensor
 from bfpemu.testing import strategies
 
 SEED = sorted(presets())

@@ -1,0 +1,65 @@
+"""The functions of the public page: quantise an array, print the formats (spec 1.9, 2.11)."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from bfpemu.catalog import FormatLike, presets
+from bfpemu.formats import Conversion
+from bfpemu.tensor import AnyArray, BFPTensor
+
+
+def bfp_quantize(
+    data: npt.ArrayLike,
+    format: FormatLike = "bfp8",
+    backend: str | None = None,
+    axis: int | None = -1,
+    *,
+    conversion: Conversion | None = None,
+    exponents: npt.ArrayLike | None = None,
+    random_words: npt.ArrayLike | None = None,
+    threads: int | None = None,
+) -> AnyArray:
+    """Return `data` rounded to a format: encoded and decoded again (spec 1.9).
+
+    Parameters and errors are those of `BFPTensor`.
+
+    Returns
+    -------
+    array
+        The shape of `data`; its dtype for floats, float32 for integers below 32 bits, else float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bfp_quantize(np.array([1.0, 0.3]), (4, 32)).tolist()
+    [1.0, 0.25]
+    """
+    tensor = BFPTensor(
+        data,
+        format,
+        backend,
+        axis,
+        conversion=conversion,
+        exponents=exponents,
+        random_words=random_words,
+        threads=threads,
+    )
+    return tensor.dequantize(threads=threads)
+
+
+def print_bfp_format_table() -> None:
+    """Print every format of the catalogue with its true compression (spec 2.9, 2.11).
+
+    Examples
+    --------
+    >>> print_bfp_format_table()  # doctest: +ELLIPSIS
+    Name ...
+    """
+    row = "{:<16} {:>8} {:>10} {:>8} {:>10} {:>10} {:>10}"
+    print(row.format("Name", "Mantissa", "Block size", "Exponent", "Total bits", "vs FP16", "vs FP32"))
+    for name, preset in presets().items():
+        spec = preset.format
+        bits = "" if spec.block_size is None else spec.total_bits_per_block
+        ratios = (f"{ratio:.3f}x" for ratio in (spec.compression_vs_fp16, spec.compression_vs_fp32))
+        print(row.format(name, spec.mantissa_bits, str(spec.block_size), spec.exponent_bits, bits, *ratios))
