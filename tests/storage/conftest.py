@@ -1,7 +1,11 @@
 """Files that more than one test needs: honest ones, and those that lie with hashes that fit."""
 
 import json
+import os
+import shutil
+import tempfile
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +19,27 @@ from bfpemu.tensor import BFPTensor
 _DELETED = object()
 
 
+_NOBODY = 65534
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a.bfp"
+
+
+@pytest.fixture
+def unprivileged_folder():
+    """Return a folder of a user whom permissions bind, and be that user while the test runs."""
+    folder = Path(tempfile.mkdtemp())
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.chown(folder, _NOBODY, _NOBODY)
+        os.seteuid(_NOBODY)
+    yield folder
+    if was_root:
+        os.seteuid(0)
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 def _canonical(value):

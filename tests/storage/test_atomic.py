@@ -165,10 +165,11 @@ def test_a_pipe_or_a_device_is_not_replaced(tmp_path):
     refused("output-unwritable", write, "/dev/null", {"a": TENSOR})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    refused("output-unwritable", write, tmp_path / "a.bfp", {"a": TENSOR})
+def test_a_folder_without_permission_is_refused(unprivileged_folder):
+    unprivileged_folder.chmod(0o500)
+    refused("output-unwritable", write, unprivileged_folder / "a.bfp", {"a": TENSOR})
+    unprivileged_folder.chmod(0o700)
+    write(unprivileged_folder / "a.bfp", {"a": TENSOR})
 
 
 def test_a_long_name_is_no_longer_while_it_is_written(tmp_path):

@@ -139,11 +139,12 @@ class TestRefusedInputs:
         refused("input-missing", open_arrays, tmp_path / "a.npy")
         refused("input-missing", open_arrays, tmp_path / "b.npy")
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_file_without_permission(self, tmp_path):
-        (tmp_path / "a.npy").write_bytes(NPY)
-        (tmp_path / "a.npy").chmod(0)
-        refused("input-missing", open_arrays, tmp_path / "a.npy")
+    def test_a_file_without_permission(self, unprivileged_folder):
+        (unprivileged_folder / "a.npy").write_bytes(NPY)
+        (unprivileged_folder / "a.npy").chmod(0)
+        refused("input-missing", open_arrays, unprivileged_folder / "a.npy")
+        (unprivileged_folder / "a.npy").chmod(0o600)
+        open_arrays(unprivileged_folder / "a.npy")
 
     @pytest.mark.parametrize("ending", [".txt", ".bfp", ".pt", ""])
     def test_an_unknown_ending(self, tmp_path, ending):
