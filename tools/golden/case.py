@@ -58,7 +58,7 @@ class Encode:
             encoded = encode_tensor(bits, self.dtype, shape, preset, self.axis, **supplied)
         except BfpError as error:
             return record | {"error": error.code}
-        return record | _spelled(encoded)
+        return record | spelled_codes(encoded)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Decode:
         """Return the codes and the bits of their values in each dtype."""
         encoded = self.codes.tensor(preset)
         output = {dtype: hex_words(decode_tensor(encoded, dtype), width_of(dtype)) for dtype in self.dtypes}
-        return _head(self.codes) | _spelled(encoded) | {"output": output}
+        return _head(self.codes) | spelled_codes(encoded) | {"output": output}
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ class Pack:
         encoded = self.codes.tensor(preset)
         layout = None if self.layout is None else LAYOUTS[self.layout]
         chosen = {} if self.layout is None else {"layout": self.layout}
-        return _head(self.codes) | chosen | _spelled(encoded) | {"bytes": pack_tensor(encoded, layout).hex()}
+        return _head(self.codes) | chosen | spelled_codes(encoded) | {"bytes": pack_tensor(encoded, layout).hex()}
 
 
 def _head(codes: Codes) -> dict[str, Any]:
     return {"name": codes.name, "shape": codes.shape, "axis": codes.axis}
 
 
-def _spelled(encoded: EncodedTensor) -> dict[str, Any]:
+def spelled_codes(encoded: EncodedTensor) -> dict[str, Any]:
     spec = encoded.preset.format
     spelled = {"exponent_codes": hex_words(encoded.exponent_codes, spec.exponent_bits)}
     if spec.sub_shift_bits:
@@ -140,10 +140,15 @@ def file_text(operation: str, preset: Preset, cases: Sequence[Case]) -> str:
     """Return the text of one file of vectors: a JSON object with one line for each case (spec 8.2)."""
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), (preset.name, sorted(names))
-    head = {"version": VERSION, "operation": operation, "preset": preset_to_dict(preset)}
-    lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    records = ",\n".join(json.dumps(case.record(preset)) for case in cases)
-    return "{\n" + "".join(lines) + f'"cases": [\n{records}\n]\n}}\n'
+    return json_text(operation, {"preset": preset_to_dict(preset)}, [case.record(preset) for case in cases])
+
+
+def json_text(operation: str, head: dict[str, Any], records: Sequence[dict[str, Any]]) -> str:
+    """Return a JSON object with a line for each key of its head and for each case (spec 8.2)."""
+    keys = {"version": VERSION, "operation": operation} | head
+    lines = [f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in keys.items()]
+    body = ",\n".join(json.dumps(record) for record in records)
+    return "{\n" + "".join(lines) + f'"cases": [\n{body}\n]\n}}\n'
 
 
 def option(

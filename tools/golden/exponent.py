@@ -15,7 +15,8 @@ from golden.patterns import above, below
 
 def exponent_files() -> list[File]:
     """Return one file for each rule, and for each way in which an exponent can leave its range."""
-    return [*_rules(), *_lower_error(), *_aligned_once(), *_given(), *_ranges(), *_fields()]
+    lower_error = [*_lower_error(), *_aligned_anew(), *_exact_errors(), *_tried_range()]
+    return [*_rules(), *lower_error, *_offsets(), *_given(), *_ranges(), *_fields()]
 
 
 def _rules() -> Iterator[File]:
@@ -76,10 +77,10 @@ def _lower_error() -> Iterator[File]:
                 break
 
 
-def _aligned_once() -> Iterator[File]:
-    """Yield a preset in which a second alignment, at the exponent that is taken in the end, would show."""
+def _aligned_anew() -> Iterator[File]:
+    """Yield a preset whose alignment loses other bits at each exponent."""
     preset = option(
-        "exponent_rule_lower_error_aligns_once",
+        "exponent_rule_lower_error_aligns_anew",
         format={"encoding": "sign_magnitude", "fraction_bits": 6, "use_subnormals": True},
         conversion={
             "exponent_rule": "lower_error",
@@ -88,17 +89,123 @@ def _aligned_once() -> Iterator[File]:
             "rounding": "away_from_zero",
         },
     )
+    unit = unit_of(preset)
     low = unit_of(preset, preset.format.smallest_exponent)
     top = unit_of(preset, preset.format.largest_exponent)
+    eighth = unit / 8
     yield (
         preset,
         [
+            Encode("bits_that_only_the_lower_exponent_keeps", [64 * unit, HALF * unit + eighth, eighth, -eighth]),
+            Encode("last_bit_at_either_exponent", [64 * unit, *[k * eighth for k in range(1, 8)]]),
+            Encode("negative_last_bit_at_either_exponent", [64 * unit, *[-k * eighth for k in range(1, 8)]]),
             Encode("far_below_the_smallest_exponent", [low / 1024, -low / 1024, low / 4096], "float64"),
             Encode("just_below_the_smallest_exponent", [32 * low, -low / 16, low / 32], "float64"),
             Encode("infinity_takes_the_largest_exponent", ["inf", 1, -1], "float64"),
             Encode("above_the_largest_exponent", [top * 256, top / 4, -top / 4, top / 2], "float64"),
         ],
     )
+
+
+def _exact_errors() -> Iterator[File]:
+    """Yield presets without alignment, where the last bit of a value decides."""
+    for name, rounding in (("", "ties_to_even"), ("_away_from_zero", "away_from_zero")):
+        preset = option(
+            f"exponent_rule_lower_error_without_alignment{name}",
+            16 if name else 8,
+            format={"encoding": "sign_magnitude"},
+            conversion={"exponent_rule": "lower_error", "rounding": rounding},
+        )
+        yield preset, [*extreme_cases(preset), *_lower_error_cases(preset), *_exact_error_cases(preset)]
+
+
+def _exact_error_cases(preset: Preset) -> Iterator[Encode]:
+    """Yield sums that are 0 but for the last bits of float64; a carry costs what halves and quarters save."""
+    unit = unit_of(preset)
+    top = power_of_two(preset.format.mantissa_bits - 2) * unit
+    half, quarter = HALF * unit, QUARTER * unit
+    blocks: list[tuple[str, list[Any]]] = [
+        ("equal_errors", [top, half, quarter]),
+        ("last_bit_of_a_quarter_takes_the_lower_exponent", [top, half, above(quarter, "float64")]),
+        ("last_bit_of_a_half_keeps_the_exponent", [top, below(half, "float64"), quarter]),
+        ("last_bits_that_cancel", [top, below(half, "float64"), above(quarter, "float64")]),
+        (
+            "last_bits_that_nearly_cancel",
+            [top, below(half, "float64"), above(quarter, "float64", 2), above(-quarter, "float64", 2)],
+        ),
+        ("far_below_every_unit", [top + unit, *[power_of_two(-200)] * 3]),
+        ("far_below_every_unit_and_one_more", [top + unit, *[-power_of_two(-200)] * 4]),
+        ("far_below_at_many_distances", [top + unit, *[power_of_two(-k) for k in (60, 99, 173, 241, 306)]]),
+        ("largest_element_and_a_half", [(preset.format.largest_significand + HALF) * unit, half, -half]),
+    ]
+    for name, numbers in blocks:
+        yield Encode(name, numbers, "float64")
+
+
+def _tried_range() -> Iterator[File]:
+    """Yield presets whose exponent is kept where `lower_error` may not lower it."""
+    settings: list[tuple[str, int, dict[str, Any]]] = [
+        ("fraction_bits_6", 8, {"fraction_bits": 6}),
+        ("fraction_bits_2", 4, {"fraction_bits": 2}),
+        ("fraction_bits_0", 2, {"fraction_bits": 0}),
+        ("fraction_bits_negative", 8, {"fraction_bits": -3}),
+        ("all_ones_is_nan", 8, {"fraction_bits": 6, "exponent_reserved": "nan"}),
+        ("all_ones_is_zero", 8, {"fraction_bits": 6, "exponent_reserved": "zero"}),
+    ]
+    for name, bits, format in settings:
+        common = {"encoding": "sign_magnitude", "use_subnormals": True, "exponent_reserved": "none"}
+        preset = option(
+            f"exponent_rule_lower_error_range_{name}",
+            bits,
+            format=common | format,
+            conversion={"exponent_rule": "lower_error", "alignment_bits": 24},
+        )
+        spec = preset.format
+        last = max(1 + spec.fraction_bits, 0)
+        codes = [code for code in range(last - 1, last + 3) if code >= 0] + [254, 255, 256]
+        cases: list[Any] = []
+        for code in codes:
+            unit = unit_of(preset, code - spec.exponent_bias)
+            top = power_of_two(bits - 2) * unit
+            cases.append(Encode(f"exponent_code_{code}", [top, unit / 2, -unit / 2], "float64"))
+        yield preset, cases
+
+
+def _offsets() -> Iterator[File]:
+    magnitude: dict[str, Any] = {"encoding": "sign_magnitude"}
+    symmetric: dict[str, Any] = {"exponent_rule": "ceil", "significand_range": "symmetric"}
+    settings: list[tuple[str, int, dict[str, Any], dict[str, Any]]] = [
+        ("ceil_minus_1_of_9_bits", 9, {}, symmetric | {"exponent_offset": -1}),
+        ("ceil_minus_1_of_5_bits", 5, {}, symmetric | {"exponent_offset": -1}),
+        ("rceil_minus_1", 8, {}, {"exponent_offset": -1}),
+        ("rceil_plus_2", 8, {}, {"exponent_offset": 2}),
+        ("rceil_minus_64", 8, {}, {"exponent_offset": -64}),
+        ("rceil_plus_64_subnormals", 8, {"use_subnormals": True}, {"exponent_offset": 64}),
+        ("floor_minus_1_sign_magnitude", 8, magnitude, {"exponent_rule": "floor", "exponent_offset": -1}),
+        ("floor_plus_2_unsigned", 8, {"has_sign": False}, {"exponent_rule": "floor", "exponent_offset": 2}),
+        ("even_minus_1", 8, {}, {"exponent_rule": "even", "exponent_offset": -1}),
+        ("even_plus_1", 8, {}, {"exponent_rule": "even", "exponent_offset": 1}),
+        ("lower_error_minus_1", 8, magnitude, {"exponent_rule": "lower_error", "exponent_offset": -1}),
+        ("lower_error_minus_8", 8, {}, {"exponent_rule": "lower_error", "exponent_offset": -8}),
+        ("lower_error_plus_1", 8, magnitude, {"exponent_rule": "lower_error", "exponent_offset": 1}),
+        ("overflow_error", 8, {}, {"exponent_overflow": "error", "exponent_offset": 1}),
+        ("saturate_element", 8, {}, {"infinity": "saturate_element", "exponent_offset": 3}),
+    ]
+    for name, bits, format, conversion in settings:
+        preset = option(f"exponent_offset_{name}", bits, format=format, conversion=conversion)
+        more = _lower_error_cases(preset) if "lower_error" in name else _rule_cases(preset)
+        yield preset, [*number_cases(preset), *more]
+    for offset in (-1, 2):
+        sub_blocks = {"sub_block_size": 2, "sub_shift_bits": 2}
+        preset = option(
+            f"exponent_offset_two_level_{'minus' if offset < 0 else 'plus'}_{abs(offset)}",
+            format=sub_blocks,
+            conversion={"exponent_offset": offset},
+        )
+        shifted = Encode("sub_blocks_at_every_distance", [1, 1, HALF, QUARTER, QUARTER, 0, power_of_two(-3), 1])
+        yield preset, [*number_cases(preset), shifted]
+    preset = option("exponent_offset_given", conversion={"exponent_rule": "given", "exponent_offset": 3})
+    yield preset, [Encode("a_given_exponent_stays", [1, -1, 2, -2], exponents=[2])]
 
 
 def _lower_error_cases(preset: Preset) -> Iterator[Encode]:
@@ -119,7 +226,7 @@ def _lower_error_cases(preset: Preset) -> Iterator[Encode]:
     unit = unit_of(preset)
     anchor, half = 64 * unit, HALF * unit
     lost = power_of_two(-30) * unit
-    yield Encode("bits_lost_in_alignment_take_no_part_in_the_error", [anchor, half + lost, -half - lost], "float64")
+    yield Encode("bits_lost_in_alignment_take_part_in_the_error", [anchor, half + lost, -half - lost], "float64")
     yield Encode("maximum_loses_bits_in_alignment", [anchor + lost, half, half, half - lost], "float64")
     yield Encode("saturated_maximum_weighs_more_than_many_halves", [65 * unit, *[half] * 7])
     yield Encode("quarter_units_at_the_lower_exponent", [anchor, *[QUARTER * unit, 3 * QUARTER * unit] * 3])

@@ -94,6 +94,14 @@ def _plain() -> Iterator[File]:
         ("layout_section_alignment", {}, {"section_alignment_bits": 32}),
         ("layout_section_alignment_odd", {}, {"section_alignment_bits": 7}),
         ("layout_section_alignment_planar", {}, {"section_alignment_bits": 64, "group": "tensor"}),
+        ("layout_exponent_alignment", {}, {"exponent_alignment_bits": 32}),
+        ("layout_exponent_alignment_odd", {}, {"exponent_alignment_bits": 11, "section_alignment_bits": 4}),
+        ("layout_exponent_alignment_last", {}, {"exponent_alignment_bits": 24, "exponent_position": "last"}),
+        (
+            "layout_exponent_alignment_planar",
+            {},
+            {"exponent_alignment_bits": 64, "group": "tensor", "row_alignment_bits": 8},
+        ),
         ("layout_record_alignment", {}, {"record_alignment_bits": 64}),
         ("layout_record_alignment_odd", {}, {"record_alignment_bits": 11}),
         ("layout_record_alignment_msb_first", {}, {"record_alignment_bits": 64, "bit_order": "msb_first"}),
@@ -109,6 +117,7 @@ def _plain() -> Iterator[File]:
         ("layout_two_level_msb_first", two | {"sub_shift_bits": 3}, {"bit_order": "msb_first"}),
         ("layout_two_level_planar", two, {"group": "tensor", "row_alignment_bits": 8}),
         ("layout_two_level_section_alignment", two, {"section_alignment_bits": 8}),
+        ("layout_two_level_exponent_alignment", two, {"exponent_alignment_bits": 16}),
     ]
     for name, format, layout in settings:
         preset = option(name, 5, format={"exponent_bits": 5} | format, layout=layout)
@@ -166,6 +175,15 @@ def _tiles() -> Iterator[File]:
         layout={"tile_shape": (32, 32), "face_shape": (16, 16), "group": "tile"},
     )
     yield preset, [Pack(_filled("one_tile", (32, 32), preset)), Pack(_filled("one_short_row", (17,), preset))]
+    for bits in (8, 4, 2):
+        preset = option(
+            f"layout_tiles_of_1_by_32_with_{bits}_bits",
+            bits,
+            16,
+            format={"encoding": "sign_magnitude"},
+            layout={"tile_shape": (1, 32), "face_shape": (1, 16), "group": "tile", "exponent_alignment_bits": 512},
+        )
+        yield preset, [Pack(_filled("one_tile", (1, 32), preset)), Pack(_filled("two_tiles", (2, 20), preset))]
 
 
 def _tile_cases(preset: Preset) -> list[Pack]:

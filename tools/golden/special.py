@@ -178,6 +178,19 @@ def _chains() -> Iterator[File]:
         ("chain_to_odd_then_even", (step(fraction_bits=10, rounding="to_odd"), step(fraction_bits=8)), {}),
         ("chain_rounds_twice", (step(fraction_bits=10), step(fraction_bits=8)), {}),
         ("chain_float16_then_5_bits_ties_away", (step(**half), step(fraction_bits=4, rounding="ties_away")), {}),
+        ("chain_float16_without_carry", (step(**half, carry="saturate"),), {}),
+        ("chain_float16_without_carry_away", (step(**half, carry="saturate", rounding="away_from_zero"),), {}),
+        ("chain_float16_without_carry_flush", (step(**half, carry="saturate", underflow="flush"),), {}),
+        (
+            "chain_no_fraction_bits_without_carry",
+            (step(fraction_bits=0, rounding="away_from_zero", carry="saturate"),),
+            {},
+        ),
+        (
+            "chain_float16_without_carry_then_5_bits",
+            (step(**half, carry="saturate"), step(fraction_bits=5, rounding="toward_zero")),
+            {},
+        ),
         (
             "chain_two_overflows_to_a_number",
             (step(**half), step(fraction_bits=3, minimum_exponent=-6, maximum_exponent=7)),
@@ -209,7 +222,9 @@ def _chain_cases(chain: tuple[SourceStep, ...]) -> Iterator[Encode]:
         yield Encode(f"one_ulp_below_ties_of_step_{index}", [below(x) for x in signed])
         yield Encode(f"one_ulp_above_ties_of_step_{index}", [above(x) for x in signed])
         yield Encode(f"carry_into_the_next_binade_of_step_{index}", [2 - ulp / 2, -2 + ulp / 4, 2 - 3 * ulp / 4])
+        yield Encode(f"only_a_carry_into_the_next_binade_of_step_{index}", [2 - ulp / 2])
         small = power_of_two(step.minimum_exponent)
+        yield Encode(f"carry_into_the_smallest_normal_of_step_{index}", [small * (1 - ulp / 4)], "float64")
         yield Encode(
             f"around_the_smallest_normal_of_step_{index}",
             [small, -small * (1 - ulp / 4), small * (1 - ulp / 2), small * (1 - 3 * ulp / 4)],
