@@ -14,9 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bfpemu.arithmetic.elementwise import add, multiply, negate, relu, requantize, subtract
+    from bfpemu.arithmetic.unit import DotProductUnit, unit
     from bfpemu.catalog import BFP_FORMATS
-    from bfpemu.codec import encode_counts
     from bfpemu.context import backend, get_backend
+    from bfpemu.counts import encode_counts
     from bfpemu.errors import BfpError
     from bfpemu.formats import BFPSpec, Conversion, Layout, Preset, SourceStep, create_bfp_spec
     from bfpemu.formats.serialise import load_format, save_format
@@ -29,17 +31,25 @@ _HOMES = {
     "BFP_FORMATS": "catalog",
     "BfpError": "errors",
     "Conversion": "formats",
+    "DotProductUnit": "arithmetic.unit",
     "Layout": "formats",
     "Preset": "formats",
     "SourceStep": "formats",
+    "add": "arithmetic.elementwise",
     "backend": "context",
     "bfp_quantize": "quantize",
     "create_bfp_spec": "formats",
-    "encode_counts": "codec",
+    "encode_counts": "counts",
     "get_backend": "context",
     "load_format": "formats.serialise",
+    "multiply": "arithmetic.elementwise",
+    "negate": "arithmetic.elementwise",
     "print_bfp_format_table": "quantize",
+    "relu": "arithmetic.elementwise",
+    "requantize": "arithmetic.elementwise",
     "save_format": "formats.serialise",
+    "subtract": "arithmetic.elementwise",
+    "unit": "arithmetic.unit",
 }
 
 __all__ = [
@@ -48,18 +58,26 @@ __all__ = [
     "BFPTensor",
     "BfpError",
     "Conversion",
+    "DotProductUnit",
     "Layout",
     "Preset",
     "SourceStep",
     "__version__",
+    "add",
     "backend",
     "bfp_quantize",
     "create_bfp_spec",
     "encode_counts",
     "get_backend",
     "load_format",
+    "multiply",
+    "negate",
     "print_bfp_format_table",
+    "relu",
+    "requantize",
     "save_format",
+    "subtract",
+    "unit",
 ]
 
 

@@ -141,7 +141,7 @@ def blocking(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Blockin
     Raises
     ------
     DataError
-        ``axis``, if there is no such axis.
+        ``axis``, if there is no such axis; ``codes-shape``, if a length is no integer from 0.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def blocking(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Blockin
     >>> found.rows, found.blocks_per_row, found.exponents_shape
     (3, 3, (3, 3))
     """
-    shape = tuple(operator.index(length) for length in shape)
+    shape = _checked_shape(shape)
     elements = math.prod(shape)
     if spec.block_size is None:
         if axis is not None and (shape or axis not in (-1, 0)):
@@ -178,16 +178,29 @@ def _blocks(length: int, size: int) -> int:
     return -(-length // size)
 
 
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    try:
+        lengths = tuple(operator.index(length) for length in shape)
+    except TypeError:
+        lengths = (-1,)
+    if min(lengths, default=0) < 0:
+        raise DataError("codes-shape", f"shape must be integers from 0, one an axis (spec 4.7), got {shape!r}")
+    return lengths
+
+
 def _checked_axis(axis: Any, shape: tuple[int, ...], count: int) -> int:
     try:
         number = operator.index(axis)
     except TypeError:
         raise DataError("axis", f"axis must be an integer or None (spec 4.1), got {axis!r}") from None
     last = number + len(shape) if number < 0 else number
+    if count > max(len(shape), 1):
+        raise DataError("axis", f"blocks over {count} axes need as many axes (spec 4.4), got shape {shape}")
     if isinstance(axis, bool) or not 0 <= last < len(shape):
-        raise DataError(
-            "axis", f"axis must be {-len(shape)} to {len(shape) - 1} or None for shape {shape} (spec 4.1), got {axis!r}"
-        )
+        choices = f"{-len(shape)} to {len(shape) - 1}" if shape else "-1, 0"
+        if count == 1:
+            choices += " or None"  # which flattens
+        raise DataError("axis", f"axis must be {choices} for shape {shape} (spec 4.1), got {axis!r}")
     if last < count - 1:
         raise DataError("axis", f"{count} axes must end at axis {axis} of shape {shape} (spec 4.4), only {last + 1} do")
     return last

@@ -31,6 +31,8 @@ class _Formats(Mapping[str, BFPSpec]):
     """The formats of the catalogue by name; names are looked up in any case."""
 
     def __getitem__(self, name: str) -> BFPSpec:
+        if not isinstance(name, str):  # `in` may be asked about anything
+            raise KeyError(name)
         return presets()[name.lower()].format
 
     def __iter__(self) -> Iterator[str]:
@@ -73,6 +75,8 @@ def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
     preset = _resolve(format)
     if conversion is None:
         return preset
+    if not isinstance(conversion, Conversion):
+        raise SpecError("field-type", f"conversion must be a Conversion or None (spec 2.8), got {conversion!r}")
     return Preset(preset.format, conversion, preset.layout, preset.vendor, preset.source, preset.status, preset.notes)
 
 

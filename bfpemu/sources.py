@@ -64,8 +64,32 @@ def _kinds() -> dict[str, SourceKind]:
 KINDS = _kinds()
 """Name of the dtype -> `SourceKind`, for every dtype of spec 3.1."""
 
+_HINTS = {
+    "b": "; .astype(np.uint8) first makes 0 and 1 of it",
+    "c": "; take .real and .imag",
+    "f": "; .astype(np.float64) first rounds it",  # long doubles
+    "O": "; make an array of numbers of it first",
+}
+"""Kind of a dtype that is refused -> what to do."""
+
 FLOATS = tuple(name for name, kind in KINDS.items() if kind.is_float)
 """Names of the dtypes that decoding may give."""
+
+
+def as_array(data: npt.ArrayLike) -> AnyArray:
+    """Return data as an array, without a copy of what is one.
+
+    Raises
+    ------
+    DataTypeError
+        ``data-type``, for what NumPy makes no array of, such as rows of different lengths.
+    """
+    try:
+        return np.asarray(data)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise DataTypeError(
+            "data-type", f"data must be an array of numbers (spec 3.1), got a {type(data).__name__}: {error}"
+        ) from error
 
 
 def source_kind(dtype: AnyDtype) -> SourceKind:
@@ -78,9 +102,15 @@ def source_kind(dtype: AnyDtype) -> SourceKind:
     """
     kind = KINDS.get(dtype.newbyteorder("=").name if dtype.kind in "iuf" else dtype.name)
     if kind is None:
-        hint = "; .astype(np.float32) first is exact" if dtype.itemsize == 1 and dtype.kind not in "iub" else ""
-        raise DataTypeError("data-type", f"data must be {', '.join(KINDS)} (spec 3.1), got {dtype.name}{hint}")
+        raise DataTypeError("data-type", f"data must be {', '.join(KINDS)} (spec 3.1), got {dtype.name}{_hint(dtype)}")
     return kind
+
+
+def _hint(dtype: AnyDtype) -> str:
+    """Return what to do with data of a dtype that is refused."""
+    if dtype.type.__module__ == "ml_dtypes":
+        return "; .astype(np.float32) first is exact"
+    return _HINTS.get(dtype.kind, "")
 
 
 def widened(values: AnyArray, lane: str) -> AnyArray:
@@ -113,7 +143,11 @@ def result_dtype(dtype: npt.DTypeLike) -> AnyDtype:
     DataTypeError
         ``data-type``, if it is not one of `FLOATS`.
     """
-    found = BFLOAT16 if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype).newbyteorder("=")
-    if found.name not in FLOATS:
-        raise DataTypeError("data-type", f"results must be {', '.join(FLOATS)} (spec 2.10), got {found.name}")
+    try:
+        found = BFLOAT16 if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.name not in FLOATS:
+        got = repr(dtype) if found is None else found.name
+        raise DataTypeError("data-type", f"results must be {', '.join(FLOATS)} (spec 2.10), got {got}")
     return found

@@ -1,4 +1,4 @@
-"""Size and compression of a tensor, from its packed bits (spec 2.9)."""
+"""Size and compression of a tensor, from its packed bytes (spec 2.9, 5.6)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from typing import TypedDict
 
 from bfpemu.blocking import Blocking
-from bfpemu.formats import INTERLEAVED, BFPSpec
-from bfpemu.packing import packed_bits
+from bfpemu.formats.preset import Preset
+from bfpemu.packing import packed_bytes
 
 
 class Statistics(TypedDict):
-    """What `BFPTensor.statistics` gives, from the real packed size."""
+    """What `BFPTensor.statistics` gives, computed from the real packed bytes."""
 
     format: str
     mantissa_bits: int
@@ -28,14 +28,15 @@ class Statistics(TypedDict):
     memory_saved_vs_fp16: float
 
 
-def statistics_of(spec: BFPSpec, blocked: Blocking) -> Statistics:
+def statistics_of(preset: Preset, blocked: Blocking) -> Statistics:
     """Return the statistics of a tensor as plain Python numbers.
 
-    Sizes are those of the dense interleaved stream, with the padding of short blocks. "mb" is
-    2 ** 20 bytes, "saved" is in percent.
+    Sizes are those of the packed bytes in the preset's layout, with the padding of short blocks
+    and of the layout itself. "mb" is 2 ** 20 bytes, "saved" is in percent.
     """
-    elements = math.prod(blocked.shape)
-    bits = packed_bits(spec, blocked, INTERLEAVED)
+    spec, elements = preset.format, math.prod(blocked.shape)
+    size = packed_bytes(spec, blocked, preset.layout)
+    bits = 8 * size
     return Statistics(
         format=spec.name,
         mantissa_bits=spec.mantissa_bits,
@@ -47,7 +48,7 @@ def statistics_of(spec: BFPSpec, blocked: Blocking) -> Statistics:
         compression_ratio_fp32=32 * elements / bits if bits else 1.0,
         compression_ratio_fp16=16 * elements / bits if bits else 1.0,
         bits_per_element=bits / elements if elements else 0.0,
-        bfp_memory_mb=-(-bits // 8) / 2**20,
+        bfp_memory_mb=size / 2**20,
         memory_saved_vs_fp32=100 * (1 - bits / (32 * elements)) if elements else 0.0,
         memory_saved_vs_fp16=100 * (1 - bits / (16 * elements)) if elements else 0.0,
     )

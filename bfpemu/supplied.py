@@ -1,4 +1,4 @@
-"""Checks of the arrays that a caller supplies beside the data (spec 3.5, 3.7, 4.7)."""
+"""Checks of what a caller supplies beside the data (spec 3.5, 3.7, 4.7, 5.5, 5.6)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
 from bfpemu.codec import Supplied
-from bfpemu.errors import DataError
-from bfpemu.formats import Conversion, ExponentRule, NanPolicy, Rounding
+from bfpemu.errors import DataError, DataTypeError, SpecError
+from bfpemu.formats import LAYOUTS, Conversion, ExponentRule, Layout, NanPolicy, Rounding
 from bfpemu.formats.preset import Preset
-from bfpemu.sources import SourceKind
+from bfpemu.sources import SourceKind, as_array
 
 AnyArray = npt.NDArray[Any]
 
@@ -46,7 +46,7 @@ def checked_codes(name: str, codes: npt.ArrayLike, shape: tuple[int, ...], bits:
     DataError
         ``codes-shape`` or ``codes-value``.
     """
-    array = np.asarray(codes)
+    array = as_array(codes)
     if array.size == 0 and array.dtype.kind == "f":
         array = array.astype(np.uint8)  # an empty list has no integer type of its own
     if array.shape != shape:
@@ -60,6 +60,41 @@ def checked_codes(name: str, codes: npt.ArrayLike, shape: tuple[int, ...], bits:
     return array.astype(np.uint32)
 
 
+def checked_bytes(data: Any) -> npt.NDArray[np.uint8]:
+    """Return packed bytes as an array of one dimension.
+
+    Raises
+    ------
+    DataTypeError
+        ``data-type``.
+    """
+    try:
+        if isinstance(data, np.ndarray) and data.dtype == np.uint8:
+            return np.ascontiguousarray(data).reshape(-1)
+        return np.frombuffer(data, np.uint8)
+    except (TypeError, ValueError):
+        raise DataTypeError(
+            "data-type", f"packed data must be bytes or an array of uint8 (spec 5.6), got a {type(data).__name__}"
+        ) from None
+
+
+def checked_layout(layout: Any, preset: Preset) -> Layout:
+    """Return the layout that an argument stands for; None is the preset's own.
+
+    Raises
+    ------
+    SpecError
+        ``layout``.
+    """
+    if layout is None:
+        return preset.layout
+    if isinstance(layout, Layout):
+        return layout
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise SpecError("layout", f"layout must be a Layout or one of {', '.join(LAYOUTS)} (spec 5.5), got {layout!r}")
+    return LAYOUTS[layout]
+
+
 def _exponents(preset: Preset, blocked: Blocking, exponents: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
     is_given = preset.conversion.exponent_rule is ExponentRule.GIVEN
     if exponents is None and not is_given:
@@ -71,7 +106,7 @@ def _exponents(preset: Preset, blocked: Blocking, exponents: npt.ArrayLike | Non
             f"exponents must be supplied with the rule 'given' and only with it (spec 3.5), got rule {rule!r} and "
             f"{'none' if exponents is None else 'some'}",
         )
-    array = np.asarray(exponents)
+    array = as_array(exponents)
     if array.dtype.kind not in "ui":
         raise DataError("exponent-given", f"exponents must be integers (spec 3.5), got {array.dtype.name}")
     try:
@@ -100,7 +135,7 @@ def _random_words(
             "random_words must be supplied with rounding 'stochastic' and only with it (spec 3.7), got rounding "
             f"{str(conversion.rounding)!r} and {'none' if random_words is None else 'some'}",
         )
-    array = np.asarray(random_words)
+    array = as_array(random_words)
     if array.shape != blocked.shape or array.dtype.kind not in "ui" or (array.size and int(array.min()) < 0):
         raise DataError(
             "random-words",

@@ -11,13 +11,12 @@ from bfpemu import supplied
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.codec import Codes, decode_rows, encode_rows
-from bfpemu.codec.codes import code_dtype
+from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.context import require_numpy
-from bfpemu.errors import SpecError
-from bfpemu.formats import LAYOUTS, BFPSpec, Conversion, Encoding, Layout
+from bfpemu.formats import BFPSpec, Conversion, Layout
 from bfpemu.formats.preset import Preset
 from bfpemu.packing import Planes, pack, pack_planes, unpack, unpack_planes
-from bfpemu.sources import result_dtype, source_kind
+from bfpemu.sources import as_array, result_dtype, source_kind
 from bfpemu.statistics import Statistics, statistics_of
 
 AnyArray = npt.NDArray[Any]
@@ -29,7 +28,8 @@ class BFPTensor:
     Parameters
     ----------
     data : array_like
-        float64, float32, float16, bfloat16 or an integer dtype, of any shape and strides.
+        float64, float32, float16, bfloat16 or an integer dtype, of any shape and strides. A list
+        becomes what NumPy makes of it first: ``[2**63 + 1, -1]`` is float64, and rounded.
     format : str, tuple, BFPSpec or Preset
         A name in any case, ``(mantissa_bits, block_size)``, ``(mantissa_bits, block_size,
         exponent_bits)``, or an object.
@@ -86,7 +86,7 @@ class BFPTensor:
         threads: int | None = None,
     ) -> None:
         require_numpy(backend, data)
-        array = np.asarray(data)
+        array = as_array(data)
         kind = source_kind(array.dtype)
         self._preset = resolve(format, conversion)
         self._blocking = blocking(self._preset.format, array.shape, axis)
@@ -137,7 +137,7 @@ class BFPTensor:
         """
         preset = resolve(format)
         spec = preset.format
-        elements = np.asarray(element_codes)
+        elements = as_array(element_codes)
         blocked = blocking(spec, elements.shape, axis)
         shifts_shape = (*blocked.exponents_shape, spec.shifts_per_block)
         if shift_codes is None:
@@ -171,11 +171,14 @@ class BFPTensor:
         Raises
         ------
         DataError
-            ``packed-size``, if `data` has not exactly the length that the geometry gives.
+            ``packed-size``, if `data` has not exactly the length that the geometry gives;
+            ``codes-shape``, if `shape` is none.
+        DataTypeError
+            ``data-type``, if `data` has no bytes.
         """
         preset = resolve(format)
-        blocked = blocking(preset.format, tuple(shape), axis)
-        codes = unpack(np.frombuffer(data, np.uint8), blocked, preset.format, _layout(layout, preset))
+        blocked = blocking(preset.format, shape, axis)
+        codes = unpack(supplied.checked_bytes(data), blocked, preset.format, supplied.checked_layout(layout, preset))
         return cls._assembled(preset, blocked, codes, dtype)
 
     @classmethod
@@ -184,7 +187,7 @@ class BFPTensor:
     ) -> BFPTensor:
         """Return the tensor that was packed by `to_planes` (spec 7.4); errors as `from_bytes`."""
         preset = resolve(format)
-        blocked = blocking(preset.format, tuple(shape), axis)
+        blocked = blocking(preset.format, shape, axis)
         return cls._assembled(preset, blocked, unpack_planes(planes, blocked, preset.format), dtype)
 
     @property
@@ -214,18 +217,18 @@ class BFPTensor:
 
     @property
     def exponent_codes(self) -> AnyArray:
-        """Stored exponent fields, unsigned, in the shape of spec 4.7."""
-        return self._blocking.blocks_from_rows(self._codes.exponents)
+        """Stored exponent fields, unsigned, in the shape of spec 4.7; read-only, like all codes."""
+        return _read_only(self._blocking.blocks_from_rows(self._codes.exponents))
 
     @property
     def shift_codes(self) -> AnyArray:
         """Stored shift fields, uint8; the last axis is empty in a one-level format (spec 4.7)."""
-        return self._blocking.blocks_from_rows(self._codes.shifts)
+        return _read_only(self._blocking.blocks_from_rows(self._codes.shifts))
 
     @property
     def element_codes(self) -> AnyArray:
         """Stored element fields, unsigned, in the tensor's shape."""
-        return self._blocking.from_rows(self._codes.elements)
+        return _read_only(self._blocking.from_rows(self._codes.elements))
 
     @property
     def exponents(self) -> npt.NDArray[np.int32]:
@@ -235,19 +238,7 @@ class BFPTensor:
     @property
     def mantissas(self) -> AnyArray:
         """Significands in the tensor's shape, in the narrowest signed dtype that holds them (spec 1.5)."""
-        spec, codes = self.format, self.element_codes
-        bits = spec.mantissa_bits + (not spec.has_sign)
-        dtype = np.dtype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
-        if spec.encoding is Encoding.UNSIGNED:
-            return codes.astype(dtype)
-        sign = codes.dtype.type(1 << (spec.mantissa_bits - 1))
-        if spec.encoding is Encoding.SIGN_MAGNITUDE:
-            magnitudes = (codes & ~sign).astype(dtype)
-            signed: AnyArray = np.where(codes & sign != 0, -magnitudes, magnitudes)
-            return signed
-        unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
-        found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)
-        return found
+        return significands(self.element_codes, self.format)
 
     def dequantize(self, dtype: npt.DTypeLike | None = None, *, threads: int | None = None) -> AnyArray:
         """Return the numbers that the codes stand for, rounded once, ties to even (spec 2.10).
@@ -286,25 +277,36 @@ class BFPTensor:
         >>> BFPTensor(np.ones(32, np.float32), "bfp8").to_bytes().hex()[:8]
         '80404040'
         """
-        return pack(self._codes, self._blocking, self.format, _layout(layout, self._preset)).tobytes()
+        return pack(self._codes, self._blocking, self.format, supplied.checked_layout(layout, self._preset)).tobytes()
 
     def to_planes(self) -> Planes:
         """Return the three planes of a `.bfp` file, as uint8 arrays (spec 7.4)."""
         return pack_planes(self._codes, self._blocking, self.format)
 
     def statistics(self) -> Statistics:
-        """Return size and compression, from the packed bits, as plain Python numbers."""
-        return statistics_of(self.format, self._blocking)
+        """Return size and compression as plain Python numbers, from the length of `to_bytes()`.
+
+        That is the preset's own layout, with all its padding.
+
+        Raises
+        ------
+        SpecError
+            ``layout``, if that layout does not fit the axis.
+        """
+        return statistics_of(self._preset, self._blocking)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
+        """Return `dequantize`, for NumPy; a ValueError is NumPy's rule for ``copy=False``."""
+        if copy is False:
+            raise ValueError("a BFPTensor keeps codes, so that its numbers are always new; leave out copy=False")
+        return self.dequantize(dtype)
 
     def __repr__(self) -> str:
         return f"BFPTensor(shape={self.shape}, format={self.format.name!r}, axis={self.axis}, dtype={self.dtype.name})"
 
 
-def _layout(layout: str | Layout | None, preset: Preset) -> Layout:
-    if layout is None:
-        return preset.layout
-    if isinstance(layout, Layout):
-        return layout
-    if layout not in LAYOUTS:
-        raise SpecError("layout", f"layout must be a Layout or one of {', '.join(LAYOUTS)} (spec 5.5), got {layout!r}")
-    return LAYOUTS[layout]
+def _read_only(codes: AnyArray) -> AnyArray:
+    """Return a view that nobody can change the tensor through."""
+    view = codes.view()
+    view.flags.writeable = False
+    return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,13 @@ def thread_count(threads: Any) -> int:
     """
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise DataError("threads", f"threads must be None or at least 1, got {threads!r}")
-    return int(threads)
+    try:
+        count = 0 if isinstance(threads, bool) else operator.index(threads)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise DataError("threads", f"threads must be None or an integer from 1, got {threads!r}")
+    return count
 
 
 def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: int) -> None:

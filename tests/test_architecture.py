@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "bfpemu").rglob("*.py"))
 NUMERIC = [path for path in PACKAGE if "cli" not in path.parts]  # the command line prints decibels
 KERNELS = [decode, encode, exponent, pack, rounding, significand, source]
+LONGER_FILES: dict[str, int] = {}
+"""File with a reason to have more than 320 lines -> how many it may have."""
 INEXACT = {"log2", "exp2", "frexp", "ldexp", "log", "log1p", "logb", "isclose", "allclose", "nextafter"}
 
 
@@ -71,4 +73,18 @@ def test_kernels_compile_once_for_all_formats(module: ModuleType) -> None:
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_small_enough_to_hold(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    limit = LONGER_FILES.get(path.relative_to(ROOT).as_posix(), 320)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= limit
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PACKAGE if "kernels" not in path.parts], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_function_is_small_enough_to_hold(path: Path) -> None:
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    longest = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
+    assert {name: lines for name, lines in longest.items() if lines > 60} == {}

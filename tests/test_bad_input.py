@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from bfpemu import (
     backend,
     bfp_quantize,
     create_bfp_spec,
+    encode_counts,
     load_format,
 )
 from bfpemu.catalog import resolve
@@ -62,16 +65,44 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
         lambda: BFPSpec("x", 8, 16, sub_block_size=3, sub_shift_bits=1),
     ),
     "nameless format": (SpecError, "field-type", lambda: BFPSpec("", 8, 32)),
+    "a control character in a name": (SpecError, "field-type", lambda: BFPSpec("a\x1b[31m", 8, 32)),
+    "DEL in a name": (SpecError, "field-type", lambda: BFPSpec("a\x7f", 8, 32)),
+    "half a character in a name": (SpecError, "field-type", lambda: BFPSpec("a\ud83d", 8, 32)),
+    "half a character in a note": (
+        SpecError,
+        "format-file",
+        lambda: save_format(Preset(BFPSpec("x", 8, 32), notes="\ud83d"), "format.toml"),
+    ),
     "flag that is no bool": (SpecError, "field-type", lambda: BFPSpec("x", 8, 32, has_sign=1)),
     "unknown rounding": (SpecError, "field-type", lambda: Conversion(rounding="nearest")),
     "no random bits": (SpecError, "random-bits", lambda: Conversion(random_bits=0)),
     "stochastic alignment": (SpecError, "alignment", lambda: Conversion(alignment_rounding="stochastic")),
-    "lower_error without alignment": (SpecError, "alignment", lambda: Conversion(exponent_rule="lower_error")),
+    "exponent offset out of range": (SpecError, "exponent-offset", lambda: Conversion(exponent_offset=-65)),
+    "exponent offset of half a binade": (SpecError, "exponent-offset", lambda: Conversion(exponent_offset=0.5)),
+    "unknown carry": (SpecError, "source-step", lambda: SourceStep(fraction_bits=7, carry="wrap")),
+    "no exponent alignment": (SpecError, "layout", lambda: Layout(exponent_alignment_bits=0)),
+    "lower_error in wide elements": (
+        SpecError,
+        "parts-conflict",
+        lambda: Preset(BFPSpec("x", 17, 32), Conversion(exponent_rule="lower_error")),
+    ),
+    "lower_error in a large block": (
+        SpecError,
+        "parts-conflict",
+        lambda: Preset(BFPSpec("x", 8, 4097), Conversion(exponent_rule="lower_error")),
+    ),
+    "lower_error with a small offset": (
+        SpecError,
+        "parts-conflict",
+        lambda: Preset(BFPSpec("x", 8, 32), Conversion(exponent_rule="lower_error", exponent_offset=-9)),
+    ),
     "stochastic source step": (SpecError, "source-step", lambda: SourceStep(fraction_bits=7, rounding="stochastic")),
     "chain of something else": (SpecError, "source-step", lambda: Conversion(source_chain=("bf16",))),
     "layout with half a face": (SpecError, "layout", lambda: Layout(tile_shape=(32, 32), face_shape=(16, 15))),
     "tile group without tiles": (SpecError, "layout", lambda: Layout(group="tile")),
     "unknown layout": (SpecError, "layout", lambda: BFPTensor(ONES).to_bytes("diagonal")),
+    "a list for a layout": (SpecError, "layout", lambda: BFPTensor(ONES).to_bytes([1])),
+    "a word for a conversion": (SpecError, "field-type", lambda: resolve("bfp8", "floor")),
     "tiles along another axis": (
         SpecError,
         "layout",
@@ -105,6 +136,10 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
     "text data": (DataTypeError, "data-type", lambda: bfp_quantize(np.array(["1"]))),
     "truth values": (DataTypeError, "data-type", lambda: bfp_quantize(np.array([True]))),
     "long double data": (DataTypeError, "data-type", lambda: bfp_quantize(np.ones(4, np.longdouble))),
+    "rows of different lengths": (DataTypeError, "data-type", lambda: bfp_quantize([[1.0], [1.0, 2.0]])),
+    "unknown results": (DataTypeError, "data-type", lambda: BFPTensor(ONES).dequantize("foo")),
+    "text for packed bytes": (DataTypeError, "data-type", lambda: BFPTensor.from_bytes("abc", (3,), (8, 32))),
+    "floats for packed bytes": (DataTypeError, "data-type", lambda: BFPTensor.from_bytes([1.0], (3,), (8, 32))),
     "integer results": (DataTypeError, "data-type", lambda: BFPTensor(ONES).dequantize(np.int8)),
     "axis out of range": (DataError, "axis", lambda: bfp_quantize(ONES, axis=1)),
     "fractional axis": (DataError, "axis", lambda: bfp_quantize(ONES, axis=0.5)),
@@ -134,6 +169,21 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
     "unknown backend": (DataError, "backend", lambda: backend("cupy")),
     "a backend that is not here": (DataError, "backend", lambda: bfp_quantize(ONES, backend="torch")),
     "no threads": (DataError, "threads", lambda: bfp_quantize(ONES, threads=0)),
+    "half a thread": (DataError, "threads", lambda: bfp_quantize(ONES, threads=1.5)),
+    "a bool for threads": (DataError, "threads", lambda: bfp_quantize(ONES, threads=True)),
+    "counts without random words": (
+        DataError,
+        "random-words",
+        lambda: encode_counts(ONES, conversion=Conversion(rounding="stochastic")),
+    ),
+    "counts without exponents": (
+        DataError,
+        "exponent-given",
+        lambda: encode_counts(ONES, conversion=Conversion(exponent_rule="given")),
+    ),
+    "a negative length": (DataError, "codes-shape", lambda: BFPTensor.from_bytes(b"", (-1, 3), "bfp8")),
+    "half a length": (DataError, "codes-shape", lambda: BFPTensor.from_bytes(b"", (1.5,), "bfp8")),
+    "a number for a shape": (DataError, "codes-shape", lambda: BFPTensor.from_bytes(b"", 8, "bfp8")),
     "codes of another shape": (DataError, "codes-shape", lambda: BFPTensor.from_codes([1, 2], [1, 2], "bfp8")),
     "codes too wide": (DataError, "codes-value", lambda: BFPTensor.from_codes([1], [256], "bfp8")),
     "negative codes": (DataError, "codes-value", lambda: BFPTensor.from_codes([1], [-1], "bfp8")),
@@ -162,6 +212,39 @@ def test_the_place_of_a_nan_is_named() -> None:
     data[2, 40] = np.nan
     with pytest.raises(DataError, match="block 10 of row 2"):
         bfp_quantize(data, UNRESERVED)
+
+
+@pytest.mark.parametrize(
+    "data, hint",
+    [
+        (np.array([True]), ".astype(np.uint8)"),
+        (np.ones(1, complex), ".real and .imag"),
+        (np.ones(1, np.clongdouble), ".real and .imag"),
+        (np.array([1, None], object), "array of numbers"),
+        (np.ones(1, np.longdouble), ".astype(np.float64) first rounds"),
+        (np.ones(1, ml_dtypes.float8_e4m3fn), ".astype(np.float32) first is exact"),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_a_dtype_that_is_refused_comes_with_what_to_do(data: np.ndarray, hint: str) -> None:
+    with pytest.raises(DataTypeError, match=re.escape(hint)):
+        bfp_quantize(data)
+
+
+@pytest.mark.parametrize(
+    "shape, spec, axis, words",
+    [
+        ((), "bfp8", 1, "-1, 0 or None"),
+        ((4, 4), "bfp8", 2, "-2 to 1 or None"),
+        ((4, 4), BFPSpec("x", 8, (2, 2)), 2, "-2 to 1 for"),
+        ((), BFPSpec("x", 8, (2, 2)), -1, "blocks over 2 axes"),
+        ((4,), BFPSpec("x", 8, (2, 2)), -1, "blocks over 2 axes"),
+    ],
+)
+def test_an_axis_that_is_refused_comes_with_those_that_are_not(shape: tuple, spec: object, axis: int, words: str):
+    with pytest.raises(DataError, match=words) as refused:
+        bfp_quantize(np.ones(shape), spec, axis=axis)
+    assert refused.value.code == "axis"
 
 
 @pytest.mark.parametrize("text", ["not = [toml", "\x00", '{"format": 3}'])

@@ -164,7 +164,8 @@ REFUSALS = {
     "a .bfp file with a changed byte": ("unpack changed.bfp out.npz", "bfp-checksum"),
     "a .bfp file with a changed byte, looked at": ("inspect changed.bfp", "bfp-checksum"),
     "an output whose folder is not there": ("pack a.npy gone/out.bfp", "output-unwritable"),
-    "an output that is a folder": ("pack a.npy . --force", "output-unwritable"),
+    "an output that is a folder": ("pack a.npy .", "output-unwritable"),
+    "an output that is a folder, by force": ("pack a.npy . --force", "output-unwritable"),
     "an output that exists": ("unpack good.bfp a.npy", "output-unwritable"),
     "a saved format that exists": ("formats bfp8 --save key.toml", "output-unwritable"),
     "an output of another kind": ("unpack good.bfp out.txt", "output-kind"),
@@ -187,6 +188,9 @@ class TestRefusals:
         assert (outcome.status, outcome.out) == (2, "")
         assert refused_with(outcome.err) == code
         assert {file: file.read_bytes() for file in folder.iterdir()} == before
+
+    def test_a_folder_for_an_output_is_called_one(self, folder, run):
+        assert "got the folder '.'" in run("pack", "a.npy", ".").err
 
     def test_the_nearest_name_is_suggested(self, folder, run):
         assert "did you mean 'bfp8'?" in run("formats", "bfp8x").err
@@ -221,6 +225,18 @@ class TestPackAndUnpack:
         assert outcome.out == f"packed 2 tensors as bfp8: 488 bytes to {size:,} bytes, ratio {488 / size:.3f}\n"
         assert outcome.err == ""
         assert run("unpack", "out.bfp", "out.npz").out == "unpacked 2 tensors: 488 bytes\n"
+
+    def test_finite_elements_that_become_nan_are_said(self, folder, run):
+        array = np.ones((2, 64), np.float32)
+        array[0, 3] = np.nan
+        np.savez("lost.npz", floats=array, integers=np.arange(5))
+        outcome = run("pack", "lost.npz", "out.bfp")
+        assert outcome.status == 0
+        assert outcome.out.startswith("packed 2 tensors")
+        assert outcome.err == "bfpemu: 31 finite elements became NaN, in blocks that are NaN whole\n"
+
+    def test_a_nan_that_is_alone_in_its_block_is_nothing_to_say(self, folder, run):
+        assert run("pack", "nan.npy", "out.bfp", "--format", "8x1").err == ""
 
     def test_scalars_vectors_and_names_are_kept(self, folder, run):
         run("pack", "many.npz", "out.bfp", "--format", "16x16")
@@ -356,6 +372,28 @@ class TestCompare:
         np.save("ones.npy", np.ones(32, np.float32))
         assert self.measured(run, "ones.npy", "--formats", "bfp4")["formats"][0]["is_exact"]
         assert "exact" in run("compare", "ones.npy").out
+
+    @pytest.mark.parametrize("number", [2**62 + 1, -(2**62) - 1, 2**63 - 1, 2**53 + 1])
+    def test_a_64_bit_integer_that_changed_is_not_exact(self, folder, run, number):
+        np.save("odd.npy", np.array([number, 0], np.int64))
+        facts = self.measured(run, "odd.npy", "--formats", "32x1")["formats"][0]
+        back = int(BFPTensor(np.array([number], np.int64), (32, 1)).dequantize()[0])
+        assert back != number
+        assert not facts["is_exact"]
+        assert facts["max_abs_error"] == abs(number - back)
+        assert "exact" not in run("compare", "odd.npy", "--formats", "32x1").out
+
+    @pytest.mark.parametrize("array", [np.array([2**62, -(2**63)]), np.array([2**63, 2**64 - 2**33], np.uint64)])
+    def test_a_64_bit_integer_that_fits_is_exact(self, folder, run, array):
+        np.save("even.npy", array)
+        assert self.measured(run, "even.npy", "--formats", "32x1")["formats"][0]["is_exact"]
+
+    def test_nothing_is_measured_where_every_element_is_lost(self, folder, run):
+        np.save("gone.npy", np.array([1.0, np.nan, 2.0], np.float32))
+        facts = self.measured(run, "gone.npy", "--formats", "bfp8")["formats"][0]
+        assert (facts["lost"], facts["sqnr_db"], facts["max_abs_error"], facts["is_exact"]) == (2, None, None, False)
+        rows = {row[0]: row for line in run("compare", "gone.npy").out.splitlines() if (row := line.split())}
+        assert rows["bfp8"][4:6] == ["–", "–"]
 
     def test_saturated_and_flushed_elements_are_counted(self, folder, run):
         np.save("far.npy", np.array([np.inf, 1e-9, 1.0, 0.0], np.float32))

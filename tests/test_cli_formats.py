@@ -104,6 +104,26 @@ class TestCatalogue:
             "The integer saturates to -128 to 127 (spec 3.8).",
         ]
 
+    @pytest.mark.parametrize(
+        "rule, words",
+        [
+            ("rceil", "is the smallest one with amax <= 127 * 2 ** (exponent - 6), exponent_offset -1 included"),
+            ("ceil", "is n with 2 ** (n - 1) < amax <= 2 ** n, exponent_offset -1 included"),
+        ],
+    )
+    def test_an_offset_is_part_of_the_exponent(self, rule, words):
+        # f = 7: amax <= 127 * 2 ** (n - 7) with n = exponent + 1; and n - 6 + 7 - 1.
+        steps = conversion_steps(Preset(BFPSpec("x", 8, 16), Conversion(exponent_rule=rule, exponent_offset=-1)))
+        assert words in steps[2]
+
+    def test_a_step_that_does_not_carry_says_so(self):
+        def words(carry):
+            step = SourceStep(fraction_bits=10, carry=carry)
+            return conversion_steps(Preset(BFPSpec("x", 8, 16), Conversion(source_chain=(step,))))[2]
+
+        assert "ties to even; gradual" in words("exponent")
+        assert "ties to even, but never up to the next power of two; gradual" in words("saturate")
+
     def test_a_card_has_the_numbers_of_its_format(self, printed):
         text = printed("FlexPoint8")
         assert "significand * 2 ** (exponent_code - 22)" in text
@@ -156,6 +176,14 @@ class TestDrawing:
         lines = draw_layout(Preset(BFPSpec("x", 3, 2, 5), layout=layout))
         assert lines[1] == "| element 0 | element 1 | zeros  | exponent | zeros  |  zeros  |"
         assert lines[4] == "0           3           6        8          13       16        32 <- bit"
+
+    def test_only_exponents_may_be_padded(self):
+        layout = Layout(exponent_alignment_bits=16)
+        lines = draw_layout(Preset(BFPSpec("x", 3, 2, 5), layout=layout))
+        assert lines[1] == "| exponent |  zeros  | element 0 | element 1 |"
+        assert lines[4] == "0          5         16          19          22 <- bit"
+        tile = Layout(group="tile", tile_shape=(1, 32), exponent_alignment_bits=512)
+        assert "8 bits each | zeros to 512 bits | elements" in draw_layout(Preset(BFPSpec("x", 8, 16), layout=tile))[1]
 
     def test_words_with_reversed_bytes_are_said(self):
         layout = Layout(word_bytes=4, reverse_word_bytes=True)

@@ -15,13 +15,26 @@ import pytest
 from bfpemu import BFPTensor
 from bfpemu.catalog import presets
 from bfpemu.errors import BfpError
-from bfpemu.formats import LAYOUTS, Preset
+from bfpemu.formats import LAYOUTS, BFPSpec, Preset
 from bfpemu.formats.serialise import preset_from_dict
-from bfpemu.reference import EncodedTensor, decode_tensor, encode_tensor, pack_tensor, unpack_tensor
+from bfpemu.formats.unit import DotProductUnit
+from bfpemu.formats.unit_serialise import unit_from_dict
+from bfpemu.reference import (
+    EncodedTensor,
+    decode_tensor,
+    dot_blocks,
+    elementwise,
+    encode_tensor,
+    pack_tensor,
+    unpack_tensor,
+)
 from bfpemu.reference.source import SOURCE_FLOATS, SOURCE_INTEGERS
+from bfpemu.units import units
 
 VECTORS = Path(__file__).parents[1] / "golden_vectors"
-FILES = sorted(VECTORS.glob("*/*.json"))
+CONVERSIONS = ("encode", "decode", "pack")
+FILES = sorted(path for operation in CONVERSIONS for path in VECTORS.glob(f"{operation}/*.json"))
+ARITHMETIC = sorted(path for operation in ("dot", "elementwise") for path in VECTORS.glob(f"{operation}/*.json"))
 
 Answer = dict[str, Any]
 """What a case expects: the keys of its answer, with lists of integers for hex words."""
@@ -204,19 +217,106 @@ def test_the_kernels_give_the_vector(case):
 
 def test_every_operation_has_every_format_of_the_catalogue():
     present = {(path.parent.name, path.stem) for path in FILES}
-    assert {(operation, name) for operation in ("encode", "decode", "pack") for name in presets()} <= present
+    assert {(operation, name) for operation in CONVERSIONS for name in presets()} <= present
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_a_file_names_its_preset_and_each_case_once(path):
+@pytest.mark.parametrize("path", [*FILES, *ARITHMETIC], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_file_names_its_subject_and_each_case_once(path):
     document = json.loads(path.read_text(encoding="utf-8"))
     names = [case["name"] for case in document["cases"]]
+    subjects = {"dot": lambda: document["unit"]["name"], "elementwise": lambda: document["function"]}
+    subject = subjects.get(path.parent.name, lambda: document["preset"]["format"]["name"])
     assert document["version"] == 1
     assert document["operation"] == path.parent.name
-    assert document["preset"]["format"]["name"] == path.stem
+    assert subject() == path.stem
     assert names
     assert len(set(names)) == len(names)
 
 
 def test_the_corpus_has_thousands_of_cases():
-    assert sum(path.read_text(encoding="utf-8").count('\n{"name": ') for path in FILES) > 5000
+    texts = [path.read_text(encoding="utf-8") for path in (*FILES, *ARITHMETIC)]
+    assert sum(text.count('\n{"name": ') for text in texts) > 10000
+
+
+# --- arithmetic (spec 8.10, 8.11) -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ArithmeticCase:
+    """One line of a file of `dot` or `elementwise`, with the head of the file."""
+
+    unit: DotProductUnit | None
+    function: str
+    formats: dict[str, BFPSpec]
+    presets: dict[str, Preset]
+    fields: dict[str, Any]
+
+    def codes(self, operand: str) -> tuple[list[int], list[int], list[int]]:
+        given = self.fields[operand]
+        return tuple(words(given.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element"))  # type: ignore[return-value]
+
+    def format(self, operand: str) -> BFPSpec:
+        return self.formats[self.fields[operand]["format"]]
+
+    def tensor(self, operand: str) -> EncodedTensor:
+        preset, given = Preset(self.format(operand)), self.fields[operand]
+        return EncodedTensor(preset, tuple(self.fields["shape"]), given["axis"], *self.codes(operand))
+
+
+def arithmetic_cases(path: Path) -> Iterator[ArithmeticCase]:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    formats = {name: BFPSpec(**fields) for name, fields in document["formats"].items()}
+    results = {name: preset_from_dict(fields) for name, fields in document.get("presets", {}).items()}
+    unit = unit_from_dict(document["unit"]) if "unit" in document else None
+    for fields in document["cases"]:
+        yield ArithmeticCase(unit, document.get("function", ""), formats, results, fields)
+
+
+def expected_of(case: ArithmeticCase) -> Answer:
+    if case.unit is not None:
+        return {"output": int(case.fields["output"], 16), "flags": case.fields["flags"]}
+    if "error" in case.fields:
+        return {"error": case.fields["error"]}
+    return codes_answer(*(words(case.fields.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element")))
+
+
+def reference_result(case: ArithmeticCase) -> Answer:
+    if case.unit is not None:
+        result = dot_blocks(*case.codes("a"), case.format("a"), *case.codes("b"), case.format("b"), case.unit)
+        return {"output": result.pattern, "flags": result.flags}
+    given = case.fields
+    target = elementwise.Target(
+        case.presets[given["preset"]],
+        given["axis"],
+        given.get("exponents"),
+        words(given["random_words"]) if "random_words" in given else None,
+    )
+    operands = [case.tensor(name) for name in ("a", "b") if name in given]
+    try:
+        return codes_answer(*encoded_lists(getattr(elementwise, case.function)(*operands, target)))
+    except BfpError as error:
+        return {"error": error.code}
+
+
+def differing(answer: Callable[[ArithmeticCase], Answer], path: Path) -> list[str]:
+    return [case.fields["name"] for case in arithmetic_cases(path) if answer(case) != expected_of(case)]
+
+
+@pytest.mark.parametrize("path", ARITHMETIC, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_reference_gives_the_results_of_a_file(path):
+    assert differing(reference_result, path) == []
+
+
+# The kernels' side comes here: a function like `reference_result` on bfpemu.arithmetic, and a test like the one above.
+
+
+def test_every_unit_of_the_catalogue_has_a_file():
+    present = {path.stem: path for path in ARITHMETIC if path.parent.name == "dot"}
+    for name, unit in units().items():
+        document = json.loads(present[name].read_text(encoding="utf-8"))
+        assert unit_from_dict(document["unit"]) == unit
+
+
+def test_every_function_of_elements_has_a_file():
+    present = {path.stem for path in ARITHMETIC if path.parent.name == "elementwise"}
+    assert present == {"add", "subtract", "multiply", "negate", "relu", "requantize"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest import mock
 
 import ml_dtypes
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfpemu import reference
+from bfpemu import encode_counts
 from bfpemu.errors import BfpError, SpecError
-from bfpemu.formats import BFPSpec, Conversion, ExponentRule, Rounding
+from bfpemu.formats import BFPSpec, Conversion, Encoding, ExponentRule, Rounding
 from bfpemu.formats.preset import Preset
+from bfpemu.reference import SOURCE_FLOATS
+from bfpemu.reference.element import Element, significand, wide_range, wide_significand
 from bfpemu.reference.tensor import EncodedTensor, decode_tensor, encode_tensor, pack_tensor, unpack_tensor
 from bfpemu.tensor import BFPTensor
 from bfpemu.testing import strategies
@@ -56,7 +59,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     return {"words": words, "dtype": dtype, "shape": shape, "preset": preset, "axis": axis, "extra": extra}
 
 
-def kernel_tensor(case: dict[str, Any]) -> BFPTensor:
+def arguments(case: dict[str, Any]) -> dict[str, Any]:
+    """Return what `BFPTensor` and `encode_counts` take for a case."""
     extra = dict(case["extra"])
     if "random_words" in extra:
         extra["random_words"] = np.array(extra["random_words"], np.uint32).reshape(case["shape"])
@@ -65,7 +69,11 @@ def kernel_tensor(case: dict[str, Any]) -> BFPTensor:
         shape = BFPTensor(zeros, Preset(case["preset"].format), axis=case["axis"]).exponent_codes.shape
         extra["exponents"] = np.array(extra["exponents"], np.int64).reshape(shape)
     data = array_of(case["words"], case["dtype"], case["shape"])
-    return BFPTensor(data, case["preset"], axis=case["axis"], **extra)
+    return {"data": data, "format": case["preset"], "axis": case["axis"], **extra}
+
+
+def kernel_tensor(case: dict[str, Any]) -> BFPTensor:
+    return BFPTensor(**arguments(case))
 
 
 def reference_tensor(case: dict[str, Any]) -> EncodedTensor:
@@ -84,6 +92,87 @@ def test_encoding_gives_the_same_codes_or_the_same_error(case: dict[str, Any]) -
     found = kernel_tensor(case)
     assert flat(found.exponent_codes) == expected.exponent_codes
     assert flat(found.shift_codes) == expected.shift_codes
+    assert flat(found.element_codes) == expected.element_codes
+
+
+def is_nonzero_number(word: int, dtype: str) -> bool:
+    """Return whether a source word is a finite number other than 0."""
+    if dtype not in SOURCE_FLOATS:
+        return word != 0
+    _, field, fraction = SOURCE_FLOATS[dtype].split(word)
+    return field != SOURCE_FLOATS[dtype].all_ones_field and (field, fraction) != (0, 0)
+
+
+def flushed_elements(case: dict[str, Any], encoded: EncodedTensor) -> int:
+    """Count by spec 2.2 and 2.3 which numbers other than 0 have significand 0, outside NaN blocks."""
+    spec, blocking = case["preset"].format, encoded.blocking
+    flushed = 0
+    for (row, block), slots in blocking.positions().items():
+        if encoded.exponent_codes[blocking.exponent_position(row, block)] == spec.nan_code:
+            continue
+        for position in slots.values():
+            magnitude = encoded.element_codes[position]
+            if spec.encoding is Encoding.SIGN_MAGNITUDE:
+                magnitude %= 1 << (spec.mantissa_bits - 1)
+            flushed += magnitude == 0 and is_nonzero_number(case["words"][position], case["dtype"])
+    return flushed
+
+
+@given(case=cases())
+def test_counts_are_those_of_the_definition(case: dict[str, Any]) -> None:
+    saturated = 0
+
+    def counted(element: Element, exponent: int, preset: Preset) -> int:
+        nonlocal saturated
+        low, high = wide_range(preset)
+        saturated += element.value.is_infinite or not low <= wide_significand(element, exponent, preset) <= high
+        return significand(element, exponent, preset)
+
+    with mock.patch("bfpemu.reference.encode.significand", counted):
+        try:
+            encoded = reference_tensor(case)
+        except BfpError as error:
+            with pytest.raises(BfpError) as refused:
+                encode_counts(**arguments(case))
+            assert refused.value.code == error.code
+            return
+    expected = (saturated, flushed_elements(case, encoded), len(case["words"]))
+    assert encode_counts(**arguments(case)) == expected
+
+
+@st.composite
+def nearly_equal_errors(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw blocks whose squared errors at two exponents differ by little: halves, quarters and their neighbours."""
+    bits = draw(st.sampled_from([2, 4, 8, 16]))
+    spec = BFPSpec("drawn", bits, 16, encoding="sign_magnitude", use_subnormals=draw(st.booleans()))
+    conversion = Conversion(
+        exponent_rule="lower_error",
+        exponent_offset=draw(st.just(0) | st.integers(-2, 2)),
+        rounding=draw(st.sampled_from([mode for mode in Rounding if mode is not Rounding.STOCHASTIC])),
+        alignment_bits=draw(st.none() | st.integers(bits + 1, 40)),
+        post_truncate_bits=draw(st.sampled_from([0, 0, 2])),
+    )
+    unit = 2.0 ** (1 - bits + draw(st.integers(-3, 3)))
+    quarters = st.integers(0, 10) | st.integers(1 << bits, (1 << bits) + 10)
+    numbers = np.array(draw(st.lists(quarters, min_size=1, max_size=16)), np.float64) * (unit / 4)
+    words = numbers.view(np.uint64)
+    for place, ulps in enumerate(draw(st.lists(st.integers(-2, 2), max_size=len(words)))):
+        words[place] = max(int(words[place]) + ulps, 0)
+    signs = draw(st.lists(st.booleans(), min_size=len(words), max_size=len(words)))
+    return {
+        "words": [int(word) | (sign << 63) for word, sign in zip(words, signs, strict=True)],
+        "dtype": "float64",
+        "shape": (len(words),),
+        "preset": Preset(spec, conversion),
+        "axis": -1,
+        "extra": {},
+    }
+
+
+@given(case=nearly_equal_errors())
+def test_errors_that_are_nearly_equal_are_compared_alike(case: dict[str, Any]) -> None:
+    expected, found = reference_tensor(case), kernel_tensor(case)
+    assert flat(found.exponent_codes) == expected.exponent_codes
     assert flat(found.element_codes) == expected.element_codes
 
 
@@ -168,7 +257,3 @@ def test_every_exponent_width_encodes_and_packs_alike(bits: int) -> None:
     assert flat(found.element_codes) == expected.element_codes
     assert found.to_bytes() == pack_tensor(expected, preset.layout)
     assert words_of(found.dequantize("float64")) == decode_tensor(expected, "float64")
-
-
-def test_the_reference_is_a_package_of_its_own() -> None:
-    assert not any(name.startswith("bfpemu.kernels") for name in vars(reference))

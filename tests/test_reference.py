@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from bfpemu.reference import (
     unpack_tensor,
 )
 from bfpemu.reference.blocks import Blocking
+from bfpemu.reference.chain import apply_step
 from bfpemu.reference.exponent import ceil_log2, floor_log2
-from bfpemu.reference.tensor import default_dtype
 from bfpemu.reference.value import NAN, Value, infinity, number
 
 BFP8 = presets()["bfp8"]
@@ -248,6 +249,51 @@ def test_a_step_treats_what_is_below_its_smallest_normal_as_it_says(underflow, s
     assert encoded([power(-14), Fraction(3, 4) * power(-14)], chosen) == (127 - 13, [64, significand])
 
 
+@pytest.mark.parametrize(
+    "x, carried, kept",
+    [
+        (2 - power(-11), Fraction(2), 2 - power(-10)),  # a tie, 0x3ffff000 as float32
+        (2 - power(-12), Fraction(2), 2 - power(-10)),
+        (2 - power(-10) + power(-12), 2 - power(-10), 2 - power(-10)),
+        (1 - power(-12), Fraction(1), 1 - power(-11)),
+        (1 + power(-10) + power(-11), 1 + 2 * power(-10), 1 + 2 * power(-10)),  # carries inside the fraction
+        (power(-14) - power(-25), power(-14), power(-14) - power(-24)),  # the largest subnormal
+        (power(-15) - power(-25), power(-15), power(-15)),  # 0.011...1 of the fraction to 0.100...0
+        (power(-24) - power(-26), power(-24), power(-24)),
+    ],
+)
+def test_a_carry_out_of_the_fraction_of_float16_is_kept_or_not(x, carried, kept):
+    half = {"fraction_bits": 10, "minimum_exponent": -14, "maximum_exponent": 15}
+    for sign in (1, -1):
+        assert apply_step(value(sign * x), SourceStep(**half)).signed == sign * carried
+        assert apply_step(value(sign * x), SourceStep(**half, carry="saturate")).signed == sign * kept
+
+
+def test_a_step_that_does_not_carry_does_not_overflow_from_its_last_binade():
+    half = SourceStep(fraction_bits=10, minimum_exponent=-14, maximum_exponent=15, carry="saturate")
+    assert apply_step(value(65535), half) == number(65504)
+    assert apply_step(value(65536), half) == INF
+
+
+def test_flush_sees_the_fraction_that_did_not_carry():
+    step = SourceStep(fraction_bits=0, minimum_exponent=-14, underflow="flush", rounding="away_from_zero")
+    assert apply_step(value(power(-15)), step) == number(power(-14))
+    assert apply_step(value(power(-15)), dataclasses.replace(step, carry="saturate")) == number(0)
+
+
+def test_an_activation_keeps_its_exponent_where_the_step_to_float16_does_not_carry():
+    # A block of seven-bit elements with five-bit exponents; float16 comes first, then six bits by truncation.
+    def chosen(**carry: Any) -> Preset:
+        half = SourceStep(fraction_bits=10, minimum_exponent=-14, maximum_exponent=15, **carry)
+        six = SourceStep(fraction_bits=5, minimum_exponent=-14, maximum_exponent=15, rounding="toward_zero")
+        fields = {"encoding": "sign_magnitude", "fraction_bits": 5, "exponent_bits": 5}
+        return preset(7, 8, format=fields, exponent_rule="floor", source_chain=(half, six))
+
+    for carry, result in (({}, ([16], [0x20])), ({"carry": "saturate"}, ([15], [0x3F]))):
+        tensor = encode_tensor([0x3FFFF000], "float32", (1,), chosen(**carry))
+        assert (tensor.exponent_codes, tensor.element_codes) == result
+
+
 # --- rounding (spec 3.7) ---------------------------------------------------------------------
 
 # Quarters:        2.25  2.5  2.75  3.5  -2.25 -2.5 -2.75 -3.5
@@ -412,11 +458,101 @@ def test_lower_error_takes_the_lower_exponent_only_for_a_smaller_error():
     assert encoded([64, half, half], chosen) == (132, [127, 1, 1])
 
 
-def test_lower_error_aligns_once_at_the_exponent_of_floor():
-    # A value far below the smallest exponent is exact at its own exponent, so rounding away still sees it.
-    tiny = [power(-170)]
-    assert encoded(tiny, host(exponent_rule="lower_error", rounding="away_from_zero")) == (0, [1])
-    assert encoded(tiny, host(rounding="away_from_zero")) == (0, [0])  # aligned at exponent -127
+def test_lower_error_aligns_each_candidate_at_its_own_exponent():
+    # With 8 bits, 0.75 is cut to 0.5 at exponent 6, a tie that goes to 0, and stays 1.5 units at exponent 5.
+    # Against 0.75 itself 0 loses 0.5625 and 1 loses 0.0625; 64 loses 0.25 at exponent 5.
+    chosen = host(exponent_rule="lower_error", alignment_bits=8)
+    assert encoded([64, Fraction(3, 4)], chosen) == (132, [127, 2])
+
+
+def test_lower_error_measures_against_the_value_itself():
+    # 24 bits end at 2**-17 at exponent 6, so the half and a little is a tie there; its loss is more than 0.25.
+    half_and_a_little = Fraction(1, 2) + power(-40)
+    assert encoded([64, half_and_a_little], host(exponent_rule="lower_error")) == (132, [127, 1])
+    # Without alignment the tie is none: 1 loses less than 0.25 at exponent 6.
+    chosen = host(exponent_rule="lower_error", alignment_bits=None)
+    assert encoded([64, half_and_a_little], chosen) == (133, [64, 1])
+
+
+def test_lower_error_compares_exactly():
+    # 64 loses 0.25 at exponent 5. There one half is exact and a quarter and a little becomes one half; at 6 both are 0.
+    chosen = host(exponent_rule="lower_error", alignment_bits=None)
+    half, quarter, little = Fraction(1, 2), Fraction(1, 4), power(-300)
+    assert encoded([64, half, quarter], chosen) == (133, [64, 0, 0])  # equal: the quarter ties to 0 at exponent 5
+    assert encoded([64, half, quarter + little], chosen) == (132, [127, 1, 1])
+    assert encoded([64, half - little, quarter + little], chosen) == (133, [64, 0, 0])  # equal
+    assert encoded([64, half - little, quarter + 2 * little], chosen) == (132, [127, 1, 1])
+
+
+def test_lower_error_sees_what_was_rounded_away_from_zero():
+    # The least value is 1 at exponent 6 and 0.5 at exponent 5, which saves 0.75; 65 loses 2.25 there.
+    away = host(exponent_rule="lower_error", alignment_bits=None, rounding="away_from_zero")
+    assert encoded([65, power(-300), power(-300)], away) == (133, [65, 1, 1])
+    assert encoded([65, *[power(-300)] * 4], away) == (132, [127, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("mantissa_bits, fraction_bits", [(8, 6), (4, 2), (2, 0)])
+def test_lower_error_keeps_small_fields_and_the_largest_as_the_host_does(mantissa_bits, fraction_bits):
+    chosen = host(mantissa_bits, fraction_bits, exponent_rule="lower_error")
+    magnitude_bits, largest = mantissa_bits - 1, 2 ** (mantissa_bits - 1) - 1
+    leading = 2 ** (magnitude_bits - 1)
+    kept, lowered = [leading, 0, 0], [largest, 1, 1]
+    for field, codes in ((magnitude_bits, kept), (magnitude_bits + 1, lowered), (254, lowered), (255, kept)):
+        unit = power(field - 127 - fraction_bits)
+        numbers = [leading * unit, unit / 2, unit / 2]
+        assert encoded(numbers, chosen) == (field - (codes == lowered), codes)
+
+
+def test_lower_error_keeps_the_exponent_below_which_there_is_none():
+    integers = {"fraction_bits": -3, "encoding": "sign_magnitude", "use_subnormals": True}
+    numbers = [64, Fraction(1, 2), Fraction(1, 2)]
+    for bias, result in ((3, (0, [64, 0, 0])), (4, (0, [127, 1, 1]))):
+        # With f = -3 a unit of 1 is exponent -3.
+        chosen = preset(8, 4, format=integers | {"exponent_bias": bias}, exponent_rule="lower_error")
+        assert encoded(numbers, chosen) == result
+
+
+@pytest.mark.parametrize(
+    "rule, offset, result",
+    [
+        ("rceil", -1, (127, [127, 127])),  # exponent 1 without the offset; 128 units of 1/128
+        ("rceil", 1, (129, [32, 32])),
+        ("floor", -1, (127, [127, 127])),
+        ("ceil", 2, (130, [16, 16])),
+        ("even", -1, (128, [64, 64])),  # 128 units lie outside the range, so one higher
+        ("even", 1, (129, [32, 32])),
+    ],
+)
+def test_an_offset_moves_the_exponent_of_every_rule(rule, offset, result):
+    assert encoded([1, 1], preset(exponent_rule=rule, exponent_offset=offset)) == result
+
+
+def test_an_offset_gives_the_unit_that_no_fraction_bits_give():
+    # Eight magnitude bits and a unit of 2**(ceil(log2 max) - 8): a power of two saturates.
+    for fraction_bits in (0, 8):
+        chosen = preset(
+            9,
+            format={"fraction_bits": fraction_bits},
+            exponent_rule="ceil",
+            exponent_offset=-1,
+            significand_range="symmetric",
+        )
+        assert encoded([1, Fraction(3, 4), -1], chosen) == (127 - 8 + fraction_bits, [255, 192, 512 - 255])
+
+
+def test_an_offset_of_lower_error_belongs_to_both_candidates():
+    half = Fraction(1, 2)
+    assert encoded([128, half, half], host(exponent_rule="lower_error", exponent_offset=-1)) == (133, [127, 0, 0])
+    assert encoded([32, half, half], host(exponent_rule="lower_error", exponent_offset=1)) == (132, [64, 1, 1])
+
+
+def test_an_offset_is_no_part_of_what_other_clauses_set():
+    for offset in (-3, 3):
+        assert encoded([0, 0], preset(exponent_offset=offset)) == (0, [0, 0])
+        assert encoded([INF, 1], preset(exponent_offset=offset)) == (254, [0x7F, 0])
+        assert encoded([1], preset(exponent_rule="given", exponent_offset=offset), exponent=1) == (128, [64])
+    assert encoded([power(126)], preset(exponent_offset=3)) == (254, [64])  # 130 becomes 127
+    assert encoded([power(-127)], preset(exponent_offset=-3)) == (0, [0])  # flushed
 
 
 def test_a_given_exponent_is_used_as_it_is():
@@ -625,21 +761,6 @@ def test_a_value_is_rounded_once_into_a_float(x, dtype, bits):
     assert round_to_float(value(x), dtype) == bits
 
 
-@pytest.mark.parametrize(
-    "source, result",
-    [
-        ("float16", "float16"),
-        ("bfloat16", "bfloat16"),
-        ("int8", "float32"),
-        ("uint16", "float32"),
-        ("int32", "float64"),
-        ("uint64", "float64"),
-    ],
-)
-def test_the_dtype_of_results_follows_the_source(source, result):
-    assert default_dtype(source) == result
-
-
 # --- blocks in tensors (spec 4) --------------------------------------------------------------
 
 
@@ -723,6 +844,9 @@ SMALL = BFPSpec("small", 3, 2, 5)
         ({"exponent_storage_bits": 8}, "1315"),  # 0001_0011, then 010_101
         ({"exponent_storage_bits": 8, "bit_order": "msb_first"}, "13a8"),  # 0001_0011, 101_010_00
         ({"section_alignment_bits": 8}, "1315"),
+        ({"exponent_alignment_bits": 8}, "1315"),
+        ({"section_alignment_bits": 3, "exponent_alignment_bits": 5}, "1354"),  # 11001 0 0000 101 010
+        ({"exponent_alignment_bits": 16, "exponent_position": "last"}, "d50400"),  # 22 bits
         ({"record_alignment_bits": 32}, "b3020000"),
         ({"word_bytes": 4, "reverse_word_bytes": True}, "000002b3"),
         ({"word_bytes": 4}, "b302"),
@@ -771,6 +895,14 @@ def test_blocks_follow_each_other_by_tile_and_face(fields, order):
     assert list(pack_tensor(tensor))[: len(order)] == order
 
 
+@pytest.mark.parametrize("mantissa_bits, size", [(8, 96), (4, 80), (2, 72)])
+def test_only_the_exponents_of_a_small_tile_are_aligned(mantissa_bits, size):
+    layout = Layout(group="tile", tile_shape=(1, 32), face_shape=(1, 16), exponent_alignment_bits=512)
+    chosen = Preset(BFPSpec("test", mantissa_bits, 16, encoding="sign_magnitude"), layout=layout)
+    data = pack_tensor(encode_tensor([0x3F800000] * 32, "float32", (1, 32), chosen))
+    assert (len(data), any(data[:2]), any(data[2:64]), all(data[64:])) == (size, True, False, True)
+
+
 def test_unpacking_needs_exactly_the_bytes_of_the_geometry():
     for data in (bytes(32), bytes(34)):
         with pytest.raises(DataError) as caught:
@@ -791,6 +923,12 @@ def test_quantizing_twice_changes_nothing(name):
     once = decode_tensor(encode_tensor(bits, "float64", (len(bits),), chosen), "float64")
     twice = decode_tensor(encode_tensor(once, "float64", (len(bits),), chosen), "float64")
     assert once == twice
+
+
+def test_codes_that_no_conversion_gives_may_change():
+    values = decoded([0x80, 0x01], 127, BFP8.format)
+    assert [x.signed for x in values] == [-1, power(-7)]
+    assert encoded(values, BFP8) == (128, [256 - 64, 0])  # half a unit ties to 0
 
 
 def test_the_reference_uses_no_floats_and_no_numeric_packages():

@@ -17,6 +17,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from bfpemu.catalog import presets  # noqa: E402
 from golden.case import File, file_text  # noqa: E402
 from golden.decoding import decode_cases, decode_files  # noqa: E402
+from golden.dot import dot_text  # noqa: E402
+from golden.dot_files import dot_files  # noqa: E402
+from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
 from golden.general import general_cases  # noqa: E402
 from golden.packing import BOTH, pack_cases, pack_files  # noqa: E402
@@ -44,7 +47,11 @@ def corpus() -> dict[str, str]:
             name = f"{operation}/{preset.name}.json"
             assert name not in texts, name
             texts[name] = file_text(operation, preset, cases)
-    return texts
+    for unit, dots in dot_files():
+        name = f"dot/{unit.name}.json"
+        assert name not in texts, name
+        texts[name] = dot_text(unit, dots)
+    return texts | elementwise_texts()
 
 
 def problems(texts: dict[str, str]) -> list[str]:

@@ -109,11 +109,17 @@ def _row(measures: Measures) -> tuple[str, ...]:
         f"{measures.packed_bytes:,}",
         f"{8 * measures.packed_bytes / elements:.4g}",
         f"{_ratio(measures):.3f}",
-        "exact" if measures.is_exact else f"{measures.sqnr_db:.2f}",
-        f"{measures.largest_error:.4g}",
+        _sqnr(measures),
+        f"{measures.largest_error:.4g}" if measures.is_measured else "–",
         _share(measures.saturated / elements),
         _share(measures.flushed / elements),
     )
+
+
+def _sqnr(measures: Measures) -> str:
+    if not measures.is_measured:
+        return "–"
+    return "exact" if measures.is_exact else f"{measures.sqnr_db:.2f}"
 
 
 def _ratio(measures: Measures) -> float:
@@ -152,7 +158,7 @@ def _facts(measures: Measures) -> dict[str, Any]:
         "ratio": _ratio(measures),
         "is_exact": measures.is_exact,
         "sqnr_db": sqnr if math.isfinite(sqnr) else None,
-        "max_abs_error": measures.largest_error,
+        "max_abs_error": measures.largest_error if measures.is_measured else None,
         "saturated": measures.saturated,
         "flushed": measures.flushed,
         "lost": measures.lost,

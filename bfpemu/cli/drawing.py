@@ -21,9 +21,11 @@ def draw_layout(preset: Preset) -> list[str]:
     """Return the lines of a drawing of one record, bit positions below it, and what else the layout says."""
     layout, spec = preset.layout, preset.format
     sections = _block_sections(spec, layout) if layout.group is RecordGroup.BLOCK else _shared_sections(spec, layout)
+    sections = [section + _padding(section, layout.section_alignment_bits) for section in sections]
+    sections[0] = sections[0] + _padding(sections[0], layout.exponent_alignment_bits)
     if layout.exponent_position is ExponentPosition.LAST:
         sections.reverse()
-    boxes = [box for section in sections for box in (*section, *_padding(section, layout.section_alignment_bits))]
+    boxes = [box for section in sections for box in section]
     boxes += _padding(boxes, layout.record_alignment_bits)
     return _drawn(boxes) + _remarks(preset.layout, is_one_block=spec.block_size is None)
 

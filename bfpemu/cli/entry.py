@@ -10,7 +10,7 @@ import click
 
 from bfpemu.errors import BfpError
 
-_COMMANDS = ("formats", "pack", "unpack", "inspect", "compare")
+_COMMANDS = ("formats", "pack", "unpack", "inspect", "compare", "analyze")
 _REFUSED = 2
 _INTERRUPTED = 130
 
@@ -47,7 +47,7 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
     help="Show the version and exit.",
 )
 def group() -> None:
-    """Block floating point, bit by bit: pack tensors, look into them, compare formats."""
+    """Block floating point, bit by bit: pack tensors, look into them, compare formats, size datapaths."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

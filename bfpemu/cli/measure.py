@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bfpemu.codec import encode_counts
+from bfpemu.counts import encode_counts
 from bfpemu.formats import Preset
 from bfpemu.packing import plane_sizes
 from bfpemu.tensor import BFPTensor
@@ -30,6 +30,8 @@ class Measures:
     flushed: int = 0
     lost: int = 0
     """Finite elements whose result is not finite; no energy counts them."""
+    compared: int = 0
+    """Finite elements whose result is finite."""
     signal: Fraction = Fraction(0)
     """Sum of squares of the source."""
     noise: Fraction = Fraction(0)
@@ -45,6 +47,7 @@ class Measures:
             saturated=self.saturated + other.saturated,
             flushed=self.flushed + other.flushed,
             lost=self.lost + other.lost,
+            compared=self.compared + other.compared,
             signal=self.signal + other.signal,
             noise=self.noise + other.noise,
             largest_error=max(self.largest_error, other.largest_error),
@@ -54,6 +57,11 @@ class Measures:
     def is_exact(self) -> bool:
         """Whether every finite element came back as it was."""
         return not self.noise and not self.lost
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether errors say anything: not when every finite element was lost."""
+        return self.compared > 0 or not self.lost
 
     @property
     def sqnr_db(self) -> float:
@@ -68,7 +76,8 @@ def measure(data: NDArray[Any], preset: Preset, axis: int | None) -> Measures:
     """Encode `data`, decode it into float64, and measure the difference.
 
     The energies are sums in float64 over chunks, scaled by powers of two so that none
-    overflows or vanishes, and added up exactly.
+    overflows or vanishes, and added up exactly. An error is 0 only if the element came back as
+    it was, 64-bit integers too.
     """
     tensor = BFPTensor(data, preset, axis=axis)
     counts = encode_counts(data, preset, axis)
@@ -82,20 +91,40 @@ def measure(data: NDArray[Any], preset: Preset, axis: int | None) -> Measures:
     source, result = data.reshape(-1), tensor.dequantize(np.float64).reshape(-1)
     for start in range(0, data.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        total += _errors(source[chunk].astype(np.float64), result[chunk])
+        total += _errors(source[chunk], result[chunk])
     return total
 
 
-def _errors(source: NDArray[np.float64], result: NDArray[np.float64]) -> Measures:
+def swallowed(data: NDArray[Any], tensor: BFPTensor) -> int:
+    """Return how many finite elements of `data` are in NaN blocks of `tensor`, which was made from it."""
+    code = tensor.format.nan_code
+    if code is None or not np.any(tensor.exponent_codes == code):
+        return 0
+    return int(np.count_nonzero(np.isfinite(data) & np.isnan(tensor.dequantize(np.float32))))
+
+
+def _errors(source: NDArray[Any], result: NDArray[np.float64]) -> Measures:
     is_usable = np.isfinite(source) & np.isfinite(result)
-    signal = source[is_usable]
-    noise = signal - result[is_usable]
+    head, tail = _split(source[is_usable])
+    signal = head + tail
+    # Results have at most 32 significant bits. So the difference to the head is 0, or at least as
+    # exact as the tail is coarse: the sum is 0 only for equal numbers.
+    noise = (head - result[is_usable]) + tail
     return Measures(
         lost=int(np.count_nonzero(np.isfinite(source) & ~is_usable)),
+        compared=signal.size,
         signal=_energy(signal),
         noise=_energy(noise),
         largest_error=float(np.max(np.abs(noise), initial=0.0)),
     )
+
+
+def _split(source: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64] | float]:
+    """Return two floats, or one and 0, whose exact sum is each number; only 64-bit integers need two."""
+    if source.dtype.kind == "f" or source.dtype.itemsize < 8:
+        return source.astype(np.float64), 0.0
+    low = source & source.dtype.type((1 << 11) - 1)
+    return (source - low).astype(np.float64), low.astype(np.float64)
 
 
 def _energy(values: NDArray[np.float64]) -> Fraction:

@@ -106,6 +106,8 @@ def check_output(path: Path, *, force: bool) -> None:
     BfpFileError
         ``output-unwritable``.
     """
+    if path.is_dir():
+        raise BfpFileError("output-unwritable", f"output must be a file, got the folder {str(path)!r}")
     if path.exists() and not force:
         raise BfpFileError("output-unwritable", f"output file {str(path)!r} must not exist; pass --force to replace it")
     if not path.parent.is_dir():

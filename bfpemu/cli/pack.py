@@ -35,6 +35,7 @@ def command(
     preset = load_preset(format_word)
     check_output(output, force=force)
     from bfpemu import storage
+    from bfpemu.cli.measure import swallowed
     from bfpemu.cli.tables import progress_bar
     from bfpemu.packing import plane_sizes
     from bfpemu.tensor import BFPTensor
@@ -42,12 +43,13 @@ def command(
     arrays = storage.open_arrays(source)
     names = select(arrays.names, wanted, source)
     source_bytes = array_bytes(arrays, names)
-    tensors = {}
+    tensors, nan_count = {}, 0
     with progress_bar("encoding", source_bytes) as advance:
         for name in names:
             array = arrays[name]
             with naming(name, names):
                 tensors[name] = BFPTensor(array, preset, axis=axis)
+                nan_count += swallowed(array, tensors[name])
             advance(array.nbytes)
     packed_bytes = sum(sum(plane_sizes(tensor.format, tensor.shape, tensor.axis)) for tensor in tensors.values())
     with progress_bar("writing", packed_bytes) as advance:
@@ -57,3 +59,6 @@ def command(
         f"packed {tensors_text(len(names))} as {shown(preset.name)}: {source_bytes:,} bytes to {written:,} bytes, "
         f"ratio {source_bytes / written:.3f}"
     )
+    if nan_count:
+        plural = "" if nan_count == 1 else "s"
+        click.echo(f"bfpemu: {nan_count:,} finite element{plural} became NaN, in blocks that are NaN whole", err=True)

@@ -18,6 +18,7 @@ from bfpemu.formats import (
     SignificandRange,
     SourceStep,
     SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
@@ -112,18 +113,20 @@ def _source_step(step: SourceStep) -> str:
     low, high = step.minimum_exponent, step.maximum_exponent + 1
     underflow = _STEP_UNDERFLOW[step.underflow].format(low=low)
     overflow = _STEP_OVERFLOW[step.overflow].format(high=high)
+    carry = ", but never up to the next power of two" if step.carry is StepCarry.SATURATE else ""
+    rounding = _ROUNDING[step.rounding] + carry
     return (
-        f"Every value is rounded to {step.fraction_bits} bits after the leading one, {_ROUNDING[step.rounding]}; "
+        f"Every value is rounded to {step.fraction_bits} bits after the leading one, {rounding}; "
         f"{underflow}, {overflow} (spec 3.4)."
     )
 
 
 def _exponent(preset: Preset) -> str:
-    spec, rule = preset.format, preset.conversion.exponent_rule
+    spec, rule, offset = preset.format, preset.conversion.exponent_rule, preset.conversion.exponent_offset
     group = "sub-block" if spec.sub_shift_bits else "block"
-    add = spec.fraction_bits - (spec.mantissa_bits - spec.has_sign - 1)
+    add = spec.fraction_bits - (spec.magnitude_bits - 1) + offset
     floor = f"n{_signed(add)} with 2 ** n <= amax < 2 ** (n + 1)"
-    unit = f"2 ** (exponent{_signed(-spec.fraction_bits)})"
+    unit = f"2 ** (exponent{_signed(-spec.fraction_bits - offset)})"
     texts = {
         ExponentRule.RCEIL: f"is the smallest one with amax <= {spec.largest_significand} * {unit}",
         ExponentRule.FLOOR: f"is {floor}",
@@ -134,8 +137,9 @@ def _exponent(preset: Preset) -> str:
     }
     if rule is ExponentRule.GIVEN:
         return f"The exponent of each block {texts[rule]} (spec 3.5)."
+    included = f", exponent_offset {offset} included" if offset else ""
     return (
-        f"With amax the largest finite magnitude of a {group}, its exponent {texts[rule]}; "
+        f"With amax the largest finite magnitude of a {group}, its exponent {texts[rule]}{included}; "
         f"a {group} of zeros has only codes 0 (spec 3.5)."
     )
 

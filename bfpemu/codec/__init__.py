@@ -5,8 +5,7 @@ blocks go through the narrow lanes of the kernels, all others through the genera
 """
 
 from bfpemu.codec.codes import Codes
-from bfpemu.codec.counts import Counts, encode_counts
 from bfpemu.codec.decode import decode_rows
 from bfpemu.codec.encode import Supplied, encode_rows
 
-__all__ = ["Codes", "Counts", "Supplied", "decode_rows", "encode_counts", "encode_rows"]
+__all__ = ["Codes", "Supplied", "decode_rows", "encode_rows"]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.formats.spec import BFPSpec
+from bfpemu.formats import BFPSpec, Encoding
 from bfpemu.kernels.parameters import Geometry
 
 AnyArray = npt.NDArray[Any]
@@ -29,6 +29,22 @@ class Codes(NamedTuple):
 def code_dtype(bits: int) -> np.dtype[Any]:
     """Return the narrowest of uint8, uint16 and uint32 that holds `bits` bits."""
     return np.dtype(np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32)
+
+
+def significands(codes: AnyArray, spec: BFPSpec) -> AnyArray:
+    """Return what element codes stand for, in the narrowest signed dtype that holds them (spec 2.2)."""
+    bits = spec.mantissa_bits + (not spec.has_sign)
+    dtype = np.dtype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64)
+    if spec.encoding is Encoding.UNSIGNED:
+        return codes.astype(dtype)
+    sign = codes.dtype.type(1 << (spec.mantissa_bits - 1))
+    if spec.encoding is Encoding.SIGN_MAGNITUDE:
+        magnitudes = (codes & ~sign).astype(dtype)
+        signed: AnyArray = np.where(codes & sign != 0, -magnitudes, magnitudes)
+        return signed
+    unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
+    found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)
+    return found
 
 
 def empty_codes(spec: BFPSpec, blocked: Blocking) -> Codes:

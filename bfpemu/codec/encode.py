@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,11 @@ from bfpemu.codec.codes import Codes, Piece, block_elements, code_dtype, empty_c
 from bfpemu.codec.tables import EncodeTable, encode_table
 from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
 from bfpemu.errors import DataError
+from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels import encode as kernels
 from bfpemu.kernels.lanes import LANES, encode_lanes
-from bfpemu.kernels.parameters import STATUS_INFINITY, STATUS_NAN, Geometry
+from bfpemu.kernels.parameters import SATURATED, STATUS_INFINITY, STATUS_NAN, Geometry, Source, Target
 from bfpemu.sources import SourceKind, widened
 from bfpemu.threads import for_each, thread_count
 
@@ -113,20 +114,48 @@ def encode_ordinary(
     return np.flatnonzero(left)
 
 
-class General:
-    """The general kernels over chosen blocks of one tensor."""
+class Call(NamedTuple):
+    """What both general kernels take behind the numbers of the blocks, in their order."""
 
-    def __init__(self, rows: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
-        self.rows, self.kind, self.blocked, self.spec = rows, kind, blocked, preset.format
+    blocks: npt.NDArray[np.int64]
+    geometry: Geometry
+    source: Source
+    steps: npt.NDArray[np.int64]
+    target: Target
+    given: npt.NDArray[np.int64]
+    random_words: npt.NDArray[np.uint64]
+    """A copy, shape (n, block_elements); (n, 0) when rounding is not stochastic."""
+    out_exponents: npt.NDArray[np.int64]
+    out_shifts: npt.NDArray[np.int64]
+    out_elements: npt.NDArray[np.int64]
+    out_status: npt.NDArray[np.uint8]
+    out_counts: npt.NDArray[np.int64]
+
+
+class BlockEncoder:
+    """The general kernels over chosen blocks of one tensor; a subclass knows where the numbers are from.
+
+    `kind` is the dtype of the source, or that of infinities and NaN among exact numbers (spec 6.12).
+    """
+
+    def __init__(self, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
+        self.blocked, self.spec = blocked, preset.format
         self.given, self.random_words = supplied.exponents, supplied.random_words
+        # The kernels look at no lengths: what they read has to be there.
+        assert (self.given is not None) == (preset.conversion.exponent_rule is ExponentRule.GIVEN)
+        assert (self.random_words is not None) == (preset.conversion.rounding is Rounding.STOCHASTIC)
         self.source = kernel_source(kind, preset.conversion)
         self.steps = kernel_steps(preset.conversion.source_chain)
         self.target = kernel_target(preset)
         self.geometry = Geometry(blocked.row_length, blocked.block_elements, blocked.blocks_per_row)
 
+    def run(self, numbers: npt.NDArray[np.int64], exists: npt.NDArray[np.bool_], call: Call) -> None:
+        """Encode the blocks of `call`, whose elements are `numbers` where they exist."""
+        raise NotImplementedError
+
     def encode(self, blocks: npt.NDArray[np.int64], codes: Codes, workers: int) -> npt.NDArray[np.int64]:
-        """Encode `blocks` into `codes`; return their counts of saturated and flushed elements."""
-        counts = np.zeros((blocks.size, 2), np.int64)
+        """Encode `blocks` into `codes`; return how many elements of each saturate."""
+        counts = np.zeros((blocks.size, 1), np.int64)
         status = np.zeros(blocks.size, np.uint8)
         step = max(_GENERAL_PIECE // self.blocked.block_elements, 1)
 
@@ -137,7 +166,7 @@ class General:
         for_each(range(0, blocks.size, step), work, workers)
         if status.any():
             self._refuse(blocks, status)
-        return counts
+        return counts[:, SATURATED]
 
     def _encode_piece(
         self, blocks: npt.NDArray[np.int64], codes: Codes, status: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]
@@ -150,14 +179,14 @@ class General:
         exponents = np.zeros(count, np.int64)
         shifts = np.zeros((count, self.spec.shifts_per_block), np.int64)
         elements = np.zeros(numbers.shape, np.int64)
-        kernels.encode_blocks(
-            self.kind.words(self.rows[numbers]),
+        given = np.zeros(count, np.int64) if self.given is None else self.given[blocks]
+        call = Call(
             blocks,
             self.geometry,
             self.source,
             self.steps,
             self.target,
-            np.zeros(count, np.int64) if self.given is None else self.given[blocks],
+            given,
             random_words,
             exponents,
             shifts,
@@ -165,6 +194,7 @@ class General:
             status,
             counts,
         )
+        self.run(numbers, exists, call)
         codes.exponents[blocks] = exponents.astype(code_dtype(self.spec.exponent_bits))
         codes.shifts[blocks] = shifts.astype(np.uint8)
         codes.elements[numbers[exists]] = elements[exists].astype(codes.elements.dtype)
@@ -191,3 +221,15 @@ class General:
             f"the exponent of a block must be at most {self.spec.largest_exponent} (spec 3.6), got a larger one "
             f"in {where}; choose exponent_overflow 'saturate', or more exponent bits",
         )
+
+
+class General(BlockEncoder):
+    """Blocks of an array in row order."""
+
+    def __init__(self, rows: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
+        super().__init__(kind, blocked, preset, supplied)
+        self.rows, self.kind = rows, kind
+
+    def run(self, numbers: npt.NDArray[np.int64], exists: npt.NDArray[np.bool_], call: Call) -> None:
+        """Encode the elements of the array that `numbers` names."""
+        kernels.encode_blocks(self.kind.words(self.rows[numbers]), *call)

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.codec.codes import code_dtype
-from bfpemu.codec.translate import magnitude_bits
 from bfpemu.formats import (
     BFPSpec,
     DecodeUnderflow,
@@ -32,8 +31,8 @@ from bfpemu.sources import SourceKind
 
 AnyArray = npt.NDArray[Any]
 
-_WIDEST = {"float32": 21, "float64": 32}
-"""Magnitude bits of an element that the rounding of each encoding lane holds exactly."""
+_WIDEST = {"float32": 21, "float64": 50}
+"""Bits that a magnitude may have in units of its element, for each encoding lane to round it exactly."""
 
 
 class EncodeTable(NamedTuple):
@@ -59,11 +58,14 @@ class DecodeTable(NamedTuple):
 def encode_table(preset: Preset, kind: SourceKind) -> EncodeTable | None:
     """Return the table of ordinary blocks, or None when the conversion has none."""
     conversion, lane = preset.conversion, kind.lane
-    if lane == "float32" and magnitude_bits(preset.format) > _WIDEST["float32"]:
+    # A negative offset leaves a maximum that much larger than the largest element.
+    bits = preset.format.magnitude_bits - min(conversion.exponent_offset, 0)
+    if lane == "float32" and bits > _WIDEST["float32"]:
         lane = "float64"
     exact_reading = conversion.source_subnormals is SourceSubnormals.EXACT or kind.dtype.name == lane
     if (
         lane is None
+        or bits > _WIDEST[lane]
         or not exact_reading
         or conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
         or conversion.rounding is not Rounding.TIES_TO_EVEN
@@ -79,12 +81,12 @@ def encode_table(preset: Preset, kind: SourceKind) -> EncodeTable | None:
 
 @lru_cache(maxsize=64)
 def _encode_table(preset: Preset, lane: str) -> EncodeTable:
-    spec, rule = preset.format, preset.conversion.exponent_rule
+    spec, rule, offset = preset.format, preset.conversion.exponent_rule, preset.conversion.exponent_offset
     word, _, _, point = LANES[lane]
-    bits, bias = magnitude_bits(spec), (1 << (8 * word().nbytes - point - 2)) - 1
+    bits, bias = spec.magnitude_bits, (1 << (8 * word().nbytes - point - 2)) - 1
     # One field more than there are: the word of a NaN may carry out of the last one.
     field = np.arange(2 * bias + 3, dtype=np.int64)
-    unit = field - bias + 1 - bits
+    unit = field - bias + 1 - bits + offset
     exponent = unit + spec.fraction_bits
     # Below, a subnormal element must be under half a unit, so that flushing it changes nothing.
     ordinary = (field > 0) & (unit >= 3 - bias) & (unit < bias)
@@ -101,7 +103,7 @@ def _encode_table(preset: Preset, lane: str) -> EncodeTable:
     lowest = 0 if spec.encoding is Encoding.UNSIGNED else -highest - full
     return EncodeTable(
         lane,
-        rule is not ExponentRule.RCEIL or spec.encoding is Encoding.UNSIGNED,
+        rule is not ExponentRule.RCEIL or offset < 0 or spec.encoding is Encoding.UNSIGNED,
         spec.encoding is Encoding.SIGN_MAGNITUDE,
         _elements(spec, threshold, lowest, highest),
         scales,
@@ -118,7 +120,7 @@ def decode_table(spec: BFPSpec, result: str) -> DecodeTable | None:
         or (spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY)
     ):
         return None
-    bits = magnitude_bits(spec)
+    bits = spec.magnitude_bits
     lane = "float64" if result == "float64" or bits > 24 else "float32"
     word, _, _, point = LANES[lane]
     bias = (1 << (8 * word().nbytes - point - 2)) - 1

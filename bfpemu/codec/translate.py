@@ -21,6 +21,7 @@ from bfpemu.formats import (
     SignificandRange,
     SourceStep,
     SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
@@ -56,11 +57,6 @@ INFINITIES = {
 }
 
 
-def magnitude_bits(spec: BFPSpec) -> int:
-    """Return ``M``, the bits of an element without its sign (spec 2.2)."""
-    return spec.mantissa_bits - spec.has_sign
-
-
 def kernel_source(kind: SourceKind, conversion: Conversion) -> parameters.Source:
     """Return how the kernels read words of `kind` under a conversion's policies."""
     return parameters.Source(
@@ -74,19 +70,20 @@ def kernel_source(kind: SourceKind, conversion: Conversion) -> parameters.Source
 
 
 def kernel_steps(steps: tuple[SourceStep, ...]) -> npt.NDArray[np.int64]:
-    """Return the source chain as rows of six integers."""
+    """Return the source chain as rows of seven integers."""
     rows = [
         (
             step.fraction_bits,
             step.minimum_exponent,
             step.maximum_exponent,
             ROUNDINGS[step.rounding],
+            int(step.carry is StepCarry.SATURATE),
             STEP_UNDERFLOWS[step.underflow],
             STEP_OVERFLOWS[step.overflow],
         )
         for step in steps
     ]
-    return np.array(rows, np.int64).reshape(len(rows), 6)
+    return np.array(rows, np.int64).reshape(len(rows), 7)
 
 
 def kernel_target(preset: Preset) -> parameters.Target:
@@ -95,7 +92,7 @@ def kernel_target(preset: Preset) -> parameters.Target:
     return parameters.Target(
         encoding=ENCODINGS[spec.encoding],
         mantissa_bits=spec.mantissa_bits,
-        magnitude_bits=magnitude_bits(spec),
+        magnitude_bits=spec.magnitude_bits,
         fraction_bits=spec.fraction_bits,
         exponent_bias=spec.exponent_bias,
         all_ones_code=spec.all_ones_code,
@@ -106,6 +103,7 @@ def kernel_target(preset: Preset) -> parameters.Target:
         sub_block_size=spec.sub_block_size or 0,
         largest_shift=(1 << spec.sub_shift_bits) - 1,
         rule=RULES[conversion.exponent_rule],
+        exponent_offset=conversion.exponent_offset,
         rounding=ROUNDINGS[conversion.rounding],
         random_bits=conversion.random_bits,
         is_symmetric=int(conversion.significand_range is SignificandRange.SYMMETRIC),
@@ -122,7 +120,7 @@ def kernel_stored(spec: BFPSpec) -> parameters.Stored:
     return parameters.Stored(
         encoding=ENCODINGS[spec.encoding],
         mantissa_bits=spec.mantissa_bits,
-        magnitude_bits=magnitude_bits(spec),
+        magnitude_bits=spec.magnitude_bits,
         fraction_bits=spec.fraction_bits,
         exponent_bits=spec.exponent_bits,
         exponent_bias=spec.exponent_bias,

@@ -21,6 +21,7 @@ from bfpemu.formats.enums import (
     Rounding,
     SignificandRange,
     SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "SourceStep",
     "SourceSubnormals",
     "Status",
+    "StepCarry",
     "StepOverflow",
     "StepUnderflow",
     "create_bfp_spec",

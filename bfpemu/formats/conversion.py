@@ -16,6 +16,7 @@ from bfpemu.formats.enums import (
     Rounding,
     SignificandRange,
     SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
@@ -43,6 +44,8 @@ class SourceStep:
     """Exponent of the largest number."""
     rounding: Rounding = Rounding.TIES_TO_EVEN
     """Any mode but stochastic."""
+    carry: StepCarry = StepCarry.EXPONENT
+    """Whether rounding may carry out of the fraction; SATURATE keeps all ones instead."""
     underflow: StepUnderflow = StepUnderflow.GRADUAL
     """What happens below ``2 ** minimum_exponent``."""
     overflow: StepOverflow = StepOverflow.INFINITY
@@ -63,6 +66,7 @@ class SourceStep:
             check.integer(code, "maximum_exponent", self.maximum_exponent, low, _LARGEST_EXPONENT, "3.4"),
         )
         put(self, "rounding", check.choice(Rounding, code, "rounding", self.rounding, "3.4"))
+        put(self, "carry", check.choice(StepCarry, code, "carry", self.carry, "3.4"))
         put(self, "underflow", check.choice(StepUnderflow, code, "underflow", self.underflow, "3.4"))
         put(self, "overflow", check.choice(StepOverflow, code, "overflow", self.overflow, "3.4"))
         if self.rounding is Rounding.STOCHASTIC:
@@ -76,7 +80,7 @@ class Conversion:
     Raises
     ------
     SpecError
-        ``field-type``, ``random-bits``, ``alignment`` or ``source-step``.
+        ``field-type``, ``random-bits``, ``alignment``, ``exponent-offset`` or ``source-step``.
 
     Examples
     --------
@@ -88,6 +92,8 @@ class Conversion:
 
     exponent_rule: ExponentRule = ExponentRule.RCEIL
     """How the shared exponent follows from the largest magnitude."""
+    exponent_offset: int = 0
+    """Added to the exponent that every rule but `given` finds; -1 halves the unit."""
     rounding: Rounding = Rounding.TIES_TO_EVEN
     """How ``x * 2 ** (fraction_bits - exponent)`` becomes an integer."""
     random_bits: int = 32
@@ -129,6 +135,11 @@ class Conversion:
             ("source_subnormals", SourceSubnormals, "3.2"),
         ):
             put(self, name, check.choice(kind, "field-type", name, getattr(self, name), clause))
+        put(
+            self,
+            "exponent_offset",
+            check.integer("exponent-offset", "exponent_offset", self.exponent_offset, -64, 64, "3.5"),
+        )
         put(self, "random_bits", check.integer("random-bits", "random_bits", self.random_bits, 1, 32, "3.7"))
         put(
             self,
@@ -139,11 +150,6 @@ class Conversion:
             put(self, "alignment_bits", check.integer("alignment", "alignment_bits", self.alignment_bits, 1, 62, "3.7"))
         if self.alignment_rounding is Rounding.STOCHASTIC:
             raise SpecError("alignment", "alignment_rounding must be deterministic (spec 3.7), got 'stochastic'")
-        if self.exponent_rule is ExponentRule.LOWER_ERROR and (self.alignment_bits is None or self.alignment_bits > 24):
-            raise SpecError(
-                "alignment",
-                f"the rule 'lower_error' needs alignment_bits of 1 to 24 (spec 3.5), got {self.alignment_bits}",
-            )
         put(self, "source_chain", _checked_chain(self.source_chain))
 
 

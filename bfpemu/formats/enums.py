@@ -118,6 +118,13 @@ class SourceSubnormals(StrEnum):
     HIDDEN_ONE = "hidden_one"
 
 
+class StepCarry(StrEnum):
+    """What a source step does when rounding carries out of the fraction (spec 3.4)."""
+
+    EXPONENT = "exponent"
+    SATURATE = "saturate"
+
+
 class StepUnderflow(StrEnum):
     """What a source step does below its smallest normal number (spec 3.4)."""
 

@@ -42,6 +42,8 @@ class Layout:
     """Bits that an exponent code takes, zero-extended; None is `exponent_bits`."""
     section_alignment_bits: int = 1
     """Each section of a record is padded with zeros to a multiple of this."""
+    exponent_alignment_bits: int = 1
+    """The exponent section is then padded with zeros to a multiple of this."""
     record_alignment_bits: int = 1
     """Each record is padded with zeros to a multiple of this."""
     row_alignment_bits: int = 1
@@ -62,7 +64,12 @@ class Layout:
             put(self, name, check.choice(kind, "field-type", name, getattr(self, name), clause))
         put(self, "reverse_word_bytes", check.boolean("reverse_word_bytes", self.reverse_word_bytes, "5.1"))
         put(self, "word_bytes", check.integer("layout", "word_bytes", self.word_bytes, 1, 64, "5.1"))
-        for name in ("section_alignment_bits", "record_alignment_bits", "row_alignment_bits"):
+        for name in (
+            "section_alignment_bits",
+            "exponent_alignment_bits",
+            "record_alignment_bits",
+            "row_alignment_bits",
+        ):
             put(self, name, check.integer("layout", name, getattr(self, name), 1, 1 << 20, "5.3"))
         if self.exponent_storage_bits is not None:
             bits = check.integer("layout", "exponent_storage_bits", self.exponent_storage_bits, 1, 32, "5.2")

@@ -18,7 +18,12 @@ from bfpemu.formats.enums import (
 from bfpemu.formats.layout import INTERLEAVED, Layout
 from bfpemu.formats.spec import BFPSpec
 
+# The rule `lower_error` decides by an exact sum of integers, which these keep inside 64 bits: in units
+# of 2 ** (e - 1 - f), a factor q1 - q0 has at most 17 bits, a factor q1 + q0 - 2x at most 27, and a
+# block 12 of elements.
 _LARGEST_LOWER_ERROR_BLOCK = 1 << 12
+_MOST_LOWER_ERROR_BITS = 16
+_LEAST_LOWER_ERROR_OFFSET = -8
 _ONE_LEVEL_RULES = (ExponentRule.EVEN, ExponentRule.LOWER_ERROR, ExponentRule.GIVEN)
 
 
@@ -72,6 +77,7 @@ class Preset:
     def _check_conversion(self) -> None:
         spec, conversion = self.format, self.conversion
         wide = spec.mantissa_bits + conversion.post_truncate_bits
+        by_error = conversion.exponent_rule is ExponentRule.LOWER_ERROR
         for holds, rule in (
             (
                 wide <= 32,
@@ -103,10 +109,19 @@ class Preset:
                 f"got sub_block_size {spec.sub_block_size}",
             ),
             (
-                conversion.exponent_rule is not ExponentRule.LOWER_ERROR
-                or (spec.elements_per_block or 1 << 24) <= _LARGEST_LOWER_ERROR_BLOCK,
+                not by_error or (spec.elements_per_block or 1 << 24) <= _LARGEST_LOWER_ERROR_BLOCK,
                 f"the rule 'lower_error' takes blocks of at most {_LARGEST_LOWER_ERROR_BLOCK} elements (spec 3.5), "
                 f"got block_size {spec.block_size!r}",
+            ),
+            (
+                not by_error or spec.mantissa_bits <= _MOST_LOWER_ERROR_BITS,
+                f"the rule 'lower_error' takes at most {_MOST_LOWER_ERROR_BITS} mantissa_bits (spec 3.5), "
+                f"got {spec.mantissa_bits}",
+            ),
+            (
+                not by_error or conversion.exponent_offset >= _LEAST_LOWER_ERROR_OFFSET,
+                f"the rule 'lower_error' takes an exponent_offset of at least {_LEAST_LOWER_ERROR_OFFSET} (spec 3.5), "
+                f"got {conversion.exponent_offset}",
             ),
         ):
             if not holds:

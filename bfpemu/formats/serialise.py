@@ -119,7 +119,14 @@ def load_format(path: str | Path) -> Preset:
 def save_format(preset: Preset, path: str | Path) -> None:
     """Write a preset with every parameter to a ``.toml`` or ``.json`` file (spec 2.8).
 
-    `load_format` gives back an equal preset.
+    `load_format` gives back an equal preset. The file is there whole, or as it was before.
+
+    Raises
+    ------
+    SpecError
+        ``format-file``, for another ending, or text that no file can hold.
+    BfpFileError
+        ``output-unwritable``, for whatever the file system refuses.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -130,11 +137,15 @@ def save_format(preset: Preset, path: str | Path) -> None:
     else:
         raise SpecError("format-file", f"a format file must end in .toml or .json, got {path.name!r}")
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BfpFileError(
-            "output-unwritable", f"format file {str(path)!r} cannot be written: {error.strerror}"
+        data = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise SpecError(
+            "format-file", f"texts of a format must be Unicode (spec 2.8), got {text[error.start]!r}, half a character"
         ) from error
+    from bfpemu.atomic import replacing
+
+    with replacing(path, fsync=False) as file:
+        file.write(data)
 
 
 def _parse(text: str, suffix: str) -> Any:
@@ -188,12 +199,17 @@ def _toml(description: dict[str, Any]) -> str:
     if description["format"]["block_size"] is None:
         description["format"]["block_size"] = "tensor"
     tables = [name for name, value in description.items() if isinstance(value, dict)]
-    lines = [f"{name} = {json.dumps(value)}" for name, value in description.items() if name not in tables]
+    lines = [f"{name} = {_toml_value(value)}" for name, value in description.items() if name not in tables]
     for table in tables:
         steps = description[table].pop("source_chain", [])
         lines += ["", f"[{table}]"]
-        lines += [f"{name} = {json.dumps(value)}" for name, value in description[table].items() if value is not None]
+        lines += [f"{name} = {_toml_value(value)}" for name, value in description[table].items() if value is not None]
         for step in steps:
             lines += ["", f"[[{table}.source_chain]]"]
-            lines += [f"{name} = {json.dumps(value)}" for name, value in step.items()]
+            lines += [f"{name} = {_toml_value(value)}" for name, value in step.items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    """Return a value in TOML: JSON, but for characters above U+FFFF and for DEL, which is a control there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -81,8 +81,10 @@ class BFPSpec:
         """Check every field and fill in the derived ones."""
         put = object.__setattr__
         name: Any = self.name
-        if not isinstance(name, str) or not name:
-            raise SpecError("field-type", f"name must be a non-empty string (spec 2.1), got {name!r}")
+        if not isinstance(name, str) or not name or any(map(_is_unprintable, name)):
+            raise SpecError(
+                "field-type", f"name must be a non-empty string without control characters (spec 2.1), got {name!r}"
+            )
         put(self, "has_sign", check.boolean("has_sign", self.has_sign, "2.2"))
         put(self, "use_subnormals", check.boolean("use_subnormals", self.use_subnormals, "3.6"))
         fewest = 2 if self.has_sign else 1
@@ -96,7 +98,7 @@ class BFPSpec:
         put(self, "encoding", _checked_encoding(self.encoding, has_sign=self.has_sign))
         fraction: Any = self.fraction_bits
         if fraction is None:
-            fraction = self.mantissa_bits - self.has_sign
+            fraction = self.magnitude_bits
         put(
             self,
             "fraction_bits",
@@ -148,9 +150,14 @@ class BFPSpec:
         return 0 if self.sub_block_size is None else (self.elements_per_block or 0) // self.sub_block_size
 
     @property
+    def magnitude_bits(self) -> int:
+        """``M``, the bits of an element without its sign (spec 2.2)."""
+        return self.mantissa_bits - self.has_sign
+
+    @property
     def largest_significand(self) -> int:
         """``Q``, the largest magnitude that both signs reach (spec 3.5)."""
-        return (1 << (self.mantissa_bits - self.has_sign)) - 1
+        return (1 << self.magnitude_bits) - 1
 
     @property
     def nan_code(self) -> int | None:
@@ -209,6 +216,11 @@ class BFPSpec:
     def compression_vs_fp16(self) -> float:
         """How many times smaller a full block is than the same elements in float16."""
         return 16 / self.bits_per_element
+
+
+def _is_unprintable(mark: str) -> bool:
+    """Return whether a character is a control, or half of a surrogate pair, which no file can hold."""
+    return mark < " " or "\x7f" <= mark <= "\x9f" or "\ud800" <= mark <= "\udfff"
 
 
 def _checked_block_size(value: Any) -> int | tuple[int, ...] | None:

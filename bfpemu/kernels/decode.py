@@ -21,6 +21,7 @@ from bfpemu.kernels.parameters import (
     Stored,
 )
 from bfpemu.kernels.rounding import bit_length, normalise, rounds_away, split
+from bfpemu.kernels.source import FINITE, INFINITE, NOT_A_NUMBER
 from bfpemu.kernels.types import AnyArray, Flag, Int64Array, UInt64Array
 
 _ZERO = np.uint64(0)
@@ -76,8 +77,10 @@ def float_word(result: Result, negative: Flag, magnitude: np.uint64, exponent: n
 
 
 @kernel
-def wrapped_word(result: Result, stored: Stored, negative: Flag, magnitude: np.uint64, field: np.int64) -> np.uint64:
-    """Return the word of an element whose exponent field wraps (spec 2.6)."""
+def wrapped_number(
+    stored: Stored, negative: Flag, magnitude: np.uint64, field: np.int64
+) -> tuple[np.int64, Flag, np.uint64, np.int64]:
+    """Return an element whose exponent field wraps, as `element_number` does (spec 2.6)."""
     fraction_bits = np.int64(stored.magnitude_bits - 1)
     unused = np.int64(stored.magnitude_bits) - bit_length(magnitude)
     fraction = _ZERO  # of the significand -2 ** M, which has one bit more than a fraction can hold
@@ -85,33 +88,47 @@ def wrapped_word(result: Result, stored: Stored, negative: Flag, magnitude: np.u
         fraction = (magnitude << np.uint64(unused)) ^ (_ONE << np.uint64(fraction_bits))
     field &= np.int64(stored.all_ones_code)
     if field == stored.all_ones_code:
-        return special_word(result, negative, fraction)
-    if field == 0:
-        return float_word(result, negative, fraction, np.int64(1) - stored.exponent_bias - fraction_bits)
-    whole = fraction | (_ONE << np.uint64(fraction_bits))
-    return float_word(result, negative, whole, field - stored.exponent_bias - fraction_bits)
+        if fraction == _ZERO:
+            return np.int64(INFINITE), negative, _ZERO, np.int64(0)
+        return np.int64(NOT_A_NUMBER), False, _ZERO, np.int64(0)
+    exponent = max(field, np.int64(1)) - np.int64(stored.exponent_bias) - fraction_bits
+    if field != 0:
+        fraction |= _ONE << np.uint64(fraction_bits)
+    return np.int64(FINITE), negative, fraction, exponent
 
 
 @kernel
-def element_word(stored: Stored, result: Result, exponent_code: np.int64, code: np.int64) -> np.uint64:
-    """Return the word of one element; `exponent_code` is already lowered by the shift."""
+def element_number(
+    stored: Stored, exponent_code: np.int64, code: np.int64
+) -> tuple[np.int64, Flag, np.uint64, np.int64]:
+    """Return (kind, negative, magnitude, exponent) of one element: ``magnitude * 2 ** exponent``, exactly.
+
+    `exponent_code` is already lowered by the shift; the magnitude has at most 32 bits.
+    """
     value = significand(stored, code)
     if value == 0:
-        if code == 0 or stored.negative_zero not in (READS_NEGATIVE_ZERO, READS_NEGATIVE_INFINITY):
-            return _ZERO
-        if stored.negative_zero == READS_NEGATIVE_ZERO:
-            return float_word(result, True, _ZERO, np.int64(0))
-        return special_word(result, True, _ZERO)
+        is_zero = code == 0 or stored.negative_zero not in (READS_NEGATIVE_ZERO, READS_NEGATIVE_INFINITY)
+        kind = FINITE if is_zero or stored.negative_zero == READS_NEGATIVE_ZERO else INFINITE
+        return np.int64(kind), not is_zero, _ZERO, np.int64(0)
     negative = value < 0
     magnitude = np.uint64(abs(value))
     if stored.underflow != DECODE_EXACT:
         field = exponent_code + bit_length(magnitude) - np.int64(1) - np.int64(stored.fraction_bits)
         if stored.underflow != DECODE_FLUSH:
-            return wrapped_word(result, stored, negative, magnitude, field)
+            return wrapped_number(stored, negative, magnitude, field)
         if field < 1:
-            return _ZERO
+            return np.int64(FINITE), False, _ZERO, np.int64(0)
     exponent = exponent_code - np.int64(stored.exponent_bias) - np.int64(stored.fraction_bits)
-    return float_word(result, negative, magnitude, exponent)
+    return np.int64(FINITE), negative, magnitude, exponent
+
+
+@kernel
+def element_word(stored: Stored, result: Result, exponent_code: np.int64, code: np.int64) -> np.uint64:
+    """Return the word of one element; `exponent_code` is already lowered by the shift."""
+    kind, negative, magnitude, exponent = element_number(stored, exponent_code, code)
+    if kind == FINITE:
+        return float_word(result, negative, magnitude, exponent)
+    return special_word(result, negative, _ONE if kind == NOT_A_NUMBER else _ZERO)
 
 
 @kernel

@@ -80,9 +80,8 @@ STATUS_NAN = 1
 STATUS_INFINITY = 2
 STATUS_EXPONENT_OVERFLOW = 4
 
-# Columns of the counts that encoding gives for each block.
+# The column of the counts that encoding gives for each block.
 SATURATED = 0
-FLUSHED = 1
 
 
 class Source(NamedTuple):
@@ -112,6 +111,7 @@ class Target(NamedTuple):
     sub_block_size: int
     largest_shift: int
     rule: int
+    exponent_offset: int
     rounding: int
     random_bits: int
     is_symmetric: int

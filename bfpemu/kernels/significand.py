@@ -6,7 +6,8 @@ import numpy as np
 
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.parameters import TWOS_COMPLEMENT, UNSIGNED, Target
-from bfpemu.kernels.rounding import align, split
+from bfpemu.kernels.rounding import align, round_magnitude, split
+from bfpemu.kernels.source import CUT, KEPT
 from bfpemu.kernels.types import Flag
 
 _ZERO = np.uint64(0)
@@ -27,17 +28,44 @@ def largest_wide(target: Target, negative: Flag) -> np.uint64:
 
 
 @kernel
-def wide_parts(
-    target: Target, aligned: Flag, negative: Flag, mantissa: np.uint64, top: np.int64, exponent: np.int64
-) -> tuple[np.uint64, np.uint64, Flag]:
-    """Return an element in wide units, split and aligned, ready to be rounded (spec 3.7).
+def wide_magnitude(
+    target: Target,
+    negative: Flag,
+    mantissa: np.uint64,
+    top: np.int64,
+    lost: np.int64,
+    exponent: np.int64,
+    random: np.uint64,
+) -> np.uint64:
+    """Return an element in wide units, aligned and rounded but not yet saturated (spec 3.7).
 
-    `aligned` says that the alignment was done before, as the rule `lower_error` does it.
+    `lost` says what the mantissa stands for, as in `Sums`.
     """
     unit = exponent - np.int64(target.fraction_bits) - np.int64(target.post_truncate_bits)
+    if lost == CUT:
+        mantissa -= _ONE
     whole, rest, sticky = split(mantissa, top, unit)
-    if target.alignment_bits == 0 or aligned:
-        return whole, rest, sticky
-    keep = np.int64(target.alignment_bits - target.magnitude_bits - target.post_truncate_bits)
-    whole, rest = align(whole, rest, sticky, keep, np.int64(target.alignment_rounding), negative)
-    return whole, rest, False
+    sticky = sticky or lost != KEPT
+    if target.alignment_bits != 0:
+        keep = np.int64(target.alignment_bits - target.magnitude_bits - target.post_truncate_bits)
+        whole, rest = align(whole, rest, sticky, keep, np.int64(target.alignment_rounding), negative)
+        sticky = False
+    return round_magnitude(
+        whole, rest, sticky, np.int64(target.rounding), negative, random, np.int64(target.random_bits)
+    )
+
+
+@kernel
+def significand_magnitude(
+    target: Target,
+    negative: Flag,
+    mantissa: np.uint64,
+    top: np.int64,
+    lost: np.int64,
+    exponent: np.int64,
+    random: np.uint64,
+) -> tuple[np.int64, Flag]:
+    """Return (magnitude of the significand, saturated) of one finite magnitude (spec 3.7, 3.8)."""
+    wide = wide_magnitude(target, negative, mantissa, top, lost, exponent, random)
+    limit = largest_wide(target, negative)
+    return np.int64(min(wide, limit) >> np.uint64(target.post_truncate_bits)), wide > limit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
@@ -18,15 +20,48 @@ from bfpemu.kernels.parameters import (
     Source,
 )
 from bfpemu.kernels.rounding import normalise, rounds_away, split
-from bfpemu.kernels.types import BoolArray, Flag, Int64Array, UInt64Array
+from bfpemu.kernels.types import BoolArray, Flag, Int64Array, Integer, UInt8Array, UInt64Array
 
 FINITE = 0
 INFINITE = 1
 NOT_A_NUMBER = 2
 
+
+class Numbers(NamedTuple):
+    """Exact numbers in arrays of one shape, finite ones normalised as in `rounding`."""
+
+    kinds: Int64Array
+    negatives: BoolArray
+    mantissas: UInt64Array
+    """0 for zeros, infinities and NaN."""
+    tops: Int64Array
+
+
+KEPT = 0
+LOST = 1
+CUT = 2
+
+
+class Sums(NamedTuple):
+    """What numbers are where they are sums of more bits than a mantissa has; arrays may be empty."""
+
+    lost: UInt8Array
+    """`KEPT` where the mantissa is exact. Elsewhere it was rounded to odd: with `LOST` its last bit is a
+    true one, with `CUT` it is set for lower ones only."""
+    one: Numbers
+    two: Numbers
+    """The addends, each exact."""
+
+
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
 _TOP_BIT = np.uint64(1 << 63)
+
+
+@kernel
+def lost_bits(sums: Sums, i: Integer) -> np.int64:
+    """Return what became of the lowest bits of number `i` of a block: `KEPT`, `LOST` or `CUT`."""
+    return np.int64(sums.lost[i]) if sums.lost.shape[0] != 0 else np.int64(KEPT)
 
 
 @kernel
@@ -90,10 +125,10 @@ def apply_step(
 
     Parameters
     ----------
-    step : int64 array, shape (6,)
-        fraction_bits, minimum_exponent, maximum_exponent, rounding, underflow, overflow.
+    step : int64 array, shape (7,)
+        fraction_bits, minimum_exponent, maximum_exponent, rounding, saturates_carry, underflow, overflow.
     """
-    fraction_bits, minimum, maximum, mode, underflow, overflow = step
+    fraction_bits, minimum, maximum, mode, saturates_carry, underflow, overflow = step
     if mantissa == _ZERO:
         return np.int64(FINITE), mantissa, top
     if underflow == STEP_SMALLEST_NORMAL and top - 1 < minimum:
@@ -102,6 +137,10 @@ def apply_step(
     whole, rest, sticky = split(mantissa, top, unit)
     if rounds_away(mode, negative, whole & _ONE != _ZERO, rest, sticky, _ZERO):
         whole += _ONE
+        # Only a carry out of the fraction gives a power of two that starts the next exponent field.
+        bits = fraction_bits + np.int64(top - np.int64(1) >= minimum)
+        if saturates_carry != 0 and whole >> np.uint64(bits) != _ZERO:
+            whole -= _ONE
     mantissa, top = normalise(whole, unit)
     if underflow == STEP_FLUSH and top - 1 < minimum:
         return np.int64(FINITE), _ZERO, np.int64(0)
@@ -117,6 +156,17 @@ def apply_step(
 
 
 @kernel
+def run_chain(
+    kind: np.int64, negative: Flag, mantissa: np.uint64, top: np.int64, source: Source, steps: Int64Array
+) -> tuple[np.int64, np.uint64, np.int64]:
+    """Round one number through all steps of the source chain; return (kind, mantissa, top) (spec 3.4)."""
+    for s in range(steps.shape[0]):
+        if kind == FINITE:
+            kind, mantissa, top = apply_step(mantissa, top, negative, steps[s], np.int64(source.infinity))
+    return kind, mantissa, top
+
+
+@kernel
 def read_block(
     words: UInt64Array,
     source: Source,
@@ -128,11 +178,30 @@ def read_block(
 ) -> None:
     """Read the words of one block into the four scratch arrays, source chain included."""
     for i in range(words.shape[0]):
-        kind, negative, mantissa, top = read_word(words[i], source)
-        for s in range(steps.shape[0]):
-            if kind == FINITE:
-                kind, mantissa, top = apply_step(mantissa, top, negative, steps[s], np.int64(source.infinity))
-        kinds[i] = kind
+        kind, negatives[i], mantissa, top = read_word(words[i], source)
+        kinds[i], mantissas[i], tops[i] = run_chain(kind, negatives[i], mantissa, top, source, steps)
+
+
+@kernel
+def take_numbers(
+    source: Source,
+    steps: Int64Array,
+    kinds: Int64Array,
+    negatives: BoolArray,
+    mantissas: UInt64Array,
+    tops: Int64Array,
+) -> None:
+    """Treat the numbers of one block, in place, as `read_block` treats those that it reads.
+
+    An infinity and a NaN count as those of the source's float, the NaN as the quiet one of 2.10
+    (spec 6.12); policies for subnormals have nothing to act on.
+    """
+    point = np.uint64(source.fraction_bits)
+    unit = (np.int64(1) << np.int64(source.exponent_bits - 1)) - np.int64(source.fraction_bits)
+    for i in range(kinds.shape[0]):
+        kind, negative, mantissa, top = kinds[i], negatives[i], mantissas[i], tops[i]
+        if kind != FINITE:
+            fraction = _ONE << (point - _ONE) if kind == NOT_A_NUMBER else _ZERO
+            kind, negative, mantissa, top = _read_special(fraction, _ONE << point, unit, negative, source)
         negatives[i] = negative
-        mantissas[i] = mantissa
-        tops[i] = top
+        kinds[i], mantissas[i], tops[i] = run_chain(kind, negative, mantissa, top, source, steps)

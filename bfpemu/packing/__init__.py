@@ -6,7 +6,7 @@ the planar layout, each in bytes of its own.
 
 from bfpemu.packing.pipeline import decode_planes, encode_planes
 from bfpemu.packing.planes import Planes, PlaneSizes, pack_planes, plane_sizes, unpack_planes
-from bfpemu.packing.stream import pack, packed_bits, packed_bytes, unpack
+from bfpemu.packing.stream import pack, packed_bytes, unpack
 
 __all__ = [
     "PlaneSizes",
@@ -15,7 +15,6 @@ __all__ = [
     "encode_planes",
     "pack",
     "pack_planes",
-    "packed_bits",
     "packed_bytes",
     "plane_sizes",
     "unpack",

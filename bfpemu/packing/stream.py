@@ -30,14 +30,9 @@ class _Plan(NamedTuple):
     """Length of the stream without the padding to bytes or words."""
 
 
-def packed_bits(spec: BFPSpec, blocked: Blocking, layout: Layout) -> int:
-    """Return the bits of a stream before it is padded to whole bytes or words (spec 5.6)."""
-    return _plan(spec, blocked, layout).bits
-
-
 def packed_bytes(spec: BFPSpec, blocked: Blocking, layout: Layout) -> int:
     """Return the bytes of a stream (spec 5.6)."""
-    return _bytes(packed_bits(spec, blocked, layout), layout)
+    return _bytes(_plan(spec, blocked, layout).bits, layout)
 
 
 def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out: Bytes | None = None) -> Bytes:
@@ -131,6 +126,7 @@ def _plan(spec: BFPSpec, blocked: Blocking, layout: Layout) -> _Plan:
         stride = _aligned(per_run * count * width, layout.row_alignment_bits)
         strides.append(stride)
         lengths.append(_aligned(stride * (runs if pads_rows else 1), layout.section_alignment_bits))
+    lengths[0] = _aligned(lengths[0], layout.exponent_alignment_bits)
     starts = _starts(lengths, layout)
     record_bits = _aligned(sum(lengths), layout.record_alignment_bits)
     sections = tuple(

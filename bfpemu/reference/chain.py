@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from bfpemu.formats import Conversion, InfinityPolicy, SourceStep, StepOverflow, StepUnderflow
+from bfpemu.formats import Conversion, InfinityPolicy, SourceStep, StepCarry, StepOverflow, StepUnderflow
 from bfpemu.reference.exponent import floor_log2
 from bfpemu.reference.rounding import round_to_multiple
 from bfpemu.reference.value import Value, infinity, number, power_of_two
@@ -40,12 +40,17 @@ def apply_step(value: Value, step: SourceStep) -> Value:
 
 
 def _rounded_magnitude(value: Value, step: SourceStep) -> Fraction:
-    """Round to the step's precision, with its underflow (spec 3.4)."""
+    """Round to the step's precision, with its carry and underflow (spec 3.4)."""
     smallest_normal = power_of_two(step.minimum_exponent)
     if value.magnitude < smallest_normal and step.underflow is StepUnderflow.SMALLEST_NORMAL:
         return smallest_normal
-    exponent = max(floor_log2(value.magnitude), step.minimum_exponent)
-    magnitude = abs(round_to_multiple(value.signed, exponent - step.fraction_bits, step.rounding))
+    is_normal = value.magnitude >= smallest_normal
+    exponent = floor_log2(value.magnitude) if is_normal else step.minimum_exponent
+    unit_exponent = exponent - step.fraction_bits
+    magnitude = abs(round_to_multiple(value.signed, unit_exponent, step.rounding))
+    next_field = power_of_two(exponent + 1) if is_normal else smallest_normal
+    if magnitude == next_field and step.carry is StepCarry.SATURATE:
+        magnitude -= power_of_two(unit_exponent)
     if magnitude < smallest_normal and step.underflow is StepUnderflow.FLUSH:
         return Fraction(0)
     return magnitude

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bfpemu.formats import BFPSpec, Encoding, NegativeZero, Preset, SignificandRange
+from bfpemu.formats import Encoding, NegativeZero, Preset, SignificandRange
 from bfpemu.reference.rounding import round_to_integer, round_to_multiple, saturate
 from bfpemu.reference.value import Value, number, power_of_two
 
@@ -16,11 +16,6 @@ class Element(NamedTuple):
     random_word: int | None = None
 
 
-def magnitude_bits(spec: BFPSpec) -> int:
-    """Return ``M``, the bits of an element without its sign (spec 2.2)."""
-    return spec.mantissa_bits - spec.has_sign
-
-
 def aligned(element: Element, exponent: int, preset: Preset) -> Element:
     """Return what is left of an element after the shift to an exponent (spec 3.7).
 
@@ -30,7 +25,7 @@ def aligned(element: Element, exponent: int, preset: Preset) -> Element:
     spec, conversion = preset.format, preset.conversion
     if conversion.alignment_bits is None or not element.value.is_finite:
         return element
-    last_place = exponent - spec.fraction_bits + magnitude_bits(spec) - conversion.alignment_bits
+    last_place = exponent - spec.fraction_bits + spec.magnitude_bits - conversion.alignment_bits
     left = round_to_multiple(element.value.signed, last_place, conversion.alignment_rounding)
     return element._replace(value=number(abs(left), negative=element.value.negative))
 
@@ -50,7 +45,7 @@ def wide_significand(element: Element, exponent: int, preset: Preset) -> int:
 def wide_range(preset: Preset) -> tuple[int, int]:
     """Return the least and the greatest integer that ``m + t`` bits may hold (spec 3.8)."""
     spec, conversion = preset.format, preset.conversion
-    largest = (1 << (magnitude_bits(spec) + conversion.post_truncate_bits)) - 1
+    largest = (1 << (spec.magnitude_bits + conversion.post_truncate_bits)) - 1
     if spec.encoding is Encoding.UNSIGNED:
         return 0, largest
     is_full = spec.encoding is Encoding.TWOS_COMPLEMENT and conversion.significand_range is SignificandRange.FULL

@@ -9,7 +9,7 @@ from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec, ExponentOverflow, ExponentRule, InfinityPolicy, Preset, Rounding
 from bfpemu.reference.chain import run_chain
 from bfpemu.reference.element import Element, aligned, element_code, significand
-from bfpemu.reference.exponent import align_elements, exponent_by_rule, largest_magnitude
+from bfpemu.reference.exponent import exponent_by_rule, largest_magnitude
 from bfpemu.reference.rounding import saturate
 from bfpemu.reference.shift import shift_codes
 from bfpemu.reference.specials import is_nan_block, without_zeroed
@@ -80,14 +80,11 @@ def _encode_elements(elements: Sequence[Element], exponent: int, preset: Preset)
     """Round every element at an exponent that the format has (spec 3.7 to 3.10)."""
     spec = preset.format
     shifts = shift_codes(elements, exponent, preset)
-    aligns_by_rule = preset.conversion.exponent_rule is ExponentRule.LOWER_ERROR
-    if aligns_by_rule:
-        elements = align_elements(elements, preset)
     codes = []
     for slot, element in enumerate(elements):
         own = exponent - (shifts[slot // spec.sub_block_size] if spec.sub_block_size else 0)
-        ready = element if aligns_by_rule else aligned(element, own, preset)
-        codes.append(element_code(significand(ready, own, preset), element.value, preset))
+        rounded = significand(aligned(element, own, preset), own, preset)
+        codes.append(element_code(rounded, element.value, preset))
     return EncodedBlock(exponent + spec.exponent_bias, shifts, _padded(codes, spec))
 
 

@@ -9,7 +9,6 @@ from bfpemu.formats import BFPSpec, Encoding, ExponentRule, Preset
 from bfpemu.reference.element import (
     Element,
     aligned,
-    magnitude_bits,
     significand,
     wide_range,
     wide_significand,
@@ -42,22 +41,23 @@ def ceil_log2(x: Fraction) -> int:
     return -floor_log2(1 / x)
 
 
-def exponent_from_maximum(maximum: Fraction, spec: BFPSpec, rule: ExponentRule) -> int:
-    """Return the exponent that the largest magnitude alone gives (spec 3.5).
+def exponent_from_maximum(maximum: Fraction, preset: Preset) -> int:
+    """Return the exponent that the largest magnitude alone gives, offset included (spec 3.5).
 
     The rules `even` and `lower_error` start from that of `floor`.
     """
+    spec, rule, offset = preset.format, preset.conversion.exponent_rule, preset.conversion.exponent_offset
     if rule is ExponentRule.RCEIL:
-        return ceil_log2(maximum / spec.largest_significand) + spec.fraction_bits
-    top_bit = magnitude_bits(spec) - 1
+        return ceil_log2(maximum / spec.largest_significand) + spec.fraction_bits + offset
+    top_bit = spec.magnitude_bits - 1
     log2 = ceil_log2(maximum) if rule is ExponentRule.CEIL else floor_log2(maximum)
-    return log2 - top_bit + spec.fraction_bits
+    return log2 - top_bit + spec.fraction_bits + offset
 
 
 def exponent_by_rule(elements: Sequence[Element], preset: Preset) -> int:
     """Return the exponent of a block with a finite value other than 0, before its range (spec 3.5)."""
     rule = preset.conversion.exponent_rule
-    exponent = exponent_from_maximum(largest_magnitude(elements), preset.format, rule)
+    exponent = exponent_from_maximum(largest_magnitude(elements), preset)
     if rule is ExponentRule.EVEN and _any_outside_range(elements, exponent, preset):
         return exponent + 1
     if rule is ExponentRule.LOWER_ERROR and _lower_has_less_error(elements, exponent, preset):
@@ -84,30 +84,37 @@ def _any_outside_range(elements: Sequence[Element], exponent: int, preset: Prese
     )
 
 
-def align_elements(elements: Sequence[Element], preset: Preset) -> list[Element]:
-    """Return the elements aligned at the exponent of `floor`, once and for all (spec 3.5, rule `lower_error`)."""
-    maximum = largest_magnitude(elements)
-    if maximum == 0:
-        return list(elements)
-    exponent = exponent_from_maximum(maximum, preset.format, ExponentRule.FLOOR)
-    return [aligned(element, exponent, preset) for element in elements]
-
-
 def _lower_has_less_error(elements: Sequence[Element], exponent: int, preset: Preset) -> bool:
-    """Return whether the aligned block loses less at ``exponent - 1`` (spec 3.5, rule `lower_error`)."""
+    """Return whether ``exponent - 1`` is allowed and loses less (spec 3.5, rule `lower_error`)."""
+    return _may_be_lowered(exponent, preset.format) and _change_of_squared_error(elements, exponent, preset) < 0
+
+
+def _may_be_lowered(exponent: int, spec: BFPSpec) -> bool:
+    """Return whether the exponent below this one may be tried at all (spec 3.5, rule `lower_error`)."""
     lower = exponent - 1
-    if lower < preset.format.smallest_exponent:
-        return False
-    ready = align_elements(elements, preset)
-    return _squared_error(ready, lower, preset) < _squared_error(ready, exponent, preset)
+    return (
+        lower >= spec.smallest_exponent
+        and exponent + spec.exponent_bias < spec.all_ones_code
+        and lower - spec.fraction_bits >= 1 - spec.exponent_bias
+    )
 
 
-def _squared_error(elements: Sequence[Element], exponent: int, preset: Preset) -> Fraction:
-    """Return the sum of squares of aligned value minus result, over the finite values (spec 3.5)."""
+def _change_of_squared_error(elements: Sequence[Element], exponent: int, preset: Preset) -> Fraction:
+    """Return how much the sum of squared errors grows from `exponent` to the one below (spec 3.5).
+
+    With the results ``q0`` and ``q1``, ``(q1 - x)**2 - (q0 - x)**2`` is the product below.
+    """
+    change = Fraction(0)
+    for element in elements:
+        if element.value.is_finite:
+            x = element.value.signed
+            q0 = _value_at(element, exponent, preset)
+            q1 = _value_at(element, exponent - 1, preset)
+            change += (q1 - q0) * (q1 + q0 - 2 * x)
+    return change
+
+
+def _value_at(element: Element, exponent: int, preset: Preset) -> Fraction:
+    """Return the value of an element's significand at an exponent (spec 2.4, 3.7, 3.8)."""
     unit = power_of_two(exponent - preset.format.fraction_bits)
-    errors = [
-        element.value.signed - significand(element, exponent, preset) * unit
-        for element in elements
-        if element.value.is_finite
-    ]
-    return sum((error * error for error in errors), Fraction(0))
+    return significand(aligned(element, exponent, preset), exponent, preset) * unit

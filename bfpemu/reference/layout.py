@@ -148,7 +148,10 @@ def _section(kind: str, record: Record, members: dict[int, dict[int, int]], pres
     for row in record:
         codes = [field for block in row for field in _block_fields(kind, block, members, preset)]
         section += [*codes, Field(-_bits(codes) % layout.row_alignment_bits)]
-    return [*section, Field(-_bits(section) % layout.section_alignment_bits)]
+    section.append(Field(-_bits(section) % layout.section_alignment_bits))
+    if kind == EXPONENT:
+        section.append(Field(-_bits(section) % layout.exponent_alignment_bits))
+    return section
 
 
 def _block_fields(kind: str, block: int | None, members: dict[int, dict[int, int]], preset: Preset) -> list[Field]:

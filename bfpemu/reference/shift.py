@@ -29,4 +29,4 @@ def _shift_code(elements: Sequence[Element], exponent: int, preset: Preset) -> i
     maximum = largest_magnitude(elements)
     if maximum == 0:
         return largest_shift
-    return saturate(exponent - exponent_from_maximum(maximum, spec, conversion.exponent_rule), 0, largest_shift)
+    return saturate(exponent - exponent_from_maximum(maximum, preset), 0, largest_shift)

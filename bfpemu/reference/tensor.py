@@ -13,6 +13,7 @@ from bfpemu.reference.decode import decode_block, round_to_float
 from bfpemu.reference.encode import EncodedBlock, encode_block
 from bfpemu.reference.layout import ELEMENT, EXPONENT, SHIFT, pack, unpack, with_layout
 from bfpemu.reference.source import read_source
+from bfpemu.reference.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,29 @@ def encode_tensor(
     DataTypeError
         ``data-type``.
     """
+    values = [read_source(pattern, dtype, preset.conversion) for pattern in bits]
+    return encode_values(values, shape, preset, axis, exponents=exponents, random_words=random_words)
+
+
+def encode_values(
+    values: Sequence[Value],
+    shape: Sequence[int],
+    preset: Preset,
+    axis: int | None = -1,
+    *,
+    exponents: Sequence[int] | None = None,
+    random_words: Sequence[int] | None = None,
+) -> EncodedTensor:
+    """Encode a tensor of values as they were read, block by block; as `encode_tensor` (spec 3.3 to 3.10, 4)."""
     blocking = Blocking.of(shape, preset.format, axis)
-    assert len(bits) == math.prod(shape)
+    assert len(values) == math.prod(shape)
     block_count = math.prod(blocking.exponent_shape)
     _check_count("exponent-given", "exponents", exponents, block_count)
-    _check_count("random-words", "random words", random_words, len(bits))
-    values = [read_source(pattern, dtype, preset.conversion) for pattern in bits]
+    _check_count("random-words", "random words", random_words, len(values))
     shifts = preset.format.shifts_per_block
-    encoded = EncodedTensor(preset, tuple(shape), axis, [0] * block_count, [0] * block_count * shifts, [0] * len(bits))
+    encoded = EncodedTensor(
+        preset, tuple(shape), axis, [0] * block_count, [0] * block_count * shifts, [0] * len(values)
+    )
     for (row, block), slots in blocking.positions().items():
         at = blocking.exponent_position(row, block)
         # Slots of padding may lie between those of a short block over several axes; they are left out.
@@ -93,9 +109,14 @@ def encode_tensor(
 
 def decode_tensor(encoded: EncodedTensor, dtype: str) -> list[int]:
     """Return the bit patterns of a tensor's values in a float dtype, in C order (spec 2.10)."""
+    return [round_to_float(value, dtype) for value in tensor_values(encoded)]
+
+
+def tensor_values(encoded: EncodedTensor) -> list[Value]:
+    """Return a tensor's values in C order (spec 2.3 to 2.7)."""
     spec, blocking = encoded.preset.format, encoded.blocking
     shifts = spec.shifts_per_block
-    patterns = [0] * len(encoded.element_codes)
+    found: dict[int, Value] = {}
     for (row, block), slots in blocking.positions().items():
         at = blocking.exponent_position(row, block)
         codes = EncodedBlock(
@@ -104,9 +125,8 @@ def decode_tensor(encoded: EncodedTensor, dtype: str) -> list[int]:
             tuple(encoded.element_codes[slots[slot]] if slot in slots else 0 for slot in range(blocking.slots)),
         )
         values = decode_block(codes, spec)
-        for slot, position in slots.items():
-            patterns[position] = round_to_float(values[slot], dtype)
-    return patterns
+        found |= {position: values[slot] for slot, position in slots.items()}
+    return [found[position] for position in range(len(encoded.element_codes))]
 
 
 def pack_tensor(encoded: EncodedTensor, layout: Layout | None = None) -> bytes:
@@ -127,13 +147,6 @@ def unpack_tensor(
     """
     codes = unpack(data, Blocking.of(shape, preset.format, axis), with_layout(preset, layout))
     return EncodedTensor(preset, tuple(shape), axis, codes[EXPONENT], codes[SHIFT], codes[ELEMENT])
-
-
-def default_dtype(source_dtype: str) -> str:
-    """Return the dtype that a source's values decode into unless another is asked for (spec 2.10)."""
-    if not source_dtype.lstrip("u").startswith("int"):
-        return source_dtype
-    return "float64" if source_dtype.endswith(("32", "64")) else "float32"
 
 
 def _check_count(code: str, name: str, supplied: Sequence[int] | None, expected: int) -> None:

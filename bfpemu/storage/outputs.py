@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError, DataTypeError
 from bfpemu.storage import safetensors
-from bfpemu.storage.atomic import replacing
 from bfpemu.storage.names import check_name
 
 Arrays = Mapping[str, npt.NDArray[Any]]

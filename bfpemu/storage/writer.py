@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from xxhash import xxh3_64_intdigest
 
-from bfpemu.storage.atomic import replacing
+from bfpemu.atomic import replacing
 from bfpemu.storage.described import PLANAR, describe
 from bfpemu.storage.header import Entry, Header, Segment, parse_header, segment_bytes
 from bfpemu.storage.names import check_meta, check_name

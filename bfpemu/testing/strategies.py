@@ -31,6 +31,7 @@ from bfpemu.formats import (
     SignificandRange,
     SourceStep,
     SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
@@ -81,6 +82,7 @@ def source_steps(draw: st.DrawFn) -> SourceStep:
         minimum_exponent=low,
         maximum_exponent=draw(st.integers(low, low + 300) | st.just(max(low, 127))),
         rounding=draw(_deterministic_roundings()),
+        carry=draw(st.sampled_from(StepCarry)),
         underflow=draw(st.sampled_from(StepUnderflow)),
         overflow=draw(st.sampled_from(StepOverflow)),
     )
@@ -93,18 +95,17 @@ def conversions(draw: st.DrawFn, spec: BFPSpec) -> Conversion:
     rules = _TWO_LEVEL_RULES if spec.sub_block_size else list(ExponentRule)
     rule = draw(st.sampled_from(rules))
     post = draw(st.integers(0, min(6, 32 - spec.mantissa_bits)))
-    fewest = spec.mantissa_bits - spec.has_sign + post
+    fewest = spec.magnitude_bits + post
     alignment = draw(st.none() | st.integers(fewest, 62))
-    if rule is ExponentRule.LOWER_ERROR:
-        if fewest > 24 or spec.block_size is None:
-            rule = ExponentRule.FLOOR
-        else:
-            alignment = draw(st.integers(fewest, 24))
+    offset = draw(st.just(0) | st.integers(-8, 4) | st.integers(-64, 64))
+    if rule is ExponentRule.LOWER_ERROR and (spec.mantissa_bits > 16 or spec.block_size is None or offset < -8):
+        rule = ExponentRule.FLOOR
     overflows = list(ExponentOverflow)
     if spec.exponent_reserved is not ReservedExponent.NAN:
         overflows.remove(ExponentOverflow.NAN)
     return Conversion(
         exponent_rule=rule,
+        exponent_offset=offset,
         rounding=draw(st.sampled_from(Rounding)),
         random_bits=draw(st.integers(1, 32)),
         significand_range=draw(st.sampled_from(SignificandRange)) if twos_complement else SignificandRange.FULL,
@@ -149,6 +150,7 @@ def layouts(draw: st.DrawFn, spec: BFPSpec) -> Layout:
         reverse_word_bytes=draw(st.booleans()),
         exponent_storage_bits=draw(st.none() | st.integers(spec.exponent_bits, 32)),
         section_alignment_bits=draw(alignment),
+        exponent_alignment_bits=draw(alignment),
         record_alignment_bits=draw(alignment),
         row_alignment_bits=draw(alignment) if plain_rows else 1,
         tile_shape=tile,

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from bfpemu.atomic import replacing
 from bfpemu.errors import BfpError, BfpFileError
 from bfpemu.storage import read, write, write_arrays
-from bfpemu.storage.atomic import replacing
 from bfpemu.tensor import BFPTensor
 
 TENSOR = BFPTensor(np.arange(80, dtype=np.float32).reshape(2, 40), "bfp8")
@@ -76,7 +76,7 @@ def test_until_it_is_whole_the_new_file_has_another_name_and_no_preamble(old):
 def test_a_killed_writer_leaves_the_old_file_whole(old):
     script = (
         "import os, sys\n"
-        "from bfpemu.storage.atomic import replacing\n"
+        "from bfpemu.atomic import replacing\n"
         "with replacing(sys.argv[1]) as file:\n"
         "    file.write(bytes(100_000)); file.flush(); os.kill(os.getpid(), 9)\n"
     )

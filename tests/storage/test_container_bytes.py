@@ -187,7 +187,7 @@ def test_a_spec_has_only_what_is_no_default(path):
         "memory_layout": {"group": "tensor", "row_alignment_bits": 8},
         "use_subnormals": False,
     }
-    assert len(to_dict(chain[0])) == 6
+    assert len(to_dict(chain[0])) == 7
 
 
 def test_a_tensor_more_takes_less_than_300_bytes_of_header(path):
