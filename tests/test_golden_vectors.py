@@ -307,7 +307,7 @@ def test_the_reference_gives_the_results_of_a_file(path):
     assert differing(reference_result, path) == []
 
 
-# The kernels' side comes here: a function like `reference_result` on bfpemu.arithmetic, and a test like the one above.
+# The kernels' side is in test_golden_units.py and test_golden_elements.py.
 
 
 def test_every_unit_of_the_catalogue_has_a_file():
