@@ -231,6 +231,11 @@ class BFPTensor:
         return _read_only(self._blocking.from_rows(self._codes.elements))
 
     @property
+    def row_codes(self) -> Codes:
+        """All codes in the order of rows and blocks (spec 4.3): the blocked axis is the innermost; read-only."""
+        return Codes(*(_read_only(codes) for codes in self._codes))
+
+    @property
     def exponents(self) -> npt.NDArray[np.int32]:
         """Exponents, ``exponent_codes - exponent_bias``, int32; reserved codes are converted alike."""
         return self.exponent_codes.astype(np.int32) - np.int32(self.format.exponent_bias)

@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bfpemu.arithmetic import products
-from bfpemu.arithmetic.fast import float32_matmul
 from bfpemu.formats import BFPSpec, Encoding
-from bfpemu.formats.unit import Accumulator, DotProductUnit
 from bfpemu.reference.dot import dot_blocks
 from bfpemu.tensor import BFPTensor
 from bfpemu.testing import units
 from bfpemu.testing.units import pattern
-
-FLOAT32 = DotProductUnit(Accumulator(kind="float", format="fp32"))
 
 
 @st.composite
@@ -80,20 +75,3 @@ def test_every_unit_gives_the_same_bits_and_flags(case: dict[str, Any]) -> None:
     number, flags = products.dot_number(unit, tensor(a_spec, a_codes), tensor(b_spec, b_codes))
     assert pattern(unit.output, number) == expected.pattern
     assert flags == expected.flags
-
-
-@pytest.mark.parametrize("portable", [False, True], ids=["this_processor", "portable"])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 100, 40), (6, 64, 32), (13, 33, 65), (5, 320, 3)], ids=str)
-@pytest.mark.parametrize("formats", [("bfp8", "bfp8"), ("bfp8", "bfp4"), ("bfp12", "bfp6"), ((5, 7), (9, 7))], ids=str)
-def test_the_fast_way_gives_the_bits_of_the_general_one(
-    formats: tuple[Any, Any], shape: tuple[int, int, int], portable: bool
-) -> None:
-    rows_, length, columns = shape
-    random = np.random.default_rng(8)
-    spread = np.exp2(random.integers(-12, 12, (rows_, length)))
-    a = BFPTensor((random.standard_normal((rows_, length)) * spread).astype(np.float32), formats[0])
-    b = BFPTensor(random.standard_normal((length, columns)).astype(np.float32), formats[1], axis=0)
-    fast = float32_matmul(FLOAT32, a, b, threads=2, portable=portable)
-    assert fast is not None
-    general = products.matmul_with_flags(FLOAT32, a, b).values
-    assert np.array_equal(fast.view(np.uint32), general.view(np.uint32))

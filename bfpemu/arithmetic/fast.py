@@ -1,122 +1,249 @@
-"""The fast way to a float32 accumulator that adds block by block, for significands of up to 15 bits.
+"""The fast way through a unit: group sums from tiles, accumulators for a whole tile at once.
 
-Taken only where it gives the bits of the general kernels: sums of a block fit 32-bit integers, and
-all scaled sums are normal float32 numbers. Anything else is left to them.
+Taken only where it gives the bits of the general kernels; what it cannot tell is left to them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.arithmetic.rows import group_elements, product_bits
-from bfpemu.formats import BFPSpec, Encoding, ReservedExponent
-from bfpemu.formats.unit import DotProductUnit
-from bfpemu.kernels._vector import COLUMNS, ROWS
-from bfpemu.kernels.matmul import float32_products
-from bfpemu.tensor import BFPTensor
-from bfpemu.threads import for_each, thread_count
+from bfpemu.arithmetic.rows import Rows
+from bfpemu.formats.unit import FloatFormat
+from bfpemu.kernels._vector import COLUMNS, ROWS, Words, best_words
+from bfpemu.kernels.accumulate import FloatRules
+from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, Stages
+from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
+from bfpemu.kernels.integer_steps import WIDEST, Register, fixed_steps, keeping_steps
+from bfpemu.kernels.matmul import float32_products, unit_products
+from bfpemu.kernels.order import Order, Steps
+from bfpemu.kernels.panels import Left, Right, group_sums, words_per_group, zero_groups
+from bfpemu.kernels.parameters import TIES_TO_EVEN
+from bfpemu.threads import for_each
 
 AnyArray = npt.NDArray[Any]
-Int16Array = npt.NDArray[np.int16]
+Int64Array = npt.NDArray[np.int64]
+
+_FLOAT32 = FloatRules(127, 23, TIES_TO_EVEN, 0, 0)
 
 _LARGEST = 120
-"""Bound on the exponents of scaled sums: below 2 ** 127 even after many additions of finite numbers."""
+"""Bound on the exponents of float32 sums: below 2 ** 127 even after many additions of finite numbers."""
+
+_FAR = 400
+"""Bound on the exponents of units in float64 lanes, so that no step meets a subnormal or an infinity."""
 
 
-def float32_matmul(
-    unit: DotProductUnit, a: BFPTensor, b: BFPTensor, *, threads: int | None, portable: bool
-) -> AnyArray | None:
-    """Return the product of two matrices, or None when only the general kernels give its bits.
+class Task(NamedTuple):
+    """One product of matrices for the kernels."""
 
-    `unit` has a float32 accumulator, sequential and not fused, and no other stage that rounds.
-    """
-    if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0] or 0 in (*a.shape, *b.shape):
+    stages: Stages
+    rules: FloatRules
+    output: FloatRules
+    format: FloatFormat
+    """Of the output."""
+    left: Rows
+    right: Rows
+
+
+class Result(NamedTuple):
+    """Results in a float dtype that holds them, and which of them are left to the general kernels."""
+
+    values: AnyArray
+    left: npt.NDArray[np.bool_] | None
+    """None stands for nothing."""
+
+
+class _Range(NamedTuple):
+    """The exponents of the units of products, over all pairs of groups that are not 0."""
+
+    low: int
+    high: int
+    width: int
+    """Bits of a group sum, without its sign."""
+    total_width: int
+    """Bits of the sum of all groups of one exponent."""
+
+
+def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
+    """Return the product of two matrices, or None when only the general kernels give its bits."""
+    if 0 in (*task.left.significands.shape, *task.right.significands.shape):
         return None
-    if not (_is_simple(a.format) and _is_simple(b.format)) or a.axis != 1 or b.axis != 0:
+    found = _range(task)
+    if found is None:
         return None
-    size = group_elements(a, b, unit)
-    if product_bits(a.format, b.format) + (size - 1).bit_length() > 30:
+    if _is_out_of_range(task, found):
+        task = task._replace(left=_zeros_in_range(task.left, task), right=_zeros_in_range(task.right, task))
+        found = found._replace(low=_ends(task)[0], high=_ends(task)[1])
+    narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
+    words = best_words(bytes_are_enough=narrow, portable=portable)
+    if _is_plain(task) and not _is_out_of_range(task, found):
+        return _float32(task, words, threads)
+    steps = _steps(task, found)
+    return None if steps is None else _any(task, steps, words, threads, narrow=_is_narrow(task, found))
+
+
+def _is_out_of_range(task: Task, found: _Range) -> bool:
+    """Return whether the quickest way would not be exact for these exponents."""
+    if _is_plain(task):
+        return found.low < -126 or found.high + found.total_width > _LARGEST
+    return task.stages.kind == EXACT and found.high - found.low + found.total_width > WIDEST
+
+
+def _is_plain(task: Task) -> bool:
+    """Return whether nothing rounds but a sequential float32 accumulator."""
+    is_float32 = task.stages.kind == FLOAT and task.rules == task.output == _FLOAT32
+    return is_float32 and _order(task.stages) == Order(1, 1, 0)
+
+
+def _range(task: Task) -> _Range | None:
+    """Return the range of exponents, or None where group sums may not fit 32 bits or a stage before them rounds."""
+    stages = task.stages
+    bits = [_bits(rows.significands) for rows in (task.left, task.right)]
+    if max(bits) > 15 or stages.drop_bits > 0:
         return None
-    left, right = _scales(a, 1, size), _scales(b, 0, size)
-    if left is None or right is None:
+    width = sum(bits) + (stages.group_size - 1).bit_length()
+    if width > 30 or (stages.sum_bits and stages.sum_bits <= width + 1):
         return None
-    low, high = left.min() + right.min(), left.max() + right.max()
-    width = product_bits(a.format, b.format) + (size - 1).bit_length() + left.shape[1].bit_length()
-    if low < -126 or high + width > _LARGEST:
+    return _Range(*_ends(task), width, width + task.left.scales.shape[1].bit_length())
+
+
+def _ends(task: Task) -> tuple[int, int]:
+    """Return the smallest and the largest exponent of a product's unit."""
+    scales = task.left.scales, task.right.scales
+    return sum(int(array.min()) for array in scales), sum(int(array.max()) for array in scales)
+
+
+def _zeros_in_range(rows: Rows, task: Task) -> Rows:
+    """Return the operand with another scale for groups of zeros, whose own is the smallest and says nothing."""
+    zero = np.empty(rows.scales.shape, np.bool_)
+    zero_groups(rows.significands, task.stages.group_size, zero)
+    if not zero.any() or zero.all():
+        return rows
+    middle = rows.scales[~zero].min()
+    return Rows(rows.significands, np.where(zero, middle, rows.scales), rows.poisoned)
+
+
+def _bits(significands: AnyArray) -> int:
+    """Return the bits of the largest magnitude; ``-2 ** n`` counts as n, since its square has 2 n."""
+    low, high = int(significands.min()), int(significands.max())
+    return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0, 1)
+
+
+def _order(stages: Stages) -> Order:
+    return Order(stages.splits, stages.lanes, stages.pairwise)
+
+
+def _steps(task: Task, found: _Range) -> Steps | None:
+    """Return the steps of the accumulator, or None where they would not be exact."""
+    stages, rules, output = task.stages, task.rules, task.output
+    kind = stages.kind
+    if found.low < -_FAR or found.high > _FAR:
         return None
-    pairs = -(-size // 2)
-    significands = _left(a, size, left.shape[1])
-    panels = _right(b, size, right.shape[1])
-    a_scale = _powers(left, -left.shape[0] % ROWS)
-    b_scale = _powers(right, -right.shape[0] % COLUMNS)
-    b_panels = np.ascontiguousarray(b_scale.reshape(-1, COLUMNS, b_scale.shape[1]).transpose(0, 2, 1)).reshape(
-        len(panels), -1
+    if kind in (FLOAT, FUSED):
+        wide = rules.fraction_bits > 50 and not (kind == FLOAT and sums_are_plain(rules))
+        return None if wide else float_steps(rules, output, fused=kind == FUSED)
+    alignment = Alignment(
+        stages.alignment, stages.kept_fraction, stages.reference, stages.zero_takes_part, stages.aligns_products
     )
-    out = np.empty((significands.shape[0], len(panels) * COLUMNS), np.float32)
-    run, workers = float32_products(portable=portable), thread_count(threads)
-    step = max(-(-len(panels) // (2 * workers)), 1)
-
-    def work(first: int) -> None:
-        run(significands, panels, a_scale, b_panels, pairs, first, min(first + step, len(panels)), out)
-
-    for_each(range(0, len(panels), step), work, workers)
-    return np.ascontiguousarray(out[: a.shape[0], : b.shape[1]])
-
-
-def _is_simple(spec: BFPSpec) -> bool:
-    narrow = spec.mantissa_bits <= 15 + (spec.encoding is Encoding.SIGN_MAGNITUDE)
-    return narrow and spec.sub_block_size is None and isinstance(spec.block_size, int)
-
-
-def _scales(tensor: BFPTensor, axis: int, size: int) -> npt.NDArray[np.int64] | None:
-    """Return the exponents of the units of every group, shape (rows, groups), or None for reserved codes."""
-    spec = tensor.format
-    assert isinstance(spec.block_size, int)
-    codes = np.moveaxis(tensor.exponent_codes, axis, -1)
-    if spec.exponent_reserved is not ReservedExponent.NONE and (codes == spec.all_ones_code).any():
+    size_bits = (stages.group_size - 1).bit_length()
+    if kind not in (EXACT, FIXED, KEEP):
+        fits = stages.kept_fraction + size_bits + 3 <= 52
+        return normalising_steps(alignment, rules, output) if fits else None
+    if output.fraction_bits > 49:
         return None
-    groups = np.arange(-(-tensor.shape[axis] // size)) * size // spec.block_size
-    found = codes[:, groups].astype(np.int64) - spec.exponent_bias - spec.fraction_bits
-    # An all-zero block has the smallest exponent, which says nothing; any scale serves it.
-    zero = codes[:, groups] == 0
-    middle = int(found[~zero].min()) if not zero.all() else 0
-    if zero.any() and not _are_zero(tensor, axis, size)[zero].all():
-        return found
-    return np.where(zero, middle, found)
+    register = Register(stages.bits, stages.saturates)
+    if kind == KEEP:
+        fits = not stages.aligns_products and stages.kept_fraction + size_bits + 2 <= WIDEST
+        return keeping_steps(alignment, register, output) if fits else None
+    if kind == EXACT:
+        fits = found.high - found.low + found.total_width <= WIDEST
+        return fixed_steps(found.low, TIES_TO_EVEN, Register(62, 0), output) if fits else None
+    fits = abs(stages.lsb_exponent) <= _FAR and found.high - stages.lsb_exponent + found.width <= WIDEST
+    return fixed_steps(stages.lsb_exponent, stages.alignment, register, output) if fits else None
 
 
-def _are_zero(tensor: BFPTensor, axis: int, size: int) -> npt.NDArray[np.bool_]:
-    rows = np.moveaxis(tensor.mantissas, axis, -1)
-    padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % size)))
-    return np.logical_not(padded.reshape(rows.shape[0], -1, size).any(axis=2))
+def _is_narrow(task: Task, found: _Range) -> bool:
+    """Return whether float32 holds every result, and none of them is one of its subnormals."""
+    stages = task.stages
+    last_bit = min(found.low, stages.lsb_exponent) - max(stages.kept_fraction, 0)
+    return task.output.bias <= 127 and task.output.fraction_bits <= 23 and last_bit >= -126
 
 
-def _grouped(tensor: BFPTensor, axis: int, size: int, groups: int, more: int) -> Int16Array:
-    """Return significands as shape (rows + more, groups, pairs of a group, 2), padded with zeros."""
-    rows = np.moveaxis(tensor.mantissas, axis, -1)
-    found = np.zeros((rows.shape[0] + more, groups, size + size % 2), np.int16)
-    whole = rows.shape[1] // size
-    found[: rows.shape[0], :whole, :size] = rows[:, : whole * size].reshape(rows.shape[0], whole, size)
+def _float32(task: Task, words: Words, threads: int) -> Result:
+    left, right = _left(task, words), _right(task, words)
+    # Rows of the left operand are taken one by one, those of the right one `COLUMNS` together.
+    a_scale = np.ascontiguousarray(_powers(left.exponents).transpose(0, 2, 1)).reshape(len(left.words), -1)
+    b_scale = _powers(right.exponents).reshape(len(right.exponents), -1)
+    out = np.zeros((len(left.words), len(right.words)), np.float32)
+    run = float32_products(words)
+    for_each(
+        _pieces(len(b_scale), threads), lambda part: run(left, right, a_scale, b_scale, part[0], part[1], out), threads
+    )
+    return Result(_cut(task, out), None)
+
+
+def _any(task: Task, steps: Steps, words: Words, threads: int, *, narrow: bool) -> Result:
+    """Compute with any steps; `narrow` stores float32, which must hold every result without a subnormal."""
+    left, right = _left(task, words), _right(task, words)
+    shape = len(left.words), len(right.words)
+    out, marks = np.empty(shape, np.float32 if narrow else np.float64), np.empty(shape, np.bool_)
+    run, order = unit_products(words, steps), _order(task.stages)
+    for_each(
+        _pieces(shape[1] // COLUMNS, threads),
+        lambda part: run(left, right, order, part[0], part[1], out, marks),
+        threads,
+    )
+    return Result(_cut(task, out), _cut(task, marks))
+
+
+def _pieces(panels: int, threads: int) -> list[tuple[int, int]]:
+    """Return the first and last panel of each piece of work."""
+    step = max(-(-panels // (2 * threads)), 1)
+    return [(first, min(first + step, panels)) for first in range(0, panels, step)]
+
+
+def _cut(task: Task, padded: AnyArray) -> AnyArray:
+    return np.ascontiguousarray(padded[: task.left.significands.shape[0], : task.right.significands.shape[0]])
+
+
+def _words(rows: Rows, size: int, words: Words, multiple: int) -> AnyArray:
+    """Return significands in words, groups padded with zeros to whole words and rows to a multiple."""
+    count, length = rows.significands.shape
+    groups, padded_size = rows.scales.shape[1], words_per_group(size, words) * words.per_word
+    dtype = np.int8 if words.per_word == 4 else np.int16
+    if count % multiple == 0 and length == groups * padded_size and rows.significands.dtype == dtype:
+        return rows.significands.view(np.int32)
+    found = np.zeros((count + -count % multiple, groups, padded_size), dtype)
+    whole = length // size
+    found[:count, :whole, :size] = rows.significands[:, : whole * size].reshape(count, whole, size)
     if whole < groups:
-        found[: rows.shape[0], whole, : rows.shape[1] - whole * size] = rows[:, whole * size :]
-    return found.reshape(found.shape[0], groups, -1, 2)
+        found[:count, whole, : length - whole * size] = rows.significands[:, whole * size :]
+    return found.reshape(len(found), -1).view(np.int32)
 
 
-def _left(a: BFPTensor, size: int, groups: int) -> Int16Array:
-    found = _grouped(a, 1, size, groups, -a.shape[0] % ROWS)
-    return found.reshape(found.shape[0], -1)
+def _left(task: Task, words: Words) -> Left:
+    rows = task.left
+    found = _words(rows, task.stages.group_size, words, ROWS)
+    starts = np.zeros((len(found), rows.scales.shape[1]), np.int32)
+    if words.offset:
+        group_sums(found.view(np.int8).reshape(*starts.shape, -1), starts)
+        starts *= -words.offset
+    return Left(found, starts, _exponents(rows, ROWS))
 
 
-def _right(b: BFPTensor, size: int, groups: int) -> Int16Array:
-    """Return, for `COLUMNS` columns together, the pairs of all of them one behind the other."""
-    found = _grouped(b, 0, size, groups, -b.shape[1] % COLUMNS).reshape(-1, COLUMNS, groups * -(-size // 2), 2)
-    return np.ascontiguousarray(found.transpose(0, 2, 1, 3)).reshape(found.shape[0], -1)
+def _right(task: Task, words: Words) -> Right:
+    rows = task.right
+    return Right(_words(rows, task.stages.group_size, words, COLUMNS), _exponents(rows, COLUMNS))
 
 
-def _powers(exponents: npt.NDArray[np.int64], more: int) -> npt.NDArray[np.float32]:
-    """Return ``2 ** exponents`` in float32, made from bits, with rows of 1 added."""
-    padded = np.pad(np.ascontiguousarray(exponents), ((0, more), (0, 0)))
-    return ((padded + 127) << 23).astype(np.uint32).view(np.float32)
+def _exponents(rows: Rows, multiple: int) -> Int64Array:
+    """Return exponents as shape (tiles or panels, groups, their rows)."""
+    padded = np.pad(rows.scales, ((0, -len(rows.scales) % multiple), (0, 0)), mode="edge")
+    return np.ascontiguousarray(padded.reshape(-1, multiple, padded.shape[1]).transpose(0, 2, 1))
+
+
+def _powers(exponents: Int64Array) -> npt.NDArray[np.float32]:
+    """Return ``2 ** exponents`` in float32, made from bits."""
+    return ((exponents + 127) << 23).astype(np.uint32).view(np.float32)

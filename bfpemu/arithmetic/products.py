@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.arithmetic.fast import float32_matmul
+from bfpemu.arithmetic.fast import Task, fast_product
+from bfpemu.arithmetic.results import as_floats, narrowed, result_dtype
 from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows, product_bits
 from bfpemu.codec.translate import ROUNDINGS
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import Rounding
 from bfpemu.formats.unit import (
-    FLOAT_FORMATS,
-    Accumulator,
     AccumulatorKind,
     DotProductUnit,
     FloatFormat,
@@ -23,9 +22,8 @@ from bfpemu.formats.unit import (
     Subnormals,
 )
 from bfpemu.kernels import dot as kernels
-from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, POSITIVE_INFINITY, FloatRules
+from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.exact import exact_products
-from bfpemu.sources import BFLOAT16
 from bfpemu.tensor import BFPTensor
 from bfpemu.threads import for_each, thread_count
 
@@ -78,13 +76,25 @@ def matmul(
     >>> matmul(unit, a, b)[0].tolist()
     [40.0, 40.0, 40.0]
     """
-    fast = float32_matmul(unit, a, b, threads=threads, portable=portable) if _is_plain_float32(unit) else None
-    return _products(unit, a, b, threads).values if fast is None else fast
+    shape, tasks = _tasks(unit, a, b)
+    found = [_product(task, thread_count(threads), portable=portable) for task in tasks.values()]
+    if len(found) == 1:
+        return found[0].reshape(*shape, a.shape[-2], b.shape[-1])
+    values = np.empty((*shape, a.shape[-2], b.shape[-1]), result_dtype(unit.output))
+    for index, matrix in zip(tasks, found, strict=True):
+        values[index] = matrix
+    return values
 
 
 def matmul_with_flags(unit: DotProductUnit, a: BFPTensor, b: BFPTensor, *, threads: int | None = None) -> Products:
     """Return a matrix product and the flags of every result; otherwise as `matmul` (spec 6.10)."""
-    return _products(unit, a, b, threads)
+    shape, tasks = _tasks(unit, a, b)
+    values = np.empty((*shape, a.shape[-2], b.shape[-1]), result_dtype(unit.output))
+    flags = np.zeros(values.shape, np.uint8)
+    for index, task in tasks.items():
+        numbers, flags[index] = _numbers(task, thread_count(threads))
+        values[index] = as_floats(numbers, values.dtype)
+    return Products(values, flags)
 
 
 def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
@@ -95,45 +105,49 @@ def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
     DataError
         ``operand-shape`` or ``operand-axis``.
     """
-    return _converted(dot_number(unit, a, b)[0], unit.output)
+    return as_floats(dot_number(unit, a, b)[0], result_dtype(unit.output))
 
 
 def dot_number(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[npt.NDArray[np.int64], int]:
     """Return a dot product as (state, integer, exponent) in the output format, and its flags."""
     _same_length(a, b, 1)
     size = group_elements(a, b, unit)
-    stages = kernel_stages(unit, size, product_bits(a.format, b.format))
-    numbers, flags = _numbers(stages, unit, [operand_rows(a, 0, size), operand_rows(b, 0, size)], 1)
+    numbers, flags = _numbers(_task(unit, size, a, b, operand_rows(a, 0, size), operand_rows(b, 0, size)), 1)
     return numbers[0, 0], int(flags[0, 0])
 
 
-def _is_plain_float32(unit: DotProductUnit) -> bool:
-    """Return whether nothing rounds but a sequential float32 accumulator."""
-    float32 = FLOAT_FORMATS["fp32"]
-    return (
-        unit.accumulator == Accumulator(kind=AccumulatorKind.FLOAT, format=float32)
-        and (unit.product_drop_bits, unit.sum_bits, unit.splits, unit.lanes) == (0, None, 1, 1)
-        and not unit.pairwise
-        and unit.output == float32
-    )
-
-
-def _products(unit: DotProductUnit, a: BFPTensor, b: BFPTensor, threads: int | None) -> Products:
+def _tasks(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[tuple[int, ...], dict[tuple[int, ...], Task]]:
+    """Return the leading axes of a product, and its single products of matrices."""
     shape = product_shape(a, b)
     size = group_elements(a, b, unit)
-    left, right = operand_rows(a, -1, size), operand_rows(b, -2, size)
-    rows, columns = a.shape[-2], b.shape[-1]
-    stages = kernel_stages(unit, size, product_bits(a.format, b.format))
-    values = np.empty((*shape, rows, columns), result_dtype(unit.output))
-    flags = np.zeros(values.shape, np.uint8)
+    whole = _task(unit, size, a, b, operand_rows(a, -1, size), operand_rows(b, -2, size))
+    found = {}
     for index in np.ndindex(*shape):
-        parts = [
-            _matrix(found, tensor.shape[:-2], index, count)
-            for found, tensor, count in ((left, a, rows), (right, b, columns))
-        ]
-        numbers, flags[index] = _numbers(stages, unit, parts, thread_count(threads))
-        values[index] = _converted(numbers, unit.output)
-    return Products(values, flags)
+        left = _matrix(whole.left, a.shape[:-2], index, a.shape[-2])
+        found[index] = whole._replace(left=left, right=_matrix(whole.right, b.shape[:-2], index, b.shape[-1]))
+    return shape, found
+
+
+def _task(unit: DotProductUnit, size: int, a: BFPTensor, b: BFPTensor, left: Rows, right: Rows) -> Task:
+    stages = kernel_stages(unit, size, product_bits(a.format, b.format))
+    return Task(stages, _rules(unit.accumulator.format), _rules(unit.output), unit.output, left, right)
+
+
+def _product(task: Task, workers: int, *, portable: bool) -> AnyArray:
+    """Return one product of matrices, by the fast way as far as it gives the bits of the general one."""
+    dtype = result_dtype(task.format)
+    found = fast_product(task, threads=workers, portable=portable)
+    if found is None:
+        return as_floats(_numbers(task, workers)[0], dtype)
+    values = narrowed(found.values, dtype)
+    if found.left is not None:
+        for row in np.flatnonzero(found.left.any(axis=1)):
+            columns = np.flatnonzero(found.left[row])
+            rest = task._replace(left=task.left.part(slice(row, row + 1)), right=task.right.part(columns))
+            values[row, columns] = as_floats(_numbers(rest, workers)[0], dtype)[0]
+    values[task.left.poisoned] = np.nan
+    values[:, task.right.poisoned] = np.nan
+    return values
 
 
 def product_shape(a: BFPTensor, b: BFPTensor) -> tuple[int, ...]:
@@ -171,25 +185,20 @@ def _matrix(found: Rows, lead: tuple[int, ...], index: tuple[int, ...], rows: in
     position = 0
     for length, place in zip(lead, own, strict=True):
         position = position * length + (place if length > 1 else 0)
-    part = slice(position * rows, (position + 1) * rows)
-    return Rows(found.significands[part], found.scales[part], found.poisoned[part])
+    return found.part(slice(position * rows, (position + 1) * rows))
 
 
-def _numbers(
-    stages: kernels.Stages, unit: DotProductUnit, operands: list[Rows], workers: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def _numbers(task: Task, workers: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Return results as (state, integer, exponent), and their flags."""
-    left, right = operands
-    rules, output = _rules(unit.accumulator.format), _rules(unit.output)
+    stages, rules, output, left, right = task.stages, task.rules, task.output, task.left, task.right
     numbers = np.zeros((left.significands.shape[0], right.significands.shape[0], 3), np.int64)
     flags = np.zeros(numbers.shape[:2], np.uint8)
-    is_exact = unit.accumulator.kind is AccumulatorKind.EXACT
+    is_exact = stages.kind == kernels.EXACT
     base, limbs = _limbs(left, right) if is_exact else (0, 0)
     step = max(left.significands.shape[0] // (4 * workers), 1)
     # Most significands fit 32 bits, and products of those vectorise.
-    widest = max(int(np.abs(rows.significands).max(initial=0)) for rows in operands)
-    narrow = np.int32 if widest < 1 << 31 else np.int64
-    a_rows, b_rows = left.significands.astype(narrow), right.significands.astype(narrow)
+    narrow = np.int32 if max(rows.significands.itemsize for rows in (left, right)) <= 4 else np.int64
+    a_rows, b_rows = (rows.significands.astype(narrow, order="C") for rows in (left, right))
 
     def work(first: int) -> None:
         part = slice(first, first + step)
@@ -258,30 +267,3 @@ def _rules(format: FloatFormat | None) -> FloatRules:
         int(format.subnormals is Subnormals.FLUSH),
         int(format.overflow is FloatOverflow.SATURATE),
     )
-
-
-def result_dtype(format: FloatFormat) -> np.dtype[Any]:
-    """Return the dtype of results: that of the format, or the narrowest that holds all of its numbers."""
-    widths = format.exponent_bits, format.fraction_bits
-    found: np.dtype[Any] = BFLOAT16
-    if widths == (8, 7):
-        return found
-    for dtype, (exponent_bits, fraction_bits) in ((np.float16, (5, 10)), (np.float32, (8, 23))):
-        if widths[0] <= exponent_bits and widths[1] <= fraction_bits:
-            return np.dtype(dtype)
-    return np.dtype(np.float64)
-
-
-def _converted(numbers: npt.NDArray[np.int64], format: FloatFormat) -> AnyArray:
-    """Return (state, integer, exponent) as floats; every integer has at most 53 bits, so this is exact."""
-    state, value, exponent = numbers[..., 0], numbers[..., 1], numbers[..., 2]
-    # Two factors, so that neither is out of range: a subnormal of float64 has the exponent -1074.
-    first = np.clip(exponent, -1000, 900)
-    scale = ((first + 1023) << 52).view(np.float64) * ((np.clip(exponent - first, -100, 100) + 1023) << 52).view(
-        np.float64
-    )
-    found = value.astype(np.float64) * scale
-    found = np.where(state == FINITE, found, np.nan)
-    found = np.where(state == POSITIVE_INFINITY, np.inf, np.where(state == NEGATIVE_INFINITY, -np.inf, found))
-    converted: AnyArray = found.astype(result_dtype(format))
-    return converted

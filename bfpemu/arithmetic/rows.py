@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.codec.codes import significands as mantissas
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.unit import DotProductUnit
@@ -21,12 +23,16 @@ _WIDEST = 58
 class Rows:
     """One operand, its rows along the summed axis."""
 
-    significands: npt.NDArray[np.int64]
-    """shape (rows, K)"""
+    significands: npt.NDArray[Any]
+    """shape (rows, K), in the narrowest signed dtype, C-contiguous"""
     scales: npt.NDArray[np.int64]
     """shape (rows, groups): exponent − T − fraction_bits"""
     poisoned: npt.NDArray[np.bool_]
     """shape (rows,): whether a block of the row is NaN"""
+
+    def part(self, rows: Any) -> Rows:
+        """Return some of the rows, given as a slice or as indices."""
+        return Rows(self.significands[rows], self.scales[rows], self.poisoned[rows])
 
 
 def group_elements(a: BFPTensor, b: BFPTensor, unit: DotProductUnit) -> int:
@@ -72,28 +78,30 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
             f"re-block it with bfpemu.requantize(tensor, axis={axis})",
         )
     length = tensor.shape[axis]
-    significands = np.moveaxis(tensor.mantissas.astype(np.int64), axis, -1)
-    rows = math.prod(significands.shape[:-1])
-    significands = significands.reshape(rows, length)
+    rows = math.prod(tensor.shape) // length if length else math.prod(tensor.shape[:axis] + tensor.shape[axis + 1 :])
     block = spec.block_size if isinstance(spec.block_size, int) else max(length, 1)
-    blocks = -(-length // block)
+    stored, blocks = tensor.row_codes, -(-length // block)
     if spec.block_size is None:
-        codes = np.broadcast_to(tensor.exponent_codes, (rows, blocks))
+        codes = np.broadcast_to(stored.exponents, (rows, blocks))
+        found = np.moveaxis(tensor.mantissas, axis, -1).reshape(rows, length)
     else:
-        codes = np.moveaxis(tensor.exponent_codes, axis, -1).reshape(rows, blocks)
+        codes = stored.exponents.reshape(rows, blocks)
+        found = mantissas(stored.elements, spec).reshape(rows, length)
     if spec.sub_block_size is not None:
-        significands = significands << _room(tensor, axis, rows, length)
+        wide = found.astype(np.int64) << _room(tensor, rows, length)
+        found = wide.astype(np.int16) if spec.mantissa_bits + _largest_shift(spec) <= 16 else wide
     reserved = np.zeros(codes.shape, np.bool_)
     if spec.exponent_reserved is not ReservedExponent.NONE:
         reserved = np.equal(codes, spec.all_ones_code)
-        significands = np.where(np.repeat(reserved, block, axis=1)[:, :length], 0, significands)
+        if reserved.any():
+            found = np.where(np.repeat(reserved, block, axis=1)[:, :length], 0, found)
     is_nan = spec.exponent_reserved is ReservedExponent.NAN
     poisoned = np.zeros(rows, np.bool_)
     if is_nan:
         poisoned |= reserved.any(axis=1)
     scales = codes.astype(np.int64) - spec.exponent_bias - _largest_shift(spec) - spec.fraction_bits
     groups = np.arange(-(-length // size)) * size // block
-    return Rows(np.ascontiguousarray(significands), np.ascontiguousarray(scales[:, groups]), poisoned)
+    return Rows(np.ascontiguousarray(found), np.ascontiguousarray(scales[:, groups]), poisoned)
 
 
 def product_bits(a: BFPSpec, b: BFPSpec) -> int:
@@ -105,10 +113,10 @@ def _largest_shift(spec: BFPSpec) -> int:
     return (1 << spec.sub_shift_bits) - 1 if spec.sub_block_size is not None else 0
 
 
-def _room(tensor: BFPTensor, axis: int, rows: int, length: int) -> npt.NDArray[np.int64]:
+def _room(tensor: BFPTensor, rows: int, length: int) -> npt.NDArray[np.int64]:
     """Return, for each element, the shift that its sub-block leaves unused (spec 6.3)."""
     spec = tensor.format
     assert spec.sub_block_size is not None
-    codes = np.moveaxis(tensor.shift_codes, axis, -2).reshape(rows, -1).astype(np.int64)
+    codes = tensor.row_codes.shifts.reshape(rows, -1).astype(np.int64)
     room: npt.NDArray[np.int64] = _largest_shift(spec) - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
     return room

@@ -43,6 +43,8 @@ def significands(codes: AnyArray, spec: BFPSpec) -> AnyArray:
         signed: AnyArray = np.where(codes & sign != 0, -magnitudes, magnitudes)
         return signed
     unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
+    if unused == 0:
+        return codes.view(dtype)
     found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.extending import intrinsic
@@ -37,10 +38,31 @@ def _prefetch_code(context: Any, builder: Any, signature: Any, arguments: Any) -
     return context.get_dummy_value()
 
 
+def _leading_zeros_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Emit ``llvm.ctlz``, which is 64 for 0."""
+    return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+
+def _bitcast_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def prefetch(array: Any, index: Any) -> None:
         """Do nothing: without the JIT there is no cache line to ask for."""
+
+    def leading_zeros(value: Any) -> Any:
+        """Return the zero bits above the leading one of a uint64; 64 for 0."""
+        return np.uint64(64 - int(value).bit_length())
+
+    def float_bits(value: Any) -> Any:
+        """Return the pattern of a float64 as an int64."""
+        return np.float64(value).view(np.int64)
+
+    def bits_float(value: Any) -> Any:
+        """Return the float64 that an int64 is the pattern of."""
+        return np.int64(value).view(np.float64)
 
 else:
 
@@ -48,3 +70,18 @@ else:
     def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
         """Ask for the cache line of ``array[index]``, which may lie past the end; no bit depends on it."""
         return types.void(array, index), _prefetch_code
+
+    @intrinsic
+    def leading_zeros(typing_context: Any, value: Any) -> Any:
+        """Return the zero bits above the leading one of a uint64; 64 for 0."""
+        return types.uint64(types.uint64), _leading_zeros_code
+
+    @intrinsic
+    def float_bits(typing_context: Any, value: Any) -> Any:
+        """Return the pattern of a float64 as an int64."""
+        return types.int64(types.float64), _bitcast_code
+
+    @intrinsic
+    def bits_float(typing_context: Any, value: Any) -> Any:
+        """Return the float64 that an int64 is the pattern of."""
+        return types.float64(types.int64), _bitcast_code

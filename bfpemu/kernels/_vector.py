@@ -1,16 +1,17 @@
 """The vector code that numba cannot write from a loop: one tile of a matrix product.
 
-A tile is `ROWS` rows of one operand times `COLUMNS` rows of the other. For each block, products
-of 16-bit significands are added in pairs into 32-bit lanes that stay in registers; then, once a
-block, the sums become float32, are scaled by a power of two and added to float32 accumulators that stay in
-registers too. Where the processor has AVX-512 BW the pairs go through ``pmaddwd``; elsewhere the
-same additions are written in portable vector operations, with the same bits.
+A tile is `ROWS` rows of one operand times `COLUMNS` rows of the other. Significands come packed into
+32-bit words of four bytes or two 16-bit integers; their products are added into 32-bit lanes that
+stay in registers for a block. Then the sums are either stored, or become float32, are scaled by a
+power of two and added to float32 accumulators that stay in registers too. Where the processor has
+the instruction, words go through ``vpdpbusd`` or ``vpmaddwd``; elsewhere the same additions are
+written in portable vector operations, with the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
@@ -30,12 +31,30 @@ _INT16, _INT32, _INT64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64),
 _SUMS = ir.VectorType(_INT32, _LANES)
 _FLOATS = ir.VectorType(_FLOAT, _LANES)
 _PAIRS = ir.VectorType(_INT16, 2 * _LANES)
-_PAIR_SUM = "llvm.x86.avx512.pmaddw.d.512"
 
 
-def has_pair_sums() -> bool:
-    """Return whether this processor multiplies and adds 32 pairs of 16-bit integers at once."""
-    return bool(llvm.get_host_cpu_features().get("avx512bw"))
+class Words(NamedTuple):
+    """How significands lie in 32-bit words, and how the products of two words are added to a sum."""
+
+    per_word: int
+    """Significands of a word: 4 signed bytes, or 2 signed 16-bit integers."""
+    offset: int
+    """What the bytes of the right operand are larger by; 128 times the left one must start the sum."""
+    multiply: str
+    """A name of `_MULTIPLY`."""
+
+
+BYTES = Words(4, 128, "bytes")
+PAIRS = Words(2, 0, "pairs")
+PORTABLE_PAIRS = Words(2, 0, "portable")
+
+
+def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
+    """Return the quickest way of this processor to multiply significands of 8 bits, or of 16."""
+    features = {} if portable else llvm.get_host_cpu_features()
+    if bytes_are_enough and features.get("avx512vnni"):
+        return BYTES
+    return PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
 
 
 def _splat(builder: Any, scalar: Any) -> Any:
@@ -45,162 +64,248 @@ def _splat(builder: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(first, empty, ir.Constant(_SUMS, [0] * _LANES))
 
 
-def _load(builder: Any, data: Any, offset: Any, kind: Any, alignment: int) -> Any:
+def _load(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
     found = builder.load(builder.bitcast(builder.gep(data, [offset]), kind.as_pointer()))
-    found.align = alignment
+    found.align = 4
     return found
 
 
-def _hardware_pair_sums(builder: Any, left: Any, right: Any) -> Any:
-    function = builder.module.globals.get(_PAIR_SUM)
+def _store(builder: Any, value: Any, data: Any, offset: Any) -> None:
+    address = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
+    builder.store(value, address).align = 4
+
+
+def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    function = builder.module.globals.get(name)
     if function is None:
-        function = ir.Function(builder.module, ir.FunctionType(_SUMS, [_PAIRS, _PAIRS]), _PAIR_SUM)
-    return builder.call(function, [left, right])
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = ir.Function(builder.module, kind, name)
+    return builder.call(function, arguments)
 
 
-def _portable_pair_sums(builder: Any, left: Any, right: Any) -> Any:
+def _add_bytes(builder: Any, sums: Any, left: Any, right: Any) -> Any:
+    return _call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, sums, right, left)
+
+
+def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
+    # LLVM makes one ``vpdpwssd`` of the two where it can.
+    both = [builder.bitcast(words, _PAIRS) for words in (left, right)]
+    return builder.add(sums, _call(builder, "llvm.x86.avx512.pmaddw.d.512", _SUMS, *both))
+
+
+def _add_portable_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
     empty = ir.Constant(_PAIRS, ir.Undefined)
 
-    def half(pairs: Any, first: int) -> Any:
+    def half(words: Any, first: int) -> Any:
         lanes = ir.Constant(_SUMS, [2 * lane + first for lane in range(_LANES)])
-        return builder.sext(builder.shuffle_vector(pairs, empty, lanes), _SUMS)
+        return builder.sext(builder.shuffle_vector(builder.bitcast(words, _PAIRS), empty, lanes), _SUMS)
 
     products = [builder.mul(half(left, first), half(right, first)) for first in (0, 1)]
-    return builder.add(*products)
+    return builder.add(sums, builder.add(*products))
+
+
+_MULTIPLY: dict[str, Callable[..., Any]] = {
+    "bytes": _add_bytes,
+    "pairs": _add_pairs,
+    "portable": _add_portable_pairs,
+}
+
+
+class _Matrix:
+    """A C-contiguous array of two axes or one, as compiled code sees it."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
+        found = context.make_array(kind)(context, builder, value)
+        self.builder, self.data = builder, found.data
+        self.shape = cgutils.unpack_tuple(builder, found.shape)
+
+    def offset(self, row: Any, column: Any) -> Any:
+        return self.builder.add(self.builder.mul(row, self.shape[1]), column)
 
 
 class _Tile:
     """Writes the code of one tile; the accumulators are stack slots that LLVM keeps in registers."""
 
-    def __init__(self, builder: Any, pair_sums: Callable[..., Any], arguments: Sequence[Any]) -> None:
-        self.builder, self.pair_sums = builder, pair_sums
-        self.a, self.a_row, self.a_stride, self.b, self.a_scale, self.scale_stride, self.b_scale = arguments
+    def __init__(self, builder: Any, words: Words, a: _Matrix, row: Any, b: _Matrix, starts: _Matrix) -> None:
+        self.builder, self.multiply = builder, _MULTIPLY[words.multiply]
+        self.a, self.row, self.b, self.starts = a, row, b, starts
 
     def slots(self, kind: Any) -> list[Any]:
-        """Return one zeroed accumulator for each vector of the tile."""
-        found = [cgutils.alloca_once(self.builder, kind) for _ in range(ROWS * _VECTORS)]
-        for slot in found:
-            self.builder.store(ir.Constant(kind, None), slot)
-        return found
+        """Return one accumulator for each vector of the tile."""
+        return [cgutils.alloca_once(self.builder, kind) for _ in range(ROWS * _VECTORS)]
 
-    def add_block(self, sums: list[Any], first_pair: Any, pairs: Any) -> None:
-        """Add the products of one block to the 32-bit sums."""
+    def splats(self, matrix: _Matrix, row: int, column: Any, kind: Any) -> Any:
+        """Return an element of a row of the tile in every lane."""
+        offset = matrix.offset(self.builder.add(self.row, _INT64(row)), column)
+        return _splat(self.builder, _load(self.builder, matrix.data, offset, kind))
+
+    def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
+        """Return the vectors of `COLUMNS` lanes that stand at one step of a panel."""
+        offset = self.builder.mul(step, _INT64(COLUMNS))
+        places = [self.builder.add(offset, _INT64(_LANES * j)) for j in range(_VECTORS)]
+        return [_load(self.builder, matrix.data, place, kind) for place in places]
+
+    def add_block(self, sums: list[Any], block: Any, count: Any) -> None:
+        """Add the products of the words of one block, `count` of them, to its starting sums."""
         builder = self.builder
-        with cgutils.for_range(builder, pairs) as loop:
-            pair = builder.add(first_pair, loop.index)
-            offset = builder.mul(pair, _INT64(2 * COLUMNS))
-            rights = [
-                _load(builder, self.b, builder.add(offset, _INT64(2 * _LANES * j)), _PAIRS, 2) for j in range(_VECTORS)
-            ]
+        for row in range(ROWS):
+            start = self.splats(self.starts, row, block, _INT32)
+            for j in range(_VECTORS):
+                builder.store(start, sums[row * _VECTORS + j])
+        first = builder.mul(block, count)
+        with cgutils.for_range(builder, count) as loop:
+            word = builder.add(first, loop.index)
+            rights = self.vectors(self.b, word, _SUMS)
             for row in range(ROWS):
-                start = builder.mul(builder.add(self.a_row, _INT64(row)), self.a_stride)
-                both = _load(builder, self.a, builder.add(start, builder.mul(pair, _INT64(2))), _INT32, 2)
-                left = builder.bitcast(_splat(builder, both), _PAIRS)
+                left = self.splats(self.a, row, word, _INT32)
                 for j, right in enumerate(rights):
                     slot = sums[row * _VECTORS + j]
-                    builder.store(builder.add(builder.load(slot), self.pair_sums(builder, left, right)), slot)
+                    builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
 
-    def accumulate(self, sums: list[Any], totals: list[Any], block: Any) -> None:
-        """Scale the sums of one block by their powers of two and add them to the float32 totals."""
+    def accumulate(self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix) -> None:
+        """Scale the sums of one block by their powers of two and add them to the float32 totals.
+
+        The scaled sum is exact, so one fused operation rounds as an addition does.
+        """
         builder = self.builder
-        offset = builder.mul(block, _INT64(COLUMNS))
-        rights = [
-            _load(builder, self.b_scale, builder.add(offset, _INT64(_LANES * j)), _FLOATS, 4) for j in range(_VECTORS)
-        ]
+        rights = self.vectors(b_scale, block, _FLOATS)
         for row in range(ROWS):
-            start = builder.mul(builder.add(self.a_row, _INT64(row)), self.scale_stride)
-            left = _splat(builder, _load(builder, self.a_scale, builder.add(start, block), _FLOAT, 4))
+            left = self.splats(a_scale, row, block, _FLOAT)
             for j, right in enumerate(rights):
                 slot = totals[row * _VECTORS + j]
                 found = builder.sitofp(builder.load(sums[row * _VECTORS + j]), _FLOATS)
-                scaled = builder.fmul(found, builder.fmul(left, right))
-                builder.store(builder.fadd(builder.load(slot), scaled), slot)
+                scale = builder.fmul(left, right)
+                builder.store(_call(builder, "llvm.fma.v16f32", _FLOATS, found, scale, builder.load(slot)), slot)
+
+    def places(self, offset: Any, stride: Any) -> list[Any]:
+        """Return where the vectors of the tile stand, row after row."""
+        starts = [self.builder.add(offset, self.builder.mul(_INT64(row), stride)) for row in range(ROWS)]
+        return [self.builder.add(start, _INT64(_LANES * j)) for start in starts for j in range(_VECTORS)]
+
+    def put(self, slots: list[Any], data: Any, places: list[Any]) -> None:
+        for slot, place in zip(slots, places, strict=True):
+            _store(self.builder, self.builder.load(slot), data, place)
 
 
-def _tile_code(pair_sums: Callable[..., Any]) -> Callable[..., Any]:
+def _float32_code(words: Words) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def data(place: int) -> Any:
-            return context.make_array(signature.args[place])(context, builder, arguments[place]).data
+        def matrix(place: int) -> _Matrix:
+            return _Matrix(context, builder, signature.args[place], arguments[place])
 
-        pairs, blocks, out_row, out_column, out_stride = (arguments[i] for i in (7, 8, 10, 11, 12))
-        tile = _Tile(builder, pair_sums, [data(0), arguments[1], arguments[2], data(3), data(4), arguments[5], data(6)])
+        tile = _Tile(builder, words, matrix(0), arguments[1], matrix(2), matrix(3))
+        a_scale, b_scale, out = matrix(5), matrix(6), matrix(7)
         totals, sums = tile.slots(_FLOATS), tile.slots(_SUMS)
-        with cgutils.for_range(builder, blocks) as loop:
-            for slot in sums:
-                builder.store(ir.Constant(_SUMS, None), slot)
-            tile.add_block(sums, builder.mul(loop.index, pairs), pairs)
-            tile.accumulate(sums, totals, loop.index)
-        for row in range(ROWS):
-            start = builder.add(builder.mul(builder.add(out_row, _INT64(row)), out_stride), out_column)
-            for j in range(_VECTORS):
-                address = builder.gep(data(9), [builder.add(start, _INT64(_LANES * j))])
-                stored = builder.store(
-                    builder.load(totals[row * _VECTORS + j]), builder.bitcast(address, _FLOATS.as_pointer())
-                )
-                stored.align = 4
+        places = tile.places(out.offset(arguments[1], arguments[8]), out.shape[1])
+        for slot, place in zip(totals, places, strict=True):
+            builder.store(_load(builder, out.data, place, _FLOATS), slot)
+        with cgutils.for_range_slice(builder, arguments[9], arguments[10], _INT64(1), _INT64) as (block, _):
+            tile.add_block(sums, block, arguments[4])
+            tile.accumulate(sums, totals, block, a_scale, b_scale)
+        tile.put(totals, out.data, places)
         return context.get_dummy_value()
 
     return code
 
 
-def _reference_tile(
-    a: Any,
-    a_row: Any,
-    a_stride: Any,
-    b: Any,
-    a_scale: Any,
-    scale_stride: Any,
-    b_scale: Any,
-    pairs: Any,
-    blocks: Any,
-    out: Any,
-    out_row: Any,
-    out_column: Any,
-    out_stride: Any,
-) -> None:
-    """Compute a tile without the JIT, in NumPy."""
-    left = a[a_row : a_row + ROWS].astype(np.int32)
-    right = b.reshape(-1, COLUMNS, 2).astype(np.int32)
-    total = np.zeros((ROWS, COLUMNS), np.float32)
-    for block in range(blocks):
-        part = right[block * pairs : (block + 1) * pairs].transpose(0, 2, 1).reshape(-1, COLUMNS)
-        sums = left[:, 2 * block * pairs : 2 * (block + 1) * pairs] @ part
-        scale = a_scale[a_row : a_row + ROWS, block, None] * b_scale[block * COLUMNS : (block + 1) * COLUMNS]
-        total += sums.astype(np.float32) * scale
-    out[out_row : out_row + ROWS, out_column : out_column + COLUMNS] = total
+def _sums_code(words: Words) -> Callable[..., Any]:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def matrix(place: int) -> _Matrix:
+            return _Matrix(context, builder, signature.args[place], arguments[place])
+
+        tile = _Tile(builder, words, matrix(0), arguments[1], matrix(2), matrix(3))
+        out = matrix(5)
+        sums = tile.slots(_SUMS)
+        with cgutils.for_range(builder, tile.starts.shape[1]) as loop:
+            tile.add_block(sums, loop.index, arguments[4])
+            first = builder.mul(loop.index, _INT64(ROWS * COLUMNS))
+            tile.put(sums, out.data, tile.places(first, _INT64(COLUMNS)))
+        return context.get_dummy_value()
+
+    return code
 
 
-def _tile(pair_sums: Callable[..., Any]) -> Any:
-    """Return the function ``multiply_tile`` for compiled code."""
-    code = _tile_code(pair_sums)
+def _unpacked(words: Words, packed: Any) -> Any:
+    """Return the significands of words of the left operand."""
+    return packed.view(np.int8 if words.per_word == 4 else np.int16).astype(np.int32)
+
+
+def _block_sums(words: Words, a: Any, row: Any, b: Any, starts: Any, count: Any) -> Any:
+    """Return the sums of a tile in NumPy, shape (blocks, `ROWS`, `COLUMNS`)."""
+    blocks, per_word = starts.shape[1], words.per_word
+    left = _unpacked(words, a[row : row + ROWS]).reshape(ROWS, blocks, -1)
+    right = b.view(np.uint8) if words.offset else b.view(np.int16)
+    panel = right.astype(np.int32).reshape(blocks, count, COLUMNS, per_word).transpose(0, 1, 3, 2)
+    found = np.matmul(left.transpose(1, 0, 2), panel.reshape(blocks, -1, COLUMNS))
+    return found + starts[row : row + ROWS].T[:, :, None]
+
+
+def _plain(words: Words) -> tuple[Any, Any]:
+    """Return both tiles in NumPy, for when there is no JIT."""
+
+    def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
+        a_scale, b_scale, out, column, first, last = rest
+        sums = _block_sums(words, a, row, b, starts, count)
+        total = out[row : row + ROWS, column : column + COLUMNS]
+        for block in range(first, last):
+            right = b_scale[block * COLUMNS : (block + 1) * COLUMNS]
+            total += sums[block].astype(np.float32) * (a_scale[row : row + ROWS, block, None] * right)
+
+    def sums_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> None:
+        out.reshape(-1, ROWS, COLUMNS)[...] = _block_sums(words, a, row, b, starts, count)
+
+    return float32_tile, sums_tile
+
+
+def _compiled(words: Words) -> tuple[Any, Any]:
+    """Return both tiles as functions for compiled code, which take C-contiguous arrays only."""
+    float32_code, sums_code = _float32_code(words), _sums_code(words)
 
     @intrinsic
-    def multiply_tile(
-        typing_context: Any,
+    def float32_tile(
+        context: Any,
         a: Any,
-        a_row: Any,
-        a_stride: Any,
+        row: Any,
         b: Any,
+        starts: Any,
+        count: Any,
         a_scale: Any,
-        scale_stride: Any,
         b_scale: Any,
-        pairs: Any,
-        blocks: Any,
         out: Any,
-        out_row: Any,
-        out_column: Any,
-        out_stride: Any,
+        column: Any,
+        first: Any,
+        last: Any,
     ) -> Any:
-        if any(array.layout != "C" for array in (a, b, a_scale, b_scale, out)):
-            return None  # the code computes addresses itself
-        arguments = (a, a_row, a_stride, b, a_scale, scale_stride, b_scale, pairs, blocks)
-        return types.void(*arguments, out, out_row, out_column, out_stride), code
+        return types.void(a, row, b, starts, count, a_scale, b_scale, out, column, first, last), float32_code
 
-    return multiply_tile
+    @intrinsic
+    def sums_tile(context: Any, a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> Any:
+        return types.void(a, row, b, starts, count, out), sums_code
+
+    return float32_tile, sums_tile
 
 
-if config.DISABLE_JIT:  # type: ignore[attr-defined]
-    portable_tile = hardware_tile = _reference_tile
-else:
-    portable_tile = _tile(_portable_pair_sums)
-    hardware_tile = _tile(_hardware_pair_sums)
+def tiles(words: Words) -> tuple[Any, Any]:
+    """Return the two tiles for one way of multiplying words.
+
+    ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, column, first, last)`` adds some
+    blocks to one tile of the product, and ``sums_tile(a, row, b, starts, count, out)`` writes the
+    sums of every block. All arrays are C-contiguous:
+
+    a : int32, shape (rows, words)
+    row : int64
+        The first of the `ROWS` rows to take.
+    b : int32, shape (words * `COLUMNS`,)
+        A panel: for each word, that of every column.
+    starts : int32, shape (rows, blocks)
+        What the sum of each block starts with.
+    count : int64
+        Words of a block.
+    a_scale, b_scale : float32, shapes (rows, blocks), (blocks * `COLUMNS`,)
+        Powers of two. Every product of two, and every scaled sum, must be a normal number.
+    out : float32, shape (rows, columns); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
+    column : int64
+        The first of the `COLUMNS` columns of `out` to add to.
+    first, last : int64
+        The blocks to add.
+    """
+    return _plain(words) if config.DISABLE_JIT else _compiled(words)  # type: ignore[attr-defined]

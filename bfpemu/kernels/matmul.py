@@ -1,63 +1,98 @@
-"""Matrix products of significands with a float32 accumulator, added block by block (spec 6.6)."""
+"""Matrix products of significands, tile by tile: float32 in registers, or any accumulator (spec 6.6)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
+
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS, hardware_tile, has_pair_sums, portable_tile
-from bfpemu.kernels.types import AnyArray, Integer
+from bfpemu.kernels._vector import COLUMNS, ROWS, Words, tiles
+from bfpemu.kernels.float_steps import LEFT
+from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
+from bfpemu.kernels.panels import Left, Right, fill_panel
+from bfpemu.kernels.types import AnyArray, BoolArray, Integer
+
+_CHUNK_WORDS = 192
+"""Words of a panel that stay in the first cache while all rows pass: 24 KiB."""
 
 
 @cache
-def float32_products(*, portable: bool) -> Callable[..., None]:
-    """Return the loop over tiles, with the vector code of this processor or the portable one.
+def float32_products(words: Words) -> Callable[..., None]:
+    """Return the product with a sequential float32 accumulator.
 
-    It takes these arguments; products of two significands, and the sum over a block, must fit int32:
-
-    a : int16, shape (row tiles * `ROWS`, pairs of a row * 2)
-        Significands, every block padded to whole pairs.
-    b : int16, shape (column tiles, pairs of a row * `COLUMNS` * 2)
-        Significands of `COLUMNS` rows together: for each pair, its two elements of every row.
-    a_scale, b_scale : float32, shapes (row tiles * `ROWS`, blocks), (column tiles, blocks * `COLUMNS`)
-        Powers of two; every product of two must be a normal number, and so must each scaled sum.
-    pairs : int
-        Pairs of one block.
-    first, last : int
-        Column tiles to compute.
-    out : float32, shape (row tiles * `ROWS`, column tiles * `COLUMNS`)
+    It takes the operands, whole tiles of rows; their scales, powers of two, as float32, shapes (rows,
+    groups) and (panels, groups * `COLUMNS`): every product of two must be a normal number, and so must
+    each scaled sum; the first panel and the one after the last; and `out`, zeros, float32, shape (rows,
+    panels * `COLUMNS`).
     """
-    multiply_tile = portable_tile if portable or not has_pair_sums() else hardware_tile
+    multiply_tile, fill = tiles(words)[0], fill_panel(words)
 
     @kernel
     def run(
-        a: AnyArray,
-        b: AnyArray,
+        left: Left,
+        right: Right,
         a_scale: AnyArray,
         b_scale: AnyArray,
-        pairs: Integer,
         first: Integer,
         last: Integer,
         out: AnyArray,
     ) -> None:
-        blocks = a_scale.shape[1]
-        for column in range(first, last):
-            for row in range(0, a.shape[0], ROWS):
-                multiply_tile(
-                    a,
-                    row,
-                    a.shape[1],
-                    b[column],
-                    a_scale,
-                    blocks,
-                    b_scale[column],
-                    pairs,
-                    blocks,
-                    out,
-                    row,
-                    column * COLUMNS,
-                    out.shape[1],
-                )
+        rows, groups = left.starts.shape
+        count = left.words.shape[1] // groups
+        step = max(_CHUNK_WORDS // count, 1)
+        panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
+        for place in range(first, last):
+            column = place * COLUMNS
+            fill(right.words, column, panel)
+            for group in range(0, groups, step):
+                stop = min(group + step, groups)
+                for row in range(0, rows, ROWS):
+                    multiply_tile(
+                        left.words, row, panel, left.starts, count, a_scale, b_scale[place], out, column, group, stop
+                    )
+
+    return run
+
+
+@cache
+def unit_products(words: Words, steps: Steps) -> Callable[..., None]:
+    """Return the product with an accumulator that is given by its steps.
+
+    It takes the operands, whole tiles of rows; the `Order`; the first panel and the one after the last;
+    `out`, float32 or float64, shape (rows, panels * `COLUMNS`), for results in the output format; and
+    `out_left`, of the same shape, which says what is left to the general kernels.
+    """
+    sums_tile, fill, accumulate = tiles(words)[1], fill_panel(words), accumulate_tile(steps)
+    finish = steps.finish
+
+    @kernel
+    def run(
+        left: Left, right: Right, order: Order, first: Integer, last: Integer, out: AnyArray, out_left: BoolArray
+    ) -> None:
+        rows, groups = left.starts.shape
+        count = left.words.shape[1] // groups
+        panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
+        sums = np.empty(groups * TILE, np.int32)
+        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), np.int64)
+        for place in range(first, last):
+            column = place * COLUMNS
+            fill(right.words, column, panel)
+            b_exponents = right.exponents[place]
+            for row in range(0, rows, ROWS):
+                sums_tile(left.words, row, panel, left.starts, count, sums)
+                tile_sums = sums.reshape(groups, ROWS, COLUMNS)
+                accumulate(order, tile_sums, left.exponents[row // ROWS], b_exponents, scratch)
+                done = scratch[0]
+                for i in range(ROWS):
+                    values, marks = (
+                        out[row + i, column : column + COLUMNS],
+                        out_left[row + i, column : column + COLUMNS],
+                    )
+                    for j in range(COLUMNS):
+                        k = i * COLUMNS + j
+                        values[j] = finish(done[0, k], done[1, k], done[2, k])
+                        marks[j] = done[2, k] == LEFT
 
     return run

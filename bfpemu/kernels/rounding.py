@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.kernels._jit import kernel
+from bfpemu.kernels._jit import kernel, leading_zeros
 from bfpemu.kernels.parameters import (
     AWAY_FROM_ZERO,
     STOCHASTIC,
@@ -35,14 +35,7 @@ _HUGE = np.uint64(1 << 62)
 @kernel
 def bit_length(value: np.uint64) -> np.int64:
     """Return the number of bits up to the leading one; 0 for 0. Exact."""
-    length = np.int64(0)
-    for step in (32, 16, 8, 4, 2, 1):
-        if value >> np.uint64(step) != _ZERO:
-            value >>= np.uint64(step)
-            length += np.int64(step)
-    if value != _ZERO:
-        length += np.int64(1)
-    return length
+    return np.int64(64) - np.int64(leading_zeros(value))
 
 
 @kernel

@@ -1,0 +1,82 @@
+"""Results of units as NumPy floats; every step is on integers, so no mode of the processor changes a bit (spec 6.8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.formats.unit import FloatFormat
+from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, POSITIVE_INFINITY
+from bfpemu.sources import BFLOAT16
+
+AnyArray = npt.NDArray[Any]
+Int64Array = npt.NDArray[np.int64]
+
+_WIDTHS: dict[np.dtype[Any], tuple[int, int]] = {
+    BFLOAT16: (8, 7),
+    np.dtype(np.float16): (5, 10),
+    np.dtype(np.float32): (8, 23),
+    np.dtype(np.float64): (11, 52),
+}
+"""Bits of exponent and fraction."""
+
+
+def result_dtype(format: FloatFormat) -> np.dtype[Any]:
+    """Return the dtype of results: that of the format, or the narrowest of float16, float32, float64 that holds it."""
+    if (format.exponent_bits, format.fraction_bits) == (8, 7):
+        return np.dtype(BFLOAT16)
+    for dtype in (np.float16, np.float32):
+        exponent_bits, fraction_bits = _WIDTHS[np.dtype(dtype)]
+        if format.exponent_bits <= exponent_bits and format.fraction_bits <= fraction_bits:
+            return np.dtype(dtype)
+    return np.dtype(np.float64)
+
+
+def as_floats(numbers: Int64Array, dtype: np.dtype[Any]) -> AnyArray:
+    """Return (state, integer, exponent) as floats that hold them exactly; every integer has at most 53 bits."""
+    state, value, exponent = numbers[..., 0], numbers[..., 1], numbers[..., 2]
+    words = _patterns(value, exponent, dtype)
+    exponent_bits, fraction_bits = _WIDTHS[dtype]
+    sign, infinity = 1 << (exponent_bits + fraction_bits), ((1 << exponent_bits) - 1) << fraction_bits
+    words = np.where(state == FINITE, words, infinity | 1 << (fraction_bits - 1))
+    words = np.where(state == POSITIVE_INFINITY, infinity, words)
+    words = np.where(state == NEGATIVE_INFINITY, _signed(infinity | sign, dtype), words)
+    return words.astype(f"i{dtype.itemsize}").view(dtype)
+
+
+def narrowed(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    """Return float32 or float64 results, none of them a subnormal, in a dtype that holds them exactly."""
+    if values.dtype == dtype:
+        return values
+    found: AnyArray = values.astype(dtype)
+    smallest = 2.0 ** (2 - (1 << (_WIDTHS[dtype][0] - 1)))
+    # A processor may be set to flush the subnormals of the narrow dtype.
+    tiny = (np.abs(values) < smallest) & (values != 0)
+    if tiny.any():
+        words = values[tiny].astype(np.float64).view(np.int64)
+        magnitude = (words & ((1 << 52) - 1)) | 1 << 52
+        integers = np.where(words < 0, -magnitude, magnitude)
+        exponents = ((words >> 52) & 0x7FF) - 1075
+        found[tiny] = _patterns(integers, exponents, dtype).astype(f"i{dtype.itemsize}").view(dtype)
+    return found
+
+
+def _patterns(value: Int64Array, exponent: Int64Array, dtype: np.dtype[Any]) -> Int64Array:
+    """Return the patterns of ``value * 2 ** exponent`` as signed integers."""
+    exponent_bits, fraction_bits = _WIDTHS[dtype]
+    bias = (1 << (exponent_bits - 1)) - 1
+    magnitude = np.abs(value)
+    top = (magnitude.astype(np.float64).view(np.int64) >> 52) - 1023 + exponent
+    field = np.where(magnitude == 0, 1, np.maximum(top + bias, 1))
+    shift = exponent - (field - bias - fraction_bits)
+    moved = np.where(shift >= 0, magnitude << np.clip(shift, 0, 62), magnitude >> np.clip(-shift, 0, 62))
+    pattern: Int64Array = ((field - 1) << fraction_bits) + moved
+    sign = _signed(1 << (exponent_bits + fraction_bits), dtype)
+    return np.where(value < 0, pattern | sign, pattern)
+
+
+def _signed(word: int, dtype: np.dtype[Any]) -> int:
+    """Return a pattern with its sign bit set as the negative integer of its bits."""
+    return word - (1 << (8 * dtype.itemsize))

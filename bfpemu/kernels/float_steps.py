@@ -1,0 +1,236 @@
+"""Steps of accumulators that hold a float, in float64 lanes (spec 6.2, 6.6).
+
+Every number is a float64 that holds it exactly, moved about as its pattern. Rounding to a narrower
+format divides by a power of two, rounds to an integer and multiplies again; the divisor comes from
+the exponent field, both products are exact. No subnormal takes part, so flush-to-zero modes of
+the calling thread cannot change a bit; the caller sees to it that exponents are moderate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.kernels._jit import bits_float, float_bits, kernel
+from bfpemu.kernels.accumulate import FloatRules
+from bfpemu.kernels.order import Steps
+from bfpemu.kernels.parameters import (
+    AWAY_FROM_ZERO,
+    TIES_AWAY,
+    TIES_DOWN,
+    TIES_TO_EVEN,
+    TIES_TO_ODD,
+    TIES_UP,
+    TO_ODD,
+    TOWARD_NEGATIVE,
+    TOWARD_POSITIVE,
+    TOWARD_ZERO,
+)
+
+_POINT = np.int64(52)
+_BIAS = np.int64(1023)
+_FIELD = np.int64(0x7FF)
+
+LEFT = 1 << 50
+"""Third part of an accumulator that only the general kernels can compute."""
+
+PRODUCTS = 1 << 40
+"""What the third part of a group sum, whose products are aligned by themselves, is larger by than its unit."""
+
+Rounder = Callable[[np.float64], np.float64]
+
+
+@kernel
+def power(exponent: np.int64) -> np.float64:
+    """Return ``2 ** exponent``, a normal float64."""
+    return bits_float((exponent + _BIAS) << _POINT)
+
+
+@kernel
+def exponent_of(value: np.float64) -> np.int64:
+    """Return ``floor(log2(abs(value)))`` of a normal number; -1023 for 0."""
+    return ((float_bits(value) >> _POINT) & _FIELD) - _BIAS
+
+
+@kernel
+def one_nan(value: np.float64) -> np.float64:
+    """Return NaN with the one pattern of spec 6.8 for every NaN."""
+    return value if value == value else np.float64(np.nan)
+
+
+@cache
+def integer_rounder(mode: int) -> Rounder:
+    """Return the rounding of a float64 to an integer by one mode of spec 3.7. Exact."""
+    if mode == TIES_TO_EVEN:
+        return kernel(lambda value: np.rint(value))
+    if mode == TOWARD_ZERO:
+        return kernel(lambda value: np.trunc(value))
+    if mode == TOWARD_NEGATIVE:
+        return kernel(lambda value: np.floor(value))
+    if mode == TOWARD_POSITIVE:
+        return kernel(lambda value: np.ceil(value))
+
+    @kernel
+    def rounded(value: np.float64) -> np.float64:
+        whole = np.trunc(value)
+        rest = abs(value - whole)
+        sign = np.copysign(1.0, value)
+        odd = np.trunc(whole * 0.5) * 2.0 != whole
+        if mode == AWAY_FROM_ZERO:
+            away = rest > 0.0
+        elif mode == TO_ODD:
+            away = (rest > 0.0) & (not odd)
+        elif mode == TIES_AWAY:
+            away = rest >= 0.5
+        elif mode == TIES_TO_ODD:
+            away = (rest > 0.5) | ((rest == 0.5) & (not odd))
+        elif mode == TIES_UP:
+            away = (rest > 0.5) | ((rest == 0.5) & (value > 0.0))
+        elif mode == TIES_DOWN:
+            away = (rest > 0.5) | ((rest == 0.5) & (value < 0.0))
+        else:
+            away = rest > 0.5
+        return whole + sign if away else whole
+
+    return rounded
+
+
+@cache
+def format_rounder(rules: FloatRules) -> Rounder:
+    """Return the rounding of a float64 to a float format (spec 6.2)."""
+    nearest = integer_rounder(rules.rounding)
+    smallest = np.int64(1 - rules.bias)
+    fraction = np.int64(rules.fraction_bits)
+    limit = np.float64(2.0 ** (rules.bias + 1)) if rules.bias < 1023 else np.float64(np.inf)
+    largest = np.float64((2.0 - 2.0**-rules.fraction_bits) * 2.0**rules.bias)
+    inward = (TOWARD_ZERO, TO_ODD)
+    above = largest if rules.saturates or rules.rounding in (*inward, TOWARD_NEGATIVE) else np.float64(np.inf)
+    below = -largest if rules.saturates or rules.rounding in (*inward, TOWARD_POSITIVE) else np.float64(-np.inf)
+    flush_below = np.float64(2.0 ** (1 - rules.bias)) if rules.flushes else np.float64(0.0)
+
+    @kernel
+    def rounded(value: np.float64) -> np.float64:
+        unit = max(exponent_of(value), smallest) - fraction
+        found = nearest(value * power(-unit)) * power(unit)
+        if found >= limit:
+            found = above
+        if found <= -limit:
+            found = below
+        if abs(found) < flush_below:
+            found = np.float64(0.0)
+        if abs(value) == np.inf:
+            found = value  # an infinity stays one
+        return found + 0.0  # every zero is +0
+
+    return rounded
+
+
+@kernel
+def add_to_odd(x: np.float64, y: np.float64) -> np.float64:
+    """Return the sum rounded to odd: what is rounded again to 50 bits or fewer rounds as the exact sum."""
+    total = x + y
+    part = total - x
+    rest = (x - (total - part)) + (y - part)
+    pattern = float_bits(total)
+    even = (pattern & np.int64(1)) == np.int64(0)
+    grows = (rest > 0.0) == (total > 0.0)
+    if even & ((rest > 0.0) | (rest < 0.0)):
+        pattern += np.int64(1) if grows else np.int64(-1)
+    return bits_float(pattern)
+
+
+def sums_are_plain(rules: FloatRules) -> bool:
+    """Return whether adding two numbers of the format in float64 and rounding again is as good as once.
+
+    With ties to even that holds up to 25 bits after the point; float64 itself rounds only once.
+    """
+    return rules.rounding == TIES_TO_EVEN and (rules.fraction_bits <= 24 or rules.fraction_bits == 52)
+
+
+@cache
+def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool) -> Steps:
+    """Return the steps of a float accumulator; parts are (pattern, 0, 0)."""
+    round_in, round_out = format_rounder(rules), format_rounder(output)
+    plain = sums_are_plain(rules) and not fused
+    nothing = np.int64(0)
+
+    @kernel
+    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+        value = np.float64(total) * power(exponent)
+        if not fused:
+            value = round_in(value)
+        return float_bits(value), nothing, nothing
+
+    @kernel
+    def join(
+        x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64
+    ) -> tuple[np.int64, np.int64, np.int64]:
+        total = bits_float(x) + bits_float(y) if plain else add_to_odd(bits_float(x), bits_float(y))
+        return float_bits(round_in(total)), nothing, nothing
+
+    @kernel
+    def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
+        return one_nan(round_out(bits_float(x)))
+
+    return Steps((0, 0, 0), convert, join, finish)
+
+
+class Alignment(NamedTuple):
+    """What an accumulator does that aligns to the larger reference exponent (spec 6.6)."""
+
+    rounding: int
+    fraction_bits: int
+    reference: int
+    """Bits of the largest product of two significands, without signs."""
+    zero_takes_part: int
+    aligns_products: int
+
+
+@cache
+def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRules) -> Steps:
+    """Return the steps of an accumulator that aligns and normalises.
+
+    Parts are (pattern, reference exponent, mark): 0, `LEFT`, or the unit of a group sum. Products that
+    are aligned by themselves add up to their aligned sum while no bit of them is cut off; otherwise,
+    or if it cannot be told whether all of them are 0, the result is left to the general kernels.
+    """
+    round_in, round_out = format_rounder(rules), format_rounder(output)
+    nearest = integer_rounder(alignment.rounding)
+    kept, reference = np.int64(alignment.fraction_bits), np.int64(alignment.reference)
+    zero_takes_part, aligns_products = bool(alignment.zero_takes_part), bool(alignment.aligns_products)
+    smallest, nothing, left, products = np.int64(1 - rules.bias), np.int64(0), np.int64(LEFT), np.int64(PRODUCTS)
+    farthest = np.int64(900)
+
+    @kernel
+    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+        mark = exponent + products if aligns_products else nothing
+        return float_bits(np.float64(total) * power(exponent)), exponent + reference, mark
+
+    @kernel
+    def join(
+        x: np.int64, x_reference: np.int64, x_mark: np.int64, y: np.int64, y_reference: np.int64, y_mark: np.int64
+    ) -> tuple[np.int64, np.int64, np.int64]:
+        a, b = bits_float(x), bits_float(y)
+        top = max(x_reference, y_reference)
+        if not zero_takes_part:
+            both = min(x_reference, y_reference)
+            top = (both if b == 0.0 else y_reference) if a == 0.0 else (x_reference if b == 0.0 else top)
+        unit = min(top, farthest) - kept  # of an infinity there is nothing to align
+        down, up = power(-unit), power(unit)
+        found = round_in(nearest(a * down) * up + nearest(b * down) * up)
+        mark = nothing
+        if aligns_products:
+            # A sum of 0 may hide products that are not, which matter where their exponent is the larger.
+            hides = (b == 0.0) & (a != 0.0) & (y_reference > x_reference) & (not zero_takes_part)
+            cuts = (y_mark != nothing) & ((unit > y_mark - products) | hides)
+            mark = left if cuts | (x_mark == left) | (y_mark == left) else nothing
+        return float_bits(found), max(exponent_of(found), smallest) if found != 0.0 else smallest, mark
+
+    @kernel
+    def finish(x: np.int64, x_reference: np.int64, mark: np.int64) -> np.float64:
+        return one_nan(round_out(bits_float(x)))
+
+    return Steps((0, 1 - rules.bias, 0), convert, join, finish)

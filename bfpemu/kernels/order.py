@@ -1,0 +1,133 @@
+"""The order in which the sums of groups are added, for all results of a tile at once (spec 6.7).
+
+Every result of the tile goes through the same additions, so each step is a loop over the tile that
+the compiler turns into vector code. An accumulator is `PARTS` integers; what they mean is known to
+the steps alone (`float_steps`, `integer_steps`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.kernels._jit import kernel
+from bfpemu.kernels._vector import COLUMNS, ROWS
+from bfpemu.kernels.types import AnyArray, Int64Array, Integer
+
+PARTS = 3
+"""Integers of an accumulator."""
+
+TILE = ROWS * COLUMNS
+
+
+class Order(NamedTuple):
+    """The order of additions as plain integers (spec 6.7)."""
+
+    splits: int
+    lanes: int
+    pairwise: int
+
+
+class Steps(NamedTuple):
+    """What an accumulator does with one result, as compiled functions."""
+
+    start: tuple[int, int, int]
+    """An accumulator of 0."""
+    convert: Callable[..., tuple[np.int64, np.int64, np.int64]]
+    """(sum, exponent of its unit) -> addend"""
+    join: Callable[..., tuple[np.int64, np.int64, np.int64]]
+    """(accumulator or addend, the other) -> accumulator"""
+    finish: Callable[..., np.float64]
+    """accumulator -> the result in the output format; NaN with `left` where this way cannot tell"""
+
+
+@kernel
+def scratch_slots(order: Order, groups: Integer) -> Integer:
+    """Return how many accumulators of a tile `accumulate_tile` needs."""
+    return groups + order.lanes + 1
+
+
+def accumulate_tile(steps: Steps) -> Callable[..., None]:
+    """Return the loop that adds up one tile.
+
+    It takes the order; the sums of the groups, int32, shape (groups, `ROWS`, `COLUMNS`); the exponents
+    of the two operands, shapes (groups, `ROWS`) and (groups, `COLUMNS`); and `scratch`, int64,
+    shape (`scratch_slots`, `PARTS`, `TILE`), whose first slot has the accumulators in the end.
+    """
+    convert_one, join_one = steps.convert, steps.join
+    zero, one, two = steps.start
+
+    @kernel
+    def reset(out: Int64Array) -> None:
+        for i in range(TILE):
+            out[0, i], out[1, i], out[2, i] = zero, one, two
+
+    @kernel
+    def convert(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, out: Int64Array) -> None:
+        for row in range(ROWS):
+            exponent = a_exponents[row]
+            for column in range(COLUMNS):
+                i = row * COLUMNS + column
+                found = convert_one(sums[row, column], exponent + b_exponents[column])
+                out[0, i], out[1, i], out[2, i] = found
+
+    @kernel
+    def step(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, total: Int64Array) -> None:
+        """Convert the sums of a group and add them to the accumulators."""
+        for row in range(ROWS):
+            exponent = a_exponents[row]
+            for column in range(COLUMNS):
+                i = row * COLUMNS + column
+                y, y1, y2 = convert_one(sums[row, column], exponent + b_exponents[column])
+                total[0, i], total[1, i], total[2, i] = join_one(total[0, i], total[1, i], total[2, i], y, y1, y2)
+
+    @kernel
+    def join(x: Int64Array, y: Int64Array) -> None:
+        """Add `y` to `x`; both in place, since two arrays that overlap would not become vector code."""
+        for i in range(TILE):
+            x[0, i], x[1, i], x[2, i] = join_one(x[0, i], x[1, i], x[2, i], y[0, i], y[1, i], y[2, i])
+
+    @kernel
+    def tree(scratch: Int64Array, count: Integer) -> None:
+        """Add neighbours until one is left, in the first slot."""
+        while count > 1:
+            half = count // 2
+            for i in range(half):
+                join(scratch[2 * i], scratch[2 * i + 1])
+                if i > 0:
+                    scratch[i] = scratch[2 * i]
+            if count % 2 == 1:
+                scratch[half] = scratch[count - 1]
+            count = half + count % 2
+
+    @kernel
+    def run(order: Order, sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, scratch: Int64Array) -> None:
+        groups = sums.shape[0]
+        total = scratch[scratch.shape[0] - 1]
+        per_run = max(-(-groups // order.splits), 1)
+        reset(total)
+        for first in range(0, groups, per_run):
+            last = min(first + per_run, groups)
+            lanes = min(order.lanes, last - first)
+            for lane in range(lanes):
+                count = 0
+                if order.pairwise == 0:
+                    reset(scratch[lane])
+                for group in range(first + lane, last, order.lanes):
+                    if order.pairwise == 1:
+                        convert(sums[group], a_exponents[group], b_exponents[group], scratch[lane + count])
+                        count += 1
+                    else:
+                        step(sums[group], a_exponents[group], b_exponents[group], scratch[lane])
+                if order.pairwise == 1:
+                    tree(scratch[lane:], count)
+            tree(scratch, lanes)
+            if first == 0:
+                total[:] = scratch[0]
+            else:
+                join(total, scratch[0])
+        scratch[0] = total
+
+    return run

@@ -1,0 +1,80 @@
+"""Operands of matrix products as 32-bit words of significands, in the order that tiles take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.kernels._jit import kernel
+from bfpemu.kernels._vector import COLUMNS, Words
+from bfpemu.kernels.types import AnyArray, BoolArray, Int64Array, Integer
+
+
+class Left(NamedTuple):
+    """The operand whose rows are rows of the result."""
+
+    words: AnyArray
+    """int32, shape (rows, groups * words of a group): groups are padded with zeros to whole words."""
+    starts: AnyArray
+    """int32, shape (rows, groups): what the sum of each group starts with."""
+    exponents: Int64Array
+    """shape (tiles, groups, `ROWS`): the weight of a unit is ``2 ** exponent``."""
+
+
+class Right(NamedTuple):
+    """The operand whose rows are columns of the result, padded to whole panels."""
+
+    words: AnyArray
+    """int32, shape (columns, groups * words of a group), as of the left operand."""
+    exponents: Int64Array
+    """shape (panels, groups, `COLUMNS`)"""
+
+
+def words_per_group(group_size: int, words: Words) -> int:
+    """Return how many words a group of `group_size` significands takes."""
+    return -(-group_size // words.per_word)
+
+
+@kernel
+def group_sums(significands: AnyArray, out_sums: AnyArray) -> None:
+    """Add the significands of each group, given as shape (rows, groups, elements), exactly."""
+    for row in range(significands.shape[0]):
+        for group in range(significands.shape[1]):
+            total = np.int32(0)
+            for i in range(significands.shape[2]):
+                total += np.int32(significands[row, group, i])
+            out_sums[row, group] = total
+
+
+@kernel
+def zero_groups(significands: AnyArray, group_size: Integer, out_zero: BoolArray) -> None:
+    """Say which groups of the rows hold nothing but zeros."""
+    for row in range(significands.shape[0]):
+        for group in range(out_zero.shape[1]):
+            stop = min((group + 1) * group_size, significands.shape[1])
+            found = np.int64(0)
+            for i in range(group * group_size, stop):
+                found |= np.int64(significands[row, i])
+            out_zero[row, group] = found == np.int64(0)
+
+
+@cache
+def fill_panel(words: Words) -> Callable[..., None]:
+    """Return the function that makes a panel of `COLUMNS` rows of the right operand.
+
+    It takes the words of the operand, the first of the rows, and the panel to fill: int32,
+    shape (words * `COLUMNS`,), for each word that of every row.
+    """
+    # Adding 128 to a byte flips its upper bit.
+    flipped = np.int32(-0x7F7F7F80 if words.offset else 0)
+
+    @kernel
+    def fill(right: AnyArray, first: Integer, out_panel: AnyArray) -> None:
+        for place in range(right.shape[1]):
+            for row in range(COLUMNS):
+                out_panel[place * COLUMNS + row] = right[first + row, place] ^ flipped
+
+    return fill
