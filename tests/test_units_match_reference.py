@@ -18,7 +18,7 @@ from bfpemu.tensor import BFPTensor
 from bfpemu.testing import units
 from bfpemu.testing.units import pattern
 
-FLOAT32 = DotProductUnit(Accumulator(kind="float", format="fp32"))
+FLOAT32 = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
 
 
 @st.composite

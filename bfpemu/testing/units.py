@@ -63,7 +63,7 @@ def units(draw: st.DrawFn) -> DotProductUnit:
     """Draw a unit; every stage is switched on now and then."""
     accumulator = draw(accumulators())
     return DotProductUnit(
-        accumulator,
+        accumulator=accumulator,
         product_drop_bits=draw(st.just(0) | st.integers(0, 8)),
         product_rounding=draw(st.sampled_from(_DETERMINISTIC)),
         sum_bits=None if accumulator.aligns_products else draw(st.none() | st.integers(2, 30)),

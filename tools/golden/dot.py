@@ -116,4 +116,6 @@ def _spelled(operand: Row) -> dict[str, Any]:
 
 def option_unit(name: str, accumulator: dict[str, Any] | None = None, **fields: Any) -> DotProductUnit:
     """Return a unit that differs from the default in what the name says."""
-    return DotProductUnit(Accumulator(**(accumulator or {})), name=name, source="an option of spec 6", **fields)
+    return DotProductUnit(
+        accumulator=Accumulator(**(accumulator or {})), name=name, source="an option of spec 6", **fields
+    )
