@@ -98,11 +98,11 @@ def _in_rows(numbers: npt.NDArray[np.int64], blocked: Blocking) -> Numbers:
     """Return (state, integer, exponent) as normalised numbers in row order."""
     state, integer, exponent = (numbers[..., part] for part in range(3))
     magnitude = np.abs(integer).astype(np.uint64)
-    mantissa, length = magnitude.copy(), np.full(magnitude.shape, 64, np.int64)
+    mantissa, length = magnitude, np.full(magnitude.shape, 64, np.int64)
     for step in (32, 16, 8, 4, 2, 1):
         is_short = mantissa >> np.uint64(64 - step) == 0
-        mantissa[is_short] <<= np.uint64(step)
-        length[is_short] -= step
+        mantissa = np.where(is_short, mantissa << np.uint64(step), mantissa)
+        length = np.where(is_short, length - step, length)
     is_zero = magnitude == 0
     infinite = (state == accumulate.POSITIVE_INFINITY) | (state == accumulate.NEGATIVE_INFINITY)
     return Numbers(
