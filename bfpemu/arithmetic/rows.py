@@ -74,7 +74,8 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
     block = spec.block_size if isinstance(spec.block_size, int) else max(length, 1)
     blocks = -(-length // block)
     if spec.block_size is None:
-        codes = np.broadcast_to(tensor.exponent_codes, (rows, blocks))
+        one = tensor.exponent_codes if rows * blocks else np.zeros(1, np.uint8)  # no element, no block
+        codes = np.broadcast_to(one, (rows, blocks))
     else:
         codes = np.moveaxis(tensor.exponent_codes, axis, -1).reshape(rows, blocks)
     if spec.sub_block_size is not None:
@@ -101,6 +102,7 @@ def _room(tensor: BFPTensor, axis: int, rows: int, length: int) -> npt.NDArray[n
     """Return, for each element, the shift that its sub-block leaves unused (spec 6.3)."""
     spec = tensor.format
     assert spec.sub_block_size is not None
-    codes = np.moveaxis(tensor.shift_codes, axis, -2).reshape(rows, -1).astype(np.int64)
+    shifts = -(-length // spec.block_size) * spec.shifts_per_block if isinstance(spec.block_size, int) else 0
+    codes = np.moveaxis(tensor.shift_codes, axis, -2).reshape(rows, shifts).astype(np.int64)
     room: npt.NDArray[np.int64] = largest_shift(spec) - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
     return room
