@@ -113,6 +113,23 @@ def test_a_batch_in_blocks_is_encoded_as_one_tensor() -> None:
         assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("nan", ["block", "zero_unless_all"])
+def test_blocks_of_results_may_run_over_several_axes(nan: str) -> None:
+    random = np.random.default_rng(4)
+    data = random.standard_normal((5, 40))
+    data[3, 7] = np.nan
+    a, b = BFPTensor(data, (8, 4)), BFPTensor(random.standard_normal((40, 7)), "bfp6", axis=0)
+    tiles = Preset(BFPSpec("tiles", 6, (2, 3)), Conversion(nan=nan, exponent_rule="floor"))
+    found = DotProductUnit(output=tiles).matmul_with_flags(a, b)
+    sums = DotProductUnit(output="fp64").matmul(a, b)
+    expected = BFPTensor(sums, tiles)
+    assert np.array_equal(found.values.exponent_codes, expected.exponent_codes)
+    assert np.array_equal(found.values.element_codes, expected.element_codes)
+    values = expected.dequantize("float64")
+    is_same = (values == sums) | (np.isnan(values) & np.isnan(sums))
+    assert np.array_equal(found.flags & 8 == 0, is_same)
+
+
 def test_the_functions_are_those_of_a_unit() -> None:
     random = np.random.default_rng(4)
     a = BFPTensor(random.standard_normal((3, 40)), "bfp8")
