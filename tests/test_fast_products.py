@@ -19,37 +19,43 @@ from bfpemu.reference.dot import dot_blocks
 from bfpemu.tensor import BFPTensor
 from bfpemu.testing import units
 
-FLOAT32 = DotProductUnit(Accumulator(kind="float", format="fp32"))
+FLOAT32 = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
+ODD = FloatFormat(exponent_bits=8, fraction_bits=20, rounding="to_odd")
 NARROW = FloatFormat(exponent_bits=6, fraction_bits=9, rounding="toward_negative", subnormals="flush")
 SATURATING = FloatFormat(exponent_bits=5, fraction_bits=3, rounding="ties_away", overflow="saturate")
 
 UNITS = {
     "fp32": FLOAT32,
-    "fp16": DotProductUnit(Accumulator(kind="float", format="fp16"), output="bf16"),
-    "fp64": DotProductUnit(Accumulator(kind="float", format="fp64"), output="fp64"),
-    "narrow": DotProductUnit(Accumulator(kind="float", format=NARROW), output=SATURATING),
+    "fp16": DotProductUnit(accumulator=Accumulator(kind="float", format="fp16"), output="bf16"),
+    "fp64": DotProductUnit(accumulator=Accumulator(kind="float", format="fp64"), output="fp64"),
+    "narrow": DotProductUnit(accumulator=Accumulator(kind="float", format=NARROW), output=SATURATING),
     "odd": DotProductUnit(
-        Accumulator(kind="float", format=FloatFormat(exponent_bits=8, fraction_bits=20, rounding="to_odd")), splits=3
+        accumulator=Accumulator(kind="float", format=FloatFormat(exponent_bits=8, fraction_bits=20, rounding="to_odd")),
+        splits=3,
     ),
-    "lanes": DotProductUnit(Accumulator(kind="float", format="tf32"), lanes=3, splits=2),
-    "pairwise": DotProductUnit(Accumulator(kind="float", format="fp24"), pairwise=True, lanes=2),
-    "fused": DotProductUnit(Accumulator(kind="float", format="fp32", fused=True)),
-    "fused_tree": DotProductUnit(Accumulator(kind="float", format="bf16", fused=True), pairwise=True),
+    "lanes": DotProductUnit(accumulator=Accumulator(kind="float", format="tf32"), lanes=3, splits=2),
+    "pairwise": DotProductUnit(accumulator=Accumulator(kind="float", format="fp24"), pairwise=True, lanes=2),
+    "scaled": named_unit("hbfp_chisel"),
+    "fused": DotProductUnit(accumulator=Accumulator(kind="float", format="fp32", fused=True)),
+    "fused_tree": DotProductUnit(accumulator=Accumulator(kind="float", format="bf16", fused=True), pairwise=True),
     "exact": DotProductUnit(),
     "exact_fp16": DotProductUnit(output="fp16"),
-    "fixed_wraps": DotProductUnit(Accumulator(kind="fixed", bits=20, lsb_exponent=-14)),
+    "fixed_wraps": DotProductUnit(accumulator=Accumulator(kind="fixed", bits=20, lsb_exponent=-14)),
     "fixed_saturates": DotProductUnit(
-        Accumulator(kind="fixed", bits=18, lsb_exponent=-10, overflow="saturate", alignment_rounding="ties_to_even")
+        accumulator=Accumulator(
+            kind="fixed", bits=18, lsb_exponent=-10, overflow="saturate", alignment_rounding="ties_to_even"
+        )
     ),
-    "keeps": DotProductUnit(Accumulator(kind="aligned", bits=24, fraction_bits=10, overflow="saturate")),
+    "keeps": DotProductUnit(accumulator=Accumulator(kind="aligned", bits=24, fraction_bits=10, overflow="saturate")),
     "keeps_wraps": DotProductUnit(
-        Accumulator(
+        accumulator=Accumulator(
             kind="aligned", bits=16, fraction_bits=12, zero_takes_part=True, alignment_rounding="away_from_zero"
         ),
         lanes=2,
     ),
     "normalises": DotProductUnit(
-        Accumulator(kind="aligned", format="fp32", fraction_bits=14, alignment_rounding="ties_up"), pairwise=True
+        accumulator=Accumulator(kind="aligned", format="fp32", fraction_bits=14, alignment_rounding="ties_up"),
+        pairwise=True,
     ),
     "t_fdpa_23": named_unit("t_fdpa_23"),
 }

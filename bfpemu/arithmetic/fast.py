@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.rows import Rows
-from bfpemu.formats.unit import FloatFormat
 from bfpemu.kernels._vector import COLUMNS, ROWS, Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, Stages
+from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, SCALED_FLOAT, Stages
 from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
 from bfpemu.kernels.integer_steps import WIDEST, Register, fixed_steps, keeping_steps
 from bfpemu.kernels.matmul import float32_products, unit_products
@@ -41,8 +40,6 @@ class Task(NamedTuple):
     stages: Stages
     rules: FloatRules
     output: FloatRules
-    format: FloatFormat
-    """Of the output."""
     left: Rows
     right: Rows
 
@@ -141,9 +138,9 @@ def _steps(task: Task, found: _Range) -> Steps | None:
     kind = stages.kind
     if found.low < -_FAR or found.high > _FAR:
         return None
-    if kind in (FLOAT, FUSED):
-        wide = rules.fraction_bits > 50 and not (kind == FLOAT and sums_are_plain(rules))
-        return None if wide else float_steps(rules, output, fused=kind == FUSED)
+    if kind in (FLOAT, FUSED, SCALED_FLOAT):
+        wide = rules.fraction_bits > 50 and not (kind != FUSED and sums_are_plain(rules))
+        return None if wide else float_steps(rules, output, fused=kind == FUSED, scaled=kind == SCALED_FLOAT)
     alignment = Alignment(
         stages.alignment, stages.kept_fraction, stages.reference, stages.zero_takes_part, stages.aligns_products
     )

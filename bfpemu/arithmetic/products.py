@@ -12,13 +12,15 @@ from bfpemu.arithmetic.results import as_floats, narrowed, result_dtype
 from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows, product_bits
 from bfpemu.codec.translate import ROUNDINGS
 from bfpemu.errors import DataError, SpecError
-from bfpemu.formats import Rounding
+from bfpemu.formats import Preset, Rounding
 from bfpemu.formats.unit import (
+    Accumulator,
     AccumulatorKind,
     DotProductUnit,
     FloatFormat,
     FloatOverflow,
     IntegerOverflow,
+    ScalePoint,
     Subnormals,
 )
 from bfpemu.kernels import dot as kernels
@@ -29,11 +31,15 @@ from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
 
+OUTPUT_BITS = 59
+"""Bits of a sum, rounded to odd, that an output in block floating point is encoded from."""
+
 
 class Products(NamedTuple):
     """Results of a unit, and the sticky flags of each (spec 6.10)."""
 
-    values: AnyArray
+    values: Any
+    """An array, or a `BFPTensor`."""
     flags: npt.NDArray[np.uint8]
 
 
@@ -70,17 +76,19 @@ def matmul(
     --------
     >>> import numpy as np
     >>> from bfpemu.formats.unit import Accumulator, DotProductUnit
-    >>> unit = DotProductUnit(Accumulator(kind="float", format="fp32"))
+    >>> unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
     >>> a = BFPTensor(np.ones((2, 40), np.float32), "bfp8")
     >>> b = BFPTensor(np.ones((40, 3), np.float32), "bfp8", axis=0)
     >>> matmul(unit, a, b)[0].tolist()
     [40.0, 40.0, 40.0]
     """
+    assert isinstance(unit.output, FloatFormat)
     shape, tasks = _tasks(unit, a, b)
-    found = [_product(task, thread_count(threads), portable=portable) for task in tasks.values()]
+    dtype, workers = result_dtype(unit.output), thread_count(threads)
+    found = [_product(task, dtype, workers, portable=portable) for task in tasks.values()]
     if len(found) == 1:
         return found[0].reshape(*shape, a.shape[-2], b.shape[-1])
-    values = np.empty((*shape, a.shape[-2], b.shape[-1]), result_dtype(unit.output))
+    values = np.empty((*shape, a.shape[-2], b.shape[-1]), dtype)
     for index, matrix in zip(tasks, found, strict=True):
         values[index] = matrix
     return values
@@ -88,13 +96,9 @@ def matmul(
 
 def matmul_with_flags(unit: DotProductUnit, a: BFPTensor, b: BFPTensor, *, threads: int | None = None) -> Products:
     """Return a matrix product and the flags of every result; otherwise as `matmul` (spec 6.10)."""
-    shape, tasks = _tasks(unit, a, b)
-    values = np.empty((*shape, a.shape[-2], b.shape[-1]), result_dtype(unit.output))
-    flags = np.zeros(values.shape, np.uint8)
-    for index, task in tasks.items():
-        numbers, flags[index] = _numbers(task, thread_count(threads))
-        values[index] = as_floats(numbers, values.dtype)
-    return Products(values, flags)
+    assert isinstance(unit.output, FloatFormat)
+    numbers, flags = product_numbers(unit, a, b, threads=threads)
+    return Products(as_floats(numbers, result_dtype(unit.output)), flags)
 
 
 def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
@@ -105,6 +109,7 @@ def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
     DataError
         ``operand-shape`` or ``operand-axis``.
     """
+    assert isinstance(unit.output, FloatFormat)
     return as_floats(dot_number(unit, a, b)[0], result_dtype(unit.output))
 
 
@@ -130,12 +135,27 @@ def _tasks(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[tuple[int,
 
 def _task(unit: DotProductUnit, size: int, a: BFPTensor, b: BFPTensor, left: Rows, right: Rows) -> Task:
     stages = kernel_stages(unit, size, product_bits(a.format, b.format))
-    return Task(stages, _rules(unit.accumulator.format), _rules(unit.output), unit.output, left, right)
+    return Task(stages, _rules(unit.accumulator.format), _rules(unit.output), left, right)
 
 
-def _product(task: Task, workers: int, *, portable: bool) -> AnyArray:
+def product_numbers(
+    unit: DotProductUnit, a: BFPTensor, b: BFPTensor, *, threads: int | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return a matrix product as (state, integer, exponent) along a last axis, and its flags; errors as `matmul`.
+
+    The numbers are in the output format; for one in block floating point they are the sums themselves, or
+    their first `OUTPUT_BITS` rounded to odd.
+    """
+    shape, tasks = _tasks(unit, a, b)
+    numbers = np.zeros((*shape, a.shape[-2], b.shape[-1], 3), np.int64)
+    flags = np.zeros(numbers.shape[:-1], np.uint8)
+    for index, task in tasks.items():
+        numbers[index], flags[index] = _numbers(task, thread_count(threads))
+    return numbers, flags
+
+
+def _product(task: Task, dtype: np.dtype[Any], workers: int, *, portable: bool) -> AnyArray:
     """Return one product of matrices, by the fast way as far as it gives the bits of the general one."""
-    dtype = result_dtype(task.format)
     found = fast_product(task, threads=workers, portable=portable)
     if found is None:
         return as_floats(_numbers(task, workers)[0], dtype)
@@ -226,7 +246,7 @@ def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.St
     accumulator = unit.accumulator
     kind = {
         AccumulatorKind.EXACT: kernels.EXACT,
-        AccumulatorKind.FLOAT: kernels.FUSED if accumulator.fused else kernels.FLOAT,
+        AccumulatorKind.FLOAT: _float_kind(accumulator),
         AccumulatorKind.FIXED: kernels.FIXED,
         AccumulatorKind.ALIGNED: kernels.KEEP if accumulator.format is None else kernels.NORMALISE,
     }[accumulator.kind]
@@ -257,9 +277,18 @@ def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.St
     )
 
 
-def _rules(format: FloatFormat | None) -> FloatRules:
+def _float_kind(accumulator: Accumulator) -> int:
+    if accumulator.fused:
+        return kernels.FUSED
+    return kernels.SCALED_FLOAT if accumulator.scale_point is ScalePoint.AFTER_CONVERSION else kernels.FLOAT
+
+
+def _rules(format: FloatFormat | Preset | None) -> FloatRules:
     if format is None:
         return FloatRules(0, 0, ROUNDINGS[Rounding.TIES_TO_EVEN], 0, 0)
+    if isinstance(format, Preset):
+        # Nothing is lost that the encoding to come could see (`outputs`), and no number is out of range.
+        return FloatRules(1 << 40, OUTPUT_BITS - 1, ROUNDINGS[Rounding.TO_ODD], 0, 0)
     return FloatRules(
         format.bias,
         format.fraction_bits,

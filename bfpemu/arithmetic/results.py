@@ -14,6 +14,7 @@ from bfpemu.sources import BFLOAT16
 AnyArray = npt.NDArray[Any]
 Int64Array = npt.NDArray[np.int64]
 
+_BFLOAT16: np.dtype[Any] = BFLOAT16
 _WIDTHS: dict[np.dtype[Any], tuple[int, int]] = {
     BFLOAT16: (8, 7),
     np.dtype(np.float16): (5, 10),
@@ -26,7 +27,7 @@ _WIDTHS: dict[np.dtype[Any], tuple[int, int]] = {
 def result_dtype(format: FloatFormat) -> np.dtype[Any]:
     """Return the dtype of results: that of the format, or the narrowest of float16, float32, float64 that holds it."""
     if (format.exponent_bits, format.fraction_bits) == (8, 7):
-        return np.dtype(BFLOAT16)
+        return _BFLOAT16
     for dtype in (np.float16, np.float32):
         exponent_bits, fraction_bits = _WIDTHS[np.dtype(dtype)]
         if format.exponent_bits <= exponent_bits and format.fraction_bits <= fraction_bits:

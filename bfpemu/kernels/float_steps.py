@@ -46,13 +46,15 @@ Rounder = Callable[[np.float64], np.float64]
 @kernel
 def power(exponent: np.int64) -> np.float64:
     """Return ``2 ** exponent``, a normal float64."""
-    return bits_float((exponent + _BIAS) << _POINT)
+    found: np.float64 = bits_float((exponent + _BIAS) << _POINT)
+    return found
 
 
 @kernel
 def exponent_of(value: np.float64) -> np.int64:
     """Return ``floor(log2(abs(value)))`` of a normal number; -1023 for 0."""
-    return ((float_bits(value) >> _POINT) & _FIELD) - _BIAS
+    pattern: np.int64 = float_bits(value)
+    return ((pattern >> _POINT) & _FIELD) - _BIAS
 
 
 @kernel
@@ -93,7 +95,8 @@ def integer_rounder(mode: int) -> Rounder:
             away = (rest > 0.5) | ((rest == 0.5) & (value < 0.0))
         else:
             away = rest > 0.5
-        return whole + sign if away else whole
+        found: np.float64 = whole + sign if away else whole
+        return found
 
     return rounded
 
@@ -139,7 +142,8 @@ def add_to_odd(x: np.float64, y: np.float64) -> np.float64:
     grows = (rest > 0.0) == (total > 0.0)
     if even & ((rest > 0.0) | (rest < 0.0)):
         pattern += np.int64(1) if grows else np.int64(-1)
-    return bits_float(pattern)
+    found: np.float64 = bits_float(pattern)
+    return found
 
 
 def sums_are_plain(rules: FloatRules) -> bool:
@@ -151,15 +155,22 @@ def sums_are_plain(rules: FloatRules) -> bool:
 
 
 @cache
-def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool) -> Steps:
-    """Return the steps of a float accumulator; parts are (pattern, 0, 0)."""
+def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: bool) -> Steps:
+    """Return the steps of a float accumulator; parts are (pattern, 0, 0).
+
+    With `fused` a group sum is not rounded before it is added; with `scaled` it is rounded before
+    and after it is scaled.
+    """
     round_in, round_out = format_rounder(rules), format_rounder(output)
     plain = sums_are_plain(rules) and not fused
     nothing = np.int64(0)
 
     @kernel
     def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
-        value = np.float64(total) * power(exponent)
+        value = np.float64(total)
+        if scaled:
+            value = round_in(value)
+        value *= power(exponent)
         if not fused:
             value = round_in(value)
         return float_bits(value), nothing, nothing

@@ -6,8 +6,9 @@ with this package; neither imports the other.
 """
 
 from bfpemu.reference.blocks import Blocking
+from bfpemu.reference.conv2d import conv2d
 from bfpemu.reference.decode import decode_block, round_to_float
-from bfpemu.reference.dot import DotResult, dot_blocks, matmul
+from bfpemu.reference.dot import DotResult, dot_blocks, encoded_matmul, matmul
 from bfpemu.reference.elementwise import add, multiply, negate, relu, requantize, subtract
 from bfpemu.reference.encode import EncodedBlock, encode_block
 from bfpemu.reference.flags import Flags
@@ -26,11 +27,13 @@ __all__ = [
     "SourceFloat",
     "Value",
     "add",
+    "conv2d",
     "decode_block",
     "decode_tensor",
     "dot_blocks",
     "encode_block",
     "encode_tensor",
+    "encoded_matmul",
     "matmul",
     "multiply",
     "negate",
