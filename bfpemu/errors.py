@@ -10,6 +10,7 @@ CODES: dict[str, str] = {
     # descriptions of numbers: SpecError
     "alignment": "alignment_bits and alignment_rounding fit each other and the format",
     "block-size": "block_size is None, a count from 1, or a tuple of counts",
+    "emit": "a C model is asked for with a name, dtypes and parameters that it covers",
     "encoding": "the encoding exists and fits has_sign",
     "exponent-bias": "exponent_bias is an integer in range",
     "exponent-bits": "exponent_bits is 1 to 16",

@@ -1,0 +1,149 @@
+"""One C99 header with the model of a format, a conversion and perhaps a unit (spec 13)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bfpemu.emit import constants, dtypes, facts
+from bfpemu.emit.template import fragment
+from bfpemu.errors import SpecError
+from bfpemu.formats import Preset
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a header is written for, checked.
+
+    Raises
+    ------
+    SpecError
+        ``emit``.
+    DataTypeError
+        ``data-type``.
+    """
+
+    preset: Preset
+    name: str
+    """The prefix of every identifier, a C identifier itself."""
+    dtypes: tuple[str, ...] = tuple(dtypes.FLOATS)
+    """What `encode` takes, and what `decode` gives, of the floats among them."""
+
+    def __post_init__(self) -> None:
+        """Check the name and the dtypes."""
+        if not _NAME.fullmatch(self.name):
+            raise SpecError("emit", f"name must be a C identifier of up to 63 letters (spec 13.3), got {self.name!r}")
+        object.__setattr__(self, "dtypes", dtypes.checked(self.dtypes))
+        if not self.dtypes:
+            raise SpecError("emit", "a C model must have at least one dtype (spec 13.3), got none")
+
+
+def identifier(label: str) -> str:
+    """Return a label as the C identifier that is nearest.
+
+    Examples
+    --------
+    >>> identifier("tt bfp8-b"), identifier("8x32")
+    ('tt_bfp8_b', 'f8x32')
+    """
+    text = re.sub(r"\W+", "_", label, flags=re.ASCII).strip("_").lower()[:60]
+    return text if text[:1].isalpha() else f"f{text}"
+
+
+def c_model(model: Model) -> str:
+    """Return the header's text (spec 13).
+
+    Examples
+    --------
+    >>> from bfpemu.catalog import resolve
+    >>> text = c_model(Model(resolve("bfp8"), "bfp8", ("float32",)))
+    >>> "static inline int bfp8_encode_float32(const uint32_t *patterns, int32_t n," in text
+    True
+    """
+    parts = format_parts(model.preset, model.name, model.dtypes, facts.modes_of(model.preset))
+    body = "\n".join(part.strip("\n") + "\n" for part in parts)
+    guard = f"{model.name}_H".upper()
+    return f"{_banner(model)}#ifndef {guard}\n#define {guard}\n\n{_OPEN}{body}{_CLOSE}\n#endif\n"
+
+
+_OPEN = """#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+"""
+_CLOSE = """
+#ifdef __cplusplus
+}
+#endif
+"""
+
+
+def _banner(model: Model) -> str:
+    """Return the comment that a header starts with."""
+    from bfpemu import __version__
+
+    preset = model.preset
+    label = preset.name.encode("ascii", "backslashreplace").decode().replace("*/", "* /").replace("??", "? ?")
+    return f"""/* {model.name}.h: a bit-accurate model of the block floating-point format {label}.
+
+   Written by bfpemu {__version__} (`bfpemu emit c`); do not edit. SPDX-License-Identifier: Apache-2.0
+   C99, integers only; no library. Clauses in parentheses are those of the bfpemu specification.
+
+   value of an element = significand * 2^(exponent code - {preset.format.exponent_bias} - shift code - \
+{preset.format.fraction_bits})
+*/
+"""
+
+
+def format_parts(preset: Preset, prefix: str, taken: tuple[str, ...], modes: set[str]) -> Iterator[str]:
+    """Yield the parts of a header that encode and decode one format."""
+    known = facts.format_facts(preset.format) | facts.conversion_facts(preset)
+    known |= {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
+    known |= {
+        "READS_FLOAT": any(dtype in dtypes.FLOATS for dtype in taken),
+        "READS_INTEGER": any(dtype in dtypes.INTEGERS for dtype in taken),
+    }
+    yield constants.defines([*constants.of_format(preset.format), *constants.of_conversion(preset)], prefix)
+    words = prefixed(prefix) | {
+        "BFP_ROUNDING_MODES": ", ".join(f"{prefix}_{mode}".upper() for mode in facts.MODES if mode in modes)
+    }
+    for name in ("value", "source", "element", "exponent", "encode"):
+        yield fragment(name, known, words | _source_words(preset, prefix, taken))
+    for dtype in taken:
+        yield fragment("encode_entry", known, words | _entry_words(prefix, dtype))
+    yield fragment("decode", known, words)
+    for dtype in taken:
+        if dtype in dtypes.FLOATS:
+            yield fragment("decode_entry", known, words | _entry_words(prefix, dtype))
+
+
+def prefixed(prefix: str) -> dict[str, str]:
+    """Return the words that put a prefix before every identifier."""
+    return {"bfp_": f"{prefix}_", "BFP_": f"{prefix}_".upper()}
+
+
+def _source_words(preset: Preset, prefix: str, taken: tuple[str, ...]) -> dict[str, str]:
+    """Return what the dtypes and the source chain put into ``source.h``."""
+    cases = dtypes.read_cases(taken).replace("bfp_", f"{prefix}_").replace("BFP_", f"{prefix}_".upper())
+    return {
+        "BFP_DTYPES": ", ".join(f"{prefix}_{dtype}".upper() for dtype in taken),
+        "BFP_READ_CASES": cases,
+        "BFP_CHAIN_STEPS": constants.chain_steps(preset, prefix),
+    }
+
+
+def _entry_words(prefix: str, dtype: str) -> dict[str, str]:
+    """Return what stands for a dtype in the functions that are its own."""
+    return {
+        "bfp_encode_dtype": f"{prefix}_encode_{dtype}",
+        "bfp_decode_dtype": f"{prefix}_decode_{dtype}",
+        "bfp_pattern": f"uint{dtypes.pattern_bits(dtype)}_t",
+        "bfp_dtype": dtype,
+        "BFP_DTYPE_WIDTHS": ", ".join(map(str, dtypes.FLOATS.get(dtype, ()))),
+        "BFP_DTYPE": f"{prefix}_{dtype}".upper(),
+    }
