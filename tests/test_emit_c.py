@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import pytest
 from bfpemu.emit import Model, c_model
 from bfpemu.emit.dtypes import FLOATS, INTEGERS, pattern_bits
 from bfpemu.errors import BfpError
-from bfpemu.formats import ExponentRule, Preset, Rounding
+from bfpemu.formats import BFPSpec, ExponentRule, Preset, Rounding
 from bfpemu.formats.serialise import preset_from_dict
+from bfpemu.formats.unit import DotProductUnit
+from bfpemu.formats.unit_serialise import unit_from_dict
 from bfpemu.reference.blocks import Blocking
 
 VECTORS = Path(__file__).parents[1] / "golden_vectors"
@@ -96,11 +98,40 @@ class Codec:
         return list(patterns)[: len(elements)]
 
 
-def library_of(codecs: Iterable[Codec], folder: Path, *options: str) -> ctypes.CDLL:
+def library_of(codecs: Sequence[Codec | Dot], folder: Path, *options: str) -> ctypes.CDLL:
     sources = {f"{codec.name}.h": codec.header for codec in codecs}
     text = "".join(f'#include "{codec.name}.h"\n' for codec in codecs)
     # Nothing else calls the adapters, so each is declared first: -Wextra asks for it in the strictest sets.
     return compiled(sources | {"all.c": text + "".join(codec.adapter for codec in codecs)}, folder, *options)
+
+
+class Dot:
+    """One header's `dot`, behind a function of one signature for all formats and units."""
+
+    def __init__(self, number: int, unit: DotProductUnit, a: BFPSpec, b: BFPSpec, max_k: int = 1 << 16) -> None:
+        self.name = f"u{number}"
+        self.unit, self.a, self.b = unit, a, b
+        second = None if a == b else Preset(b)
+        self.header = c_model(Model(Preset(a), self.name, ("float32",), unit, second, max_k))
+
+    @property
+    def adapter(self) -> str:
+        shifts = ["as, " if self.a.sub_block_size else "", "bs, " if self.b.sub_block_size else ""]
+        row = "const uint32_t *{0}c, const uint32_t *{0}s, const uint32_t *{0}e"
+        return (
+            f"int {self.name}_d({row.format('a')}, {row.format('b')}, int32_t k, uint64_t *output, uint32_t *flags)\n"
+            f"{{ (void)as, (void)bs;\n"
+            f"  return {self.name}_dot(ac, {shifts[0]}ae, bc, {shifts[1]}be, k, output, flags); }}\n"
+        )
+
+    def answer(
+        self, library: ctypes.CDLL, a: Sequence[Sequence[int]], b: Sequence[Sequence[int]]
+    ) -> tuple[int, int, int]:
+        output, flags = ctypes.c_uint64(), ctypes.c_uint32()
+        codes = [words(32, part) for part in (*a, *b)]
+        function = getattr(library, f"{self.name}_d")
+        status = function(*codes, len(a[2]), ctypes.byref(output), ctypes.byref(flags))
+        return status, output.value, flags.value
 
 
 # --- golden vectors (spec 8.6, 8.7) ---------------------------------------------------------
@@ -215,3 +246,31 @@ def test_golden_decodings(tmp_path: Path) -> None:
                     wrong.append((codec.preset.name, case["name"], dtype))
     assert wrong == []
     assert compared > 900
+
+
+def operand_codes(given: dict[str, Any]) -> list[list[int]]:
+    return [hexes(given.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element")]
+
+
+def test_golden_dot_products(tmp_path: Path) -> None:
+    models: dict[tuple[str, str, str], Dot] = {}
+    files = documents("dot")
+    for file in files:
+        unit = unit_from_dict(file["unit"])
+        formats = {name: BFPSpec(**fields) for name, fields in file["formats"].items()}
+        for case in file["cases"]:
+            a, b = case["a"]["format"], case["b"]["format"]
+            key = (unit.name, a, b)
+            if key not in models:
+                models[key] = Dot(len(models), unit, formats[a], formats[b])
+    library = library_of(list(models.values()), tmp_path)
+    wrong, compared = [], 0
+    for file in files:
+        for case in file["cases"]:
+            model = models[file["unit"]["name"], case["a"]["format"], case["b"]["format"]]
+            answer = model.answer(library, operand_codes(case["a"]), operand_codes(case["b"]))
+            compared += 1
+            if answer != (0, int(case["output"], 16), case["flags"]):
+                wrong.append((model.unit.name, case["name"], answer))
+    assert wrong == []
+    assert compared > 5000

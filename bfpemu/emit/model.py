@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bfpemu.emit import constants, dtypes, facts
-from bfpemu.emit.template import fragment
+from bfpemu.emit.template import fragment, replaced
+from bfpemu.emit.unit import Datapath
 from bfpemu.errors import SpecError
 from bfpemu.formats import Preset
+from bfpemu.formats.unit import DotProductUnit
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
@@ -31,6 +33,11 @@ class Model:
     """The prefix of every identifier, a C identifier itself."""
     dtypes: tuple[str, ...] = tuple(dtypes.FLOATS)
     """What `encode` takes, and what `decode` gives, of the floats among them."""
+    unit: DotProductUnit | None = None
+    b_preset: Preset | None = None
+    """The second operand's; that of the first unless given."""
+    max_k: int = 1 << 16
+    """Elements of a row at most."""
 
     def __post_init__(self) -> None:
         """Check the name and the dtypes."""
@@ -39,6 +46,20 @@ class Model:
         object.__setattr__(self, "dtypes", dtypes.checked(self.dtypes))
         if not self.dtypes:
             raise SpecError("emit", "a C model must have at least one dtype (spec 13.3), got none")
+        if self.unit is None and self.b_preset is not None:
+            raise SpecError("emit", "a second format must come with a unit (spec 13.4), got no unit")
+
+    @property
+    def datapath(self) -> Datapath | None:
+        """The unit between its operands."""
+        if self.unit is None:
+            return None
+        return Datapath(self.unit, self.preset.format, (self.b_preset or self.preset).format, self.max_k)
+
+    @property
+    def b_name(self) -> str:
+        """The prefix of what belongs to the second operand's format."""
+        return self.name if self.b_preset is None else f"{self.name}_b"
 
 
 def identifier(label: str) -> str:
@@ -63,7 +84,7 @@ def c_model(model: Model) -> str:
     >>> "static inline int bfp8_encode_float32(const uint32_t *patterns, int32_t n," in text
     True
     """
-    parts = format_parts(model.preset, model.name, model.dtypes, facts.modes_of(model.preset))
+    parts = [*_parts(model)]
     body = "\n".join(part.strip("\n") + "\n" for part in parts)
     guard = f"{model.name}_H".upper()
     return f"{_banner(model)}#ifndef {guard}\n#define {guard}\n\n{_OPEN}{body}{_CLOSE}\n#endif\n"
@@ -98,6 +119,26 @@ def _banner(model: Model) -> str:
 {preset.format.fraction_bits})
 */
 """
+
+
+def _parts(model: Model) -> Iterator[str]:
+    datapath = model.datapath
+    modes = facts.modes_of(model.preset) | (datapath.modes() if datapath else set())
+    yield from format_parts(model.preset, model.name, model.dtypes, modes)
+    if datapath is None:
+        return
+    if model.b_preset is not None:
+        yield from format_parts(model.b_preset, model.b_name, model.dtypes, facts.modes_of(model.b_preset))
+    for prefix, preset in {model.name: model.preset, model.b_name: model.b_preset or model.preset}.items():
+        yield fragment("operand", facts.format_facts(preset.format), prefixed(prefix))
+    yield constants.defines(datapath.constants(), model.name)
+    known = datapath.facts() | {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
+    words = prefixed(model.name)
+    words |= {"bfp_a_": words["bfp_"], "bfp_b_": f"{model.b_name}_"}
+    words |= {name: replaced(text, prefixed(model.name)) for name, text in datapath.words().items()}
+    words["BFP_ADD_RUN"] = f"{model.name}_add_run" if known["HAS_LANES"] else f"{model.name}_add_lane"
+    for name in ("number", "real", "group", "accumulate", "dot"):
+        yield fragment(name, known, words)
 
 
 def format_parts(preset: Preset, prefix: str, taken: tuple[str, ...], modes: set[str]) -> Iterator[str]:
