@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import json
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,15 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
-from bfpemu.emit import Model, c_model
+from bfpemu.catalog import resolve
+from bfpemu.emit import Model, c_model, dpi_source, facts
+from bfpemu.emit import unit as unit_facts
 from bfpemu.emit.dtypes import FLOATS, INTEGERS, pattern_bits
-from bfpemu.errors import BfpError
-from bfpemu.formats import BFPSpec, ExponentRule, Preset, Rounding
+from bfpemu.errors import BfpError, SpecError
+from bfpemu.formats import BFPSpec, Conversion, ExponentRule, Preset, Rounding, SourceStep
 from bfpemu.formats.serialise import preset_from_dict
-from bfpemu.formats.unit import DotProductUnit
+from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict
+from bfpemu.reference import EncodedBlock, decode_block, dot_blocks, encode_block, round_to_float
 from bfpemu.reference.blocks import Blocking
+from bfpemu.reference.source import read_source
+from bfpemu.testing import strategies, units
+from bfpemu.units import unit as unit_named
 
 VECTORS = Path(__file__).parents[1] / "golden_vectors"
 DTYPES = (*FLOATS, *INTEGERS)
@@ -274,3 +284,192 @@ def test_golden_dot_products(tmp_path: Path) -> None:
                 wrong.append((model.unit.name, case["name"], answer))
     assert wrong == []
     assert compared > 5000
+
+
+# --- drawn formats, conversions and units, against the reference ----------------------------
+
+DRAWN = 30
+"""Formats that are compiled together here; the same functions were run over thousands."""
+
+
+def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """Return as many examples of a strategy, the same ones in every run."""
+    found: list[Any] = []
+
+    @seed(13)
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=[*HealthCheck]
+    )
+    @given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
+
+    collect()
+    return found
+
+
+@st.composite
+def blocks_to_encode(draw: st.DrawFn) -> tuple[Preset, str, list[Any]]:
+    preset, dtype = draw(strategies.presets()), draw(strategies.dtypes())
+    spec, blocks = preset.format, []
+    for _ in range(6):
+        count = draw(st.integers(1, spec.elements_per_block or 20) | st.just(spec.elements_per_block or 20))
+        exponent = draw(st.integers(spec.smallest_exponent - 1, spec.largest_exponent + 1))
+        randoms = draw(st.lists(st.integers(0, (1 << 32) - 1), min_size=count, max_size=count))
+        blocks.append((draw(strategies.words(dtype, count)), exponent, randoms))
+    return preset, dtype, blocks
+
+
+def reference_codes(preset: Preset, dtype: str, block: Any) -> tuple[str | None, int, list[int], list[int]]:
+    patterns, exponent, randoms = block
+    is_given = preset.conversion.exponent_rule is ExponentRule.GIVEN
+    is_random = preset.conversion.rounding is Rounding.STOCHASTIC
+    values = [read_source(pattern, dtype, preset.conversion) for pattern in patterns]
+    try:
+        codes = encode_block(
+            values, preset, exponent=exponent if is_given else None, random_words=randoms if is_random else None
+        )
+    except BfpError as error:
+        return error.code, 0, [], []
+    return None, codes.exponent_code, list(codes.shift_codes), list(codes.element_codes)
+
+
+def test_drawn_conversions_are_those_of_the_reference(tmp_path: Path) -> None:
+    examples = drawn(blocks_to_encode(), DRAWN)
+    codecs = [Codec(number, preset, sorted({dtype, *FLOATS})) for number, (preset, dtype, _) in enumerate(examples)]
+    library = library_of(codecs, tmp_path)
+    wrong = []
+    for codec, (preset, dtype, blocks) in zip(codecs, examples, strict=True):
+        for block in blocks:
+            error, code, shifts, elements = reference_codes(preset, dtype, block)
+            answer = codec.encode(library, block[0], dtype, *block[1:])
+            if error is not None:
+                wrong += [(preset, dtype, block)] if answer[0] != error else []
+                continue
+            if answer != (None, code, shifts, elements):
+                wrong.append((preset, dtype, block))
+            values = decode_block(EncodedBlock(code, tuple(shifts), tuple(elements)), preset.format)
+            for target in FLOATS:
+                patterns = [round_to_float(value, target) for value in values]
+                if codec.decode(library, code, shifts, elements, target) != patterns:
+                    wrong.append((preset, target, code, shifts, elements))
+    assert wrong == []
+
+
+@st.composite
+def row(draw: st.DrawFn, spec: BFPSpec, length: int) -> list[list[int]]:
+    """Draw a row whose exponents are near each other, so that addends interact."""
+    blocks = -(-length // (spec.elements_per_block or max(length, 1)))
+    centre = draw(st.integers(0, spec.all_ones_code))
+    near = st.integers(max(centre - 8, 0), min(centre + 8, spec.all_ones_code))
+    largest_shift, largest = (1 << spec.sub_shift_bits) - 1, (1 << spec.mantissa_bits) - 1
+    element = st.integers(0, largest) | st.sampled_from([0, 1, largest, 1 << (spec.mantissa_bits - 1)])
+    parts = ((near, blocks), (st.integers(0, largest_shift), blocks * spec.shifts_per_block), (element, length))
+    return [draw(st.lists(code, min_size=count, max_size=count)) for code, count in parts]
+
+
+@st.composite
+def rows_to_multiply(draw: st.DrawFn) -> tuple[DotProductUnit, BFPSpec, BFPSpec, list[Any]]:
+    # Narrow exponents in the middle of what float formats hold: most results are finite.
+    middle = {"exponent_bits": 6, "exponent_bias": 30, "fraction_bits": 8}
+    a, b = (dataclasses.replace(draw(strategies.specs()), **middle) for _ in range(2))
+    lengths = draw(st.lists(st.integers(0, 40), min_size=8, max_size=8))
+    pairs = [(draw(row(a, length)), draw(row(b, length))) for length in lengths]
+    return draw(units.units()), a, b, pairs
+
+
+def test_drawn_units_are_those_of_the_reference(tmp_path: Path) -> None:
+    examples = drawn(rows_to_multiply(), DRAWN)
+    models = [
+        # No more limbs than the longest row needs, so that one too few shows.
+        Dot(number, unit, a, b, max(1, *(len(x[2]) for x, _ in pairs)))
+        for number, (unit, a, b, pairs) in enumerate(examples)
+    ]
+    library = library_of(models, tmp_path)
+    wrong = []
+    for model, (unit, a, b, pairs) in zip(models, examples, strict=True):
+        for x, y in pairs:
+            result = dot_blocks(*x, a, *y, b, unit)
+            if model.answer(library, x, y) != (0, result.pattern, result.flags):
+                wrong.append((unit, a, b, x, y))
+    assert wrong == []
+
+
+# --- what is refused, and what text is written ----------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Later(SourceStep):
+    """A description with a field that the C files have never heard of."""
+
+    invented: int = 0
+
+
+def test_a_field_that_the_c_files_do_not_know_is_refused() -> None:
+    preset = Preset(BFPSpec("mine", 8, 16), Conversion(source_chain=(Later(fraction_bits=7),)))
+    with pytest.raises(SpecError, match="invented") as caught:
+        c_model(Model(preset, "mine"))
+    assert caught.value.code == "emit"
+
+
+def test_a_value_that_the_c_files_do_not_know_is_refused() -> None:
+    known = dict(facts.FORMAT_CHOICES, encoding=("unsigned",))
+    with pytest.raises(SpecError, match="'twos_complement'") as caught:
+        facts.chosen(BFPSpec("mine", 8, 16), known, facts.FORMAT_NUMBERS)
+    assert caught.value.code == "emit"
+
+
+@pytest.mark.parametrize(
+    "kind, choices, numbers",
+    [
+        (BFPSpec, facts.FORMAT_CHOICES, facts.FORMAT_NUMBERS),
+        (Conversion, facts.CONVERSION_CHOICES, facts.CONVERSION_NUMBERS),
+        (SourceStep, facts.STEP_CHOICES, facts.STEP_NUMBERS),
+        (DotProductUnit, unit_facts.UNIT_CHOICES, unit_facts.UNIT_NUMBERS),
+        (Accumulator, unit_facts.ACCUMULATOR_CHOICES, unit_facts.ACCUMULATOR_NUMBERS),
+        (FloatFormat, unit_facts.FLOAT_CHOICES, unit_facts.FLOAT_NUMBERS),
+    ],
+    ids=lambda part: getattr(part, "__name__", ""),
+)
+def test_every_field_of_the_specification_is_known(
+    kind: type, choices: dict[str, Any], numbers: tuple[str, ...]
+) -> None:
+    assert {field.name for field in dataclasses.fields(kind)} == {*choices, *numbers}
+
+
+def test_headers_are_c_plus_plus_too_and_may_stand_side_by_side(tmp_path: Path) -> None:
+    assert shutil.which("g++"), "g++ must be installed: test benches are compiled as C++"
+    text = ""
+    # Names that hold the words of the C files themselves must come out right.
+    for name, unit in (("BFP_bfp", None), ("bfp_a", "mxdotp"), ("bfp", "t_fdpa_24")):
+        model = Model(
+            resolve("bfp8"), name, (), unit and unit_named(unit), resolve("8x16") if unit else None, 256, True
+        )
+        (tmp_path / f"{name}.h").write_text(c_model(model), encoding="utf-8")
+        text += dpi_source(model, f"{name}.h")
+    (tmp_path / "all.cpp").write_text(text, encoding="utf-8")
+    command = ["g++", "-std=c++11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-c", "-o", "all.o", "all.cpp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_header_has_only_integers_and_only_what_its_format_needs() -> None:
+    text = c_model(Model(resolve("bfp8"), "bfp8", ("float32",), unit_named("fp32_sequential")))
+    code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    assert set(re.findall(r"#include.*", code)) == {"#include <stdint.h>"}
+    assert not re.search(r"\b(float|double|malloc|free|__int128)\b", code)
+    assert "random" not in code
+    assert "shift_codes" not in code
+    assert "TIES_AWAY" not in code
+    assert not re.search(r"\bbfp_|\bBFP_", code)
+
+
+def test_a_number_of_elements_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    codec = Codec(0, resolve("bfp8"), ("float32",))
+    unit = Dot(1, unit_named("exact"), codec.preset.format, codec.preset.format, max_k=4)
+    text = "".join(f'#include "{model.name}.h"\n{model.adapter}' for model in (codec, unit))
+    library = compiled({"m0.h": codec.header, "u1.h": unit.header, "all.c": text}, tmp_path)
+    assert library.m0_e_float32(None, 0, 0, None, None, None, None) == 1
+    assert library.m0_e_float32(None, 33, 0, None, None, None, None) == 1
+    assert unit.answer(library, [[127], [], [1] * 5], [[127], [], [1] * 5])[0] == 1
+    assert unit.answer(library, [[127], [], [1] * 4], [[127], [], [1] * 4])[0] == 0

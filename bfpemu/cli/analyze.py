@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bfpemu.cli.options import FILE, FORMAT_HELP, check_output, force_option, json_option
+from bfpemu.cli.options import FILE, FORMAT_HELP, UNIT_HELP, check_output, force_option, json_option, load_unit
 from bfpemu.cli.text import shown
-from bfpemu.errors import BfpFileError, SpecError
 
 if TYPE_CHECKING:
     from bfpemu.arithmetic.report import WidthReport
     from bfpemu.cli.factors import Factor
-    from bfpemu.formats.unit import DotProductUnit
-
-_FILES = (".toml", ".json")
 
 
 @click.command("analyze")
 @click.argument("source", type=FILE, metavar="IN")
-@click.option("--unit", "unit_word", required=True, metavar="UNIT", help="A unit's name, or a TOML or JSON file.")
+@click.option("--unit", "unit_word", required=True, metavar="UNIT", help=UNIT_HELP)
 @click.option("--format", "a_word", metavar="FORMAT", help=f"Of both factors; bfp8 for arrays. {FORMAT_HELP}")
 @click.option("--b-format", "b_word", metavar="FORMAT", help="Of the second factor, if it is another.")
 @click.option("--a", "a_name", metavar="NAME", help="The first factor, M x K; by default the first tensor.")
@@ -60,7 +56,7 @@ def command(
 
         check_plot(plot)
         check_output(plot, force=force)
-    unit = _load_unit(unit_word)
+    unit = load_unit(unit_word)
     from bfpemu.arithmetic.analysis import analyze
     from bfpemu.cli.factors import read_factors
 
@@ -74,36 +70,6 @@ def command(
         _print_json(source, a, b, most, report)
     else:
         _print_text(a, b, unit.name or unit_word, most, report)
-
-
-def _load_unit(word: str) -> DotProductUnit:
-    """Return the unit that a word of the command line stands for: a file, or a name of the catalogue."""
-    path = Path(word)
-    if path.suffix.lower() not in _FILES:
-        from bfpemu.units import unit
-
-        return unit(word)
-    from bfpemu.formats.unit_serialise import unit_from_dict
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        return unit_from_dict(_parsed(text, path.suffix.lower()))
-    except OSError as error:
-        raise BfpFileError("input-missing", f"unit file {word!r} cannot be read: {error.strerror}") from error
-    except SpecError:
-        raise
-    except ValueError as error:  # UnicodeDecodeError, TOMLDecodeError and JSONDecodeError are such
-        raise SpecError("format-file", f"unit file {word!r} must be TOML or JSON in UTF-8: {error}") from error
-
-
-def _parsed(text: str, suffix: str) -> Any:
-    if suffix == ".toml":
-        import tomllib
-
-        return tomllib.loads(text)
-    import json
-
-    return json.loads(text)
 
 
 def _print_text(a: Factor, b: Factor, unit: str, most: int, report: WidthReport) -> None:

@@ -6,14 +6,15 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bfpemu.errors import BfpError, BfpFileError
+from bfpemu.errors import BfpError, BfpFileError, SpecError
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
+    from bfpemu.formats.unit import DotProductUnit
     from bfpemu.storage import ArrayFile
 
 FORMAT_HELP = (
@@ -29,6 +30,8 @@ def _axis(context: click.Context, option: click.Parameter, word: str) -> int | N
     except ValueError:
         raise click.BadParameter(f"an axis is an integer or 'none', got {word!r}", context, option) from None
 
+
+UNIT_HELP = "A unit's name, or a TOML or JSON file."
 
 FILE = click.Path(path_type=Path)
 
@@ -63,6 +66,36 @@ def load_preset(text: str) -> Preset:
     from bfpemu.catalog import resolve
 
     return resolve(text)
+
+
+def load_unit(word: str) -> DotProductUnit:
+    """Return the unit that a word of the command line stands for: a file, or a name of the catalogue (spec 6.1)."""
+    path = Path(word)
+    if path.suffix.lower() not in (".toml", ".json"):
+        from bfpemu.units import unit
+
+        return unit(word)
+    from bfpemu.formats.unit_serialise import unit_from_dict
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        return unit_from_dict(_parsed(text, path.suffix.lower()))
+    except OSError as error:
+        raise BfpFileError("input-missing", f"unit file {word!r} cannot be read: {error.strerror}") from error
+    except SpecError:
+        raise
+    except ValueError as error:  # UnicodeDecodeError, TOMLDecodeError and JSONDecodeError are such
+        raise SpecError("format-file", f"unit file {word!r} must be TOML or JSON in UTF-8: {error}") from error
+
+
+def _parsed(text: str, suffix: str) -> Any:
+    if suffix == ".toml":
+        import tomllib
+
+        return tomllib.loads(text)
+    import json
+
+    return json.loads(text)
 
 
 def select(names: Sequence[str], wanted: Iterable[str], path: Path) -> list[str]:

@@ -19,7 +19,10 @@ class Constant(NamedTuple):
 
 def defines(constants: Iterable[Constant], prefix: str) -> str:
     """Return the lines that define constants, their values and remarks in columns."""
-    rows = [(f"#define {prefix.upper()}_{name}", value.replace("BFP_", f"{prefix}_".upper()), remark) for name, value, remark in constants]
+    rows = [
+        (f"#define {prefix.upper()}_{name}", value.replace("BFP_", f"{prefix}_".upper()), remark)
+        for name, value, remark in constants
+    ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = []
     for name, value, remark in rows:
@@ -58,7 +61,9 @@ def of_conversion(preset: Preset) -> Iterator[Constant]:
     yield Constant("LARGEST_EXPONENT", _signed(spec.largest_exponent), "that of the largest code (spec 2.3)")
     if spec.encoding is not Encoding.SIGN_MAGNITUDE:
         yield Constant("ELEMENT_MASK", f"UINT32_C({(1 << spec.mantissa_bits) - 1:#x})")
-    yield Constant("EXPONENT_OFFSET", _signed(conversion.exponent_offset), f"rule {conversion.exponent_rule} (spec 3.5)")
+    yield Constant(
+        "EXPONENT_OFFSET", _signed(conversion.exponent_offset), f"rule {conversion.exponent_rule} (spec 3.5)"
+    )
     aligned = spec.largest_significand << (64 - spec.magnitude_bits)
     yield Constant("LARGEST_SIGNIFICAND_ALIGNED", f"UINT64_C({aligned:#x})", "Q with its leading one in bit 63")
     if conversion.alignment_bits is not None:

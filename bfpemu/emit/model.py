@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bfpemu.emit import constants, dtypes, facts
@@ -31,23 +31,24 @@ class Model:
     preset: Preset
     name: str
     """The prefix of every identifier, a C identifier itself."""
-    dtypes: tuple[str, ...] = tuple(dtypes.FLOATS)
-    """What `encode` takes, and what `decode` gives, of the floats among them."""
+    dtypes: Sequence[str] = ()
+    """What `encode` takes, and what `decode` gives, of the floats among them; all floats unless given."""
     unit: DotProductUnit | None = None
     b_preset: Preset | None = None
     """The second operand's; that of the first unless given."""
     max_k: int = 1 << 16
     """Elements of a row at most."""
+    has_dpi: bool = False
+    """Whether the header has the functions that SystemVerilog imports."""
 
     def __post_init__(self) -> None:
-        """Check the name and the dtypes."""
+        """Check the name and the dtypes, and that the unit fits the formats."""
         if not _NAME.fullmatch(self.name):
             raise SpecError("emit", f"name must be a C identifier of up to 63 letters (spec 13.3), got {self.name!r}")
-        object.__setattr__(self, "dtypes", dtypes.checked(self.dtypes))
-        if not self.dtypes:
-            raise SpecError("emit", "a C model must have at least one dtype (spec 13.3), got none")
+        object.__setattr__(self, "dtypes", dtypes.checked(self.dtypes or tuple(dtypes.FLOATS)))
         if self.unit is None and self.b_preset is not None:
             raise SpecError("emit", "a second format must come with a unit (spec 13.4), got no unit")
+        _ = self.datapath
 
     @property
     def datapath(self) -> Datapath | None:
@@ -106,13 +107,11 @@ _CLOSE = """
 
 def _banner(model: Model) -> str:
     """Return the comment that a header starts with."""
-    from bfpemu import __version__
-
     preset = model.preset
     label = preset.name.encode("ascii", "backslashreplace").decode().replace("*/", "* /").replace("??", "? ?")
     return f"""/* {model.name}.h: a bit-accurate model of the block floating-point format {label}.
 
-   Written by bfpemu {__version__} (`bfpemu emit c`); do not edit. SPDX-License-Identifier: Apache-2.0
+   Written by `bfpemu emit c`; do not edit. SPDX-License-Identifier: Apache-2.0
    C99, integers only; no library. Clauses in parentheses are those of the bfpemu specification.
 
    value of an element = significand * 2^(exponent code - {preset.format.exponent_bias} - shift code - \
@@ -124,25 +123,42 @@ def _banner(model: Model) -> str:
 def _parts(model: Model) -> Iterator[str]:
     datapath = model.datapath
     modes = facts.modes_of(model.preset) | (datapath.modes() if datapath else set())
-    yield from format_parts(model.preset, model.name, model.dtypes, modes)
-    if datapath is None:
-        return
+    yield from _format_parts(model.preset, model.name, modes, model)
     if model.b_preset is not None:
-        yield from format_parts(model.b_preset, model.b_name, model.dtypes, facts.modes_of(model.b_preset))
+        yield from _format_parts(model.b_preset, model.b_name, facts.modes_of(model.b_preset), model)
+    if datapath is not None:
+        yield from _datapath_parts(datapath, modes, model)
+
+
+def _datapath_parts(datapath: Datapath, modes: set[str], model: Model) -> Iterator[str]:
+    """Yield the parts of a header that multiply and add."""
     for prefix, preset in {model.name: model.preset, model.b_name: model.b_preset or model.preset}.items():
         yield fragment("operand", facts.format_facts(preset.format), prefixed(prefix))
-    yield constants.defines(datapath.constants(), model.name)
+    rows = _row_blocks(model) if model.has_dpi else []
+    yield constants.defines([*datapath.constants(), *rows], model.name)
     known = datapath.facts() | {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
     words = prefixed(model.name)
-    words |= {"bfp_a_": words["bfp_"], "bfp_b_": f"{model.b_name}_"}
-    words |= {name: replaced(text, prefixed(model.name)) for name, text in datapath.words().items()}
+    words |= {name: replaced(text, words) for name, text in datapath.words().items()}
     words["BFP_ADD_RUN"] = f"{model.name}_add_run" if known["HAS_LANES"] else f"{model.name}_add_lane"
-    for name in ("number", "real", "group", "accumulate", "dot"):
+    for letter, prefix in (("a", model.name), ("b", model.b_name)):
+        words |= {f"bfp_{letter}_": f"{prefix}_", f"BFP_{letter}_".upper(): f"{prefix}_".upper()}
+    for name in ("number", "real", "group", "accumulate", "dot", *(("dpi_dot",) if model.has_dpi else ())):
         yield fragment(name, known, words)
 
 
-def format_parts(preset: Preset, prefix: str, taken: tuple[str, ...], modes: set[str]) -> Iterator[str]:
+def _row_blocks(model: Model) -> list[constants.Constant]:
+    """Return how many blocks the longest row of each operand has."""
+    operands = [("", model.preset)] + ([("B_", model.b_preset)] if model.b_preset is not None else [])
+    blocks = [
+        (f"{letter}ROW_BLOCKS", -(-model.max_k // (preset.format.elements_per_block or model.max_k)))
+        for letter, preset in operands
+    ]
+    return [constants.Constant(name, str(count), "blocks of a row at most") for name, count in blocks]
+
+
+def _format_parts(preset: Preset, prefix: str, modes: set[str], model: Model) -> Iterator[str]:
     """Yield the parts of a header that encode and decode one format."""
+    taken = model.dtypes
     known = facts.format_facts(preset.format) | facts.conversion_facts(preset)
     known |= {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
     known |= {
@@ -155,12 +171,15 @@ def format_parts(preset: Preset, prefix: str, taken: tuple[str, ...], modes: set
     }
     for name in ("value", "source", "element", "exponent", "encode"):
         yield fragment(name, known, words | _source_words(preset, prefix, taken))
-    for dtype in taken:
-        yield fragment("encode_entry", known, words | _entry_words(prefix, dtype))
+    yield from (fragment("encode_entry", known, words | _entry_words(prefix, dtype)) for dtype in taken)
+    floats = [dtype for dtype in taken if dtype in dtypes.FLOATS]
     yield fragment("decode", known, words)
-    for dtype in taken:
-        if dtype in dtypes.FLOATS:
-            yield fragment("decode_entry", known, words | _entry_words(prefix, dtype))
+    yield from (fragment("decode_entry", known, words | _entry_words(prefix, dtype)) for dtype in floats)
+    if model.has_dpi:
+        words["BFP_DPI"] = f"{model.name}_DPI".upper()
+        yield fragment("dpi", known, words)
+        yield from (fragment("dpi_encode", known, words | _entry_words(prefix, dtype)) for dtype in taken)
+        yield from (fragment("dpi_decode", known, words | _entry_words(prefix, dtype)) for dtype in floats)
 
 
 def prefixed(prefix: str) -> dict[str, str]:
@@ -168,9 +187,9 @@ def prefixed(prefix: str) -> dict[str, str]:
     return {"bfp_": f"{prefix}_", "BFP_": f"{prefix}_".upper()}
 
 
-def _source_words(preset: Preset, prefix: str, taken: tuple[str, ...]) -> dict[str, str]:
+def _source_words(preset: Preset, prefix: str, taken: Sequence[str]) -> dict[str, str]:
     """Return what the dtypes and the source chain put into ``source.h``."""
-    cases = dtypes.read_cases(taken).replace("bfp_", f"{prefix}_").replace("BFP_", f"{prefix}_".upper())
+    cases = replaced(dtypes.read_cases(taken), prefixed(prefix))
     return {
         "BFP_DTYPES": ", ".join(f"{prefix}_{dtype}".upper() for dtype in taken),
         "BFP_READ_CASES": cases,
@@ -181,6 +200,9 @@ def _source_words(preset: Preset, prefix: str, taken: tuple[str, ...]) -> dict[s
 def _entry_words(prefix: str, dtype: str) -> dict[str, str]:
     """Return what stands for a dtype in the functions that are its own."""
     return {
+        "bfp_dpi_encode_dtype": f"{prefix}_dpi_encode_{dtype}",
+        "bfp_dpi_decode_dtype": f"{prefix}_dpi_decode_{dtype}",
+        "BFP_PATTERN_BITS": str(dtypes.pattern_bits(dtype)),
         "bfp_encode_dtype": f"{prefix}_encode_{dtype}",
         "bfp_decode_dtype": f"{prefix}_decode_{dtype}",
         "bfp_pattern": f"uint{dtypes.pattern_bits(dtype)}_t",

@@ -34,8 +34,9 @@ def selected(text: str, facts: Mapping[str, bool]) -> str:
 
     Examples
     --------
-    >>> selected("#if SHORT && !WIDE\\none\\n#else\\ntwo\\n#endif\\n", {"SHORT": True, "WIDE": False})
-    'one\\n'
+    >>> lines = ["#if SHORT && !WIDE", "one", "#else", "two", "#endif", ""]
+    >>> print(selected(chr(10).join(lines), {"SHORT": True, "WIDE": True}), end="")
+    two
     """
     kept: list[str] = []
     frames: list[_Frame] = []
