@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from bfpemu.catalog import resolve
-from bfpemu.emit import Model, c_model, dpi_source, facts
+from bfpemu.emit import Model, c_model, dpi_source, facts, systemverilog_package
 from bfpemu.emit import unit as unit_facts
 from bfpemu.emit.dtypes import FLOATS, INTEGERS, pattern_bits
 from bfpemu.errors import BfpError, SpecError
@@ -473,3 +473,84 @@ def test_a_number_of_elements_that_does_not_fit_is_refused(tmp_path: Path) -> No
     assert library.m0_e_float32(None, 33, 0, None, None, None, None) == 1
     assert unit.answer(library, [[127], [], [1] * 5], [[127], [], [1] * 5])[0] == 1
     assert unit.answer(library, [[127], [], [1] * 4], [[127], [], [1] * 4])[0] == 0
+
+
+# --- DPI-C ----------------------------------------------------------------------------------
+
+BENCH = """
+`include "dut_pkg.svh"
+module bench;
+    import dut_pkg::*;
+    bit [127:0] patterns [0:{last}];
+    int unsigned code, b_code, flags;
+    bit [3:0] shifts;
+    bit [19:0] elements;
+    bit [39:0] b_elements;
+    bit [63:0] values;
+    longint unsigned result;
+    int status;
+    initial begin
+        $readmemh("patterns.hex", patterns);
+        for (int i = 0; i <= {last}; i++) begin
+            status = encode_float32(patterns[i], 4, code, shifts, elements);
+            $display("%0d %h %h %h", status, code, shifts, elements);
+            decode_float16(code, shifts, elements, values);
+            $display("%h", values);
+            status = encode_b_float32({{patterns[i], patterns[i]}}, 8, b_code, b_elements);
+            $display("%0d %h %h", status, b_code, b_elements);
+            status = dot({{code[8:0], code[8:0]}}, {{shifts, shifts}}, {{elements, elements}},
+                         b_code[4:0], b_elements, 7, result, flags);
+            $display("%0d %h %h", status, result, flags);
+        end
+        $finish;
+    end
+endmodule
+"""
+
+
+def fields(count: int, bits: int, numbers: Sequence[int]) -> str:
+    """A vector as %h prints it: field i at bit i * bits."""
+    return f"{sum(number << (i * bits) for i, number in enumerate(numbers)):0{-(-count * bits // 4)}x}"
+
+
+def bench_lines(a: Preset, b: Preset, unit: DotProductUnit, patterns: Sequence[int]) -> list[str]:
+    """What the bench must print for one block, by the reference."""
+    values = [read_source(pattern, "float32", a.conversion) for pattern in patterns]
+    x, y = encode_block(values, a), encode_block([*values, *values], b)
+    halves = [round_to_float(value, "float16") for value in decode_block(x, a.format)]
+    result = dot_blocks(
+        [x.exponent_code] * 2, x.shift_codes * 2, (x.element_codes * 2)[:7], a.format,
+        [y.exponent_code], (), y.element_codes[:7], b.format, unit,
+    )  # fmt: skip
+    return [
+        f"0 {x.exponent_code:08x} {fields(2, 2, x.shift_codes)} {fields(4, 5, x.element_codes)}",
+        fields(4, 16, halves),
+        f"0 {y.exponent_code:08x} {fields(8, 5, y.element_codes)}",
+        f"0 {result.pattern:016x} {result.flags:08x}",
+    ]
+
+
+def test_a_bench_of_verilator_imports_the_model(tmp_path: Path) -> None:
+    assert shutil.which("verilator"), "verilator must be installed: DPI-C is tried in a simulator, and nowhere else"
+    a = Preset(BFPSpec("a", 5, 4, 9, sub_block_size=2, sub_shift_bits=2))
+    b = Preset(BFPSpec("b", 5, 8, 5, encoding="sign_magnitude"), Conversion(negative_zero="keep"))
+    unit = unit_named("t_fdpa_24")
+    model = Model(a, "dut", ("float32", "float16"), unit, b, 8, True)
+    blocks = drawn(strategies.float_words("float32", 4), 40)
+    texts = {
+        "dut.h": c_model(model),
+        "dut_dpi.c": dpi_source(model, "dut.h"),
+        "dut_pkg.svh": systemverilog_package(model),
+        "bench.sv": BENCH.format(last=len(blocks) - 1),
+        "patterns.hex": "\n".join(fields(4, 32, block) for block in blocks) + "\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    quick = "OPT_GLOBAL=-O0 OPT_FAST=-O0 OPT_SLOW=-O0"
+    build = ["verilator", "--main", "--exe", "--build", "-Wall", "-Wno-UNUSEDSIGNAL", "--top-module", "bench"]
+    build += ["-MAKEFLAGS", quick, "bench.sv", "dut_dpi.c"]
+    made = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr[:4000]
+    ran = subprocess.run(["obj_dir/Vbench"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    printed = [line for line in ran.stdout.splitlines() if not line.startswith("-")]
+    assert printed == [line for block in blocks for line in bench_lines(a, b, unit, block)]

@@ -212,8 +212,11 @@ class Datapath:
             exponents = (1 << self.a.exponent_bits) + (1 << self.b.exponent_bits)
             length = total + exponents + self._most_groups.bit_length()
         elif accumulator.kind is AccumulatorKind.FLOAT:
+            assert accumulator.format is not None
+            held = accumulator.format.fraction_bits + 2
+            addend = self._sum_length if accumulator.fused else held
             # Two addends, and the 64 bits within which a small one is pulled up.
-            length = 64 + 2 * total
+            length = max(self._sum_length, 64 + 2 * max(held, addend))
         elif accumulator.kind is AccumulatorKind.FIXED:
             length = 64 + total
         else:
