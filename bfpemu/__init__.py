@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bfpemu.arithmetic.elementwise import add, multiply, negate, relu, requantize, subtract
     from bfpemu.arithmetic.unit import DotProductUnit, unit
-    from bfpemu.catalog import BFP_FORMATS
+    from bfpemu.catalog import BFP_FORMATS, preset
     from bfpemu.context import backend, get_backend
     from bfpemu.counts import encode_counts
     from bfpemu.errors import BfpError
@@ -44,6 +44,7 @@ _HOMES = {
     "load_format": "formats.serialise",
     "multiply": "arithmetic.elementwise",
     "negate": "arithmetic.elementwise",
+    "preset": "catalog",
     "print_bfp_format_table": "quantize",
     "relu": "arithmetic.elementwise",
     "requantize": "arithmetic.elementwise",
@@ -72,6 +73,7 @@ __all__ = [
     "load_format",
     "multiply",
     "negate",
+    "preset",
     "print_bfp_format_table",
     "relu",
     "requantize",

@@ -28,6 +28,7 @@ CODES: dict[str, str] = {
     "unknown-format": "a format name is in the catalogue",
     "unknown-key": "a description has only the keys that the spec names",
     "unknown-unit": "a unit name is in the catalogue",
+    "zero-exponent": "zero_exponent is -131072 to 131072",
     # data and arguments: DataError, DataTypeError
     "axis": "axis is one of the tensor's axes, or None",
     "backend": "backend is one of the known names and can compute here",

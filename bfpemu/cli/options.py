@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bfpemu.storage import ArrayFile
 
 FORMAT_HELP = (
-    "A preset's name in any case, 8x32 or 8x32x5 (mantissa bits, block size, exponent bits), or a TOML or JSON file."
+    "A preset's name in any case, 8x32 or 8x32x5 (mantissa bits, block size, exponent bits), each with or without a "
+    "rounding as in mx9:ties_up, or a TOML or JSON file."
 )
 
 
