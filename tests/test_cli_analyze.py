@@ -50,7 +50,7 @@ class TestCommand:
         facts = json.loads(out)
         a = BFPTensor(np.load("two.npz")["x"], "bfp6")
         b = BFPTensor(np.load("two.npz")["y"], "bfp6", axis=0)
-        unit = DotProductUnit(Accumulator(kind="float", format="fp32"), name="fp32_sequential")
+        unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"), name="fp32_sequential")
         expected = analyze(a, b, unit).to_dict()
         assert {name: facts[name] for name in expected} == json.loads(json.dumps(expected))
         assert (facts["rows"], facts["columns"], facts["a"]["name"], facts["b"]["name"]) == (3, 5, "x", "y")

@@ -41,7 +41,7 @@ def dot(groups: list[tuple[int, list[int]]], accumulator: dict[str, Any] | None 
     """Groups of (k, products); every product is a significand by one."""
     exponents = [127 + k for k, _ in groups]
     elements = [x for _, xs in groups[:-1] for x in [*xs, 0][:2]] + (groups[-1][1] if groups else [])
-    unit = DotProductUnit(Accumulator(**(accumulator or {})), **fields)
+    unit = DotProductUnit(accumulator=Accumulator(**(accumulator or {})), **fields)
     ones = [127] * len(groups), [], [1] * len(elements)
     return dot_blocks(exponents, [], [code(x) for x in elements], M8, *ones, M8, unit)
 
@@ -235,7 +235,7 @@ def test_fused_rounds_once_where_decoupled_rounds_twice():
     ones = [127, 127], [], [1, 1, 4096, 1]
 
     def sum_of(accumulator: dict[str, Any]) -> tuple[Fraction, int]:
-        unit = DotProductUnit(Accumulator(**accumulator))
+        unit = DotProductUnit(accumulator=Accumulator(**accumulator))
         return answer(dot_blocks([150, 127], [], [1, 0, 1, 1], spec, *ones, spec, unit))
 
     assert sum_of(narrow) == (1 << 23, INEXACT)
@@ -246,7 +246,7 @@ def test_a_group_sum_is_rounded_before_it_is_added():
     fp16 = {"kind": "float", "format": "fp16"}
     # 127 * 127 + 127 * 127 + 1 = 32259, in places of 16: 32256.
     spec = BFPSpec("m8", 8, 4, fraction_bits=0)
-    unit = DotProductUnit(Accumulator(**fp16))
+    unit = DotProductUnit(accumulator=Accumulator(**fp16))
     result = dot_blocks([127], [], [127, 127, 1], spec, [127], [], [127, 127, 1], spec, unit)
     assert answer(result) == (32256, INEXACT)
 
@@ -268,7 +268,7 @@ def dot_small(groups: list[tuple[int, list[int]]], accumulator: dict[str, Any]) 
     spec = BFPSpec("m8", 8, 2, fraction_bits=100)
     elements = [x for _, xs in groups for x in (*xs, 0)]
     exponents = [127 + 200 + k for k, _ in groups]
-    unit = DotProductUnit(Accumulator(**accumulator))
+    unit = DotProductUnit(accumulator=Accumulator(**accumulator))
     return dot_blocks(
         exponents, [], [code(x) for x in elements], spec, [127] * len(groups), [], [1] * len(elements), spec, unit
     )
@@ -448,7 +448,7 @@ def test_the_accumulator_is_rounded_once_to_the_output():
 def test_a_nan_block_makes_the_result_nan_with_that_flag_alone():
     ones = [1, 1, 1, 1]
     for accumulator in ({}, FP16, {"kind": "fixed", "bits": 2}, KEEP):
-        unit = DotProductUnit(Accumulator(**accumulator))
+        unit = DotProductUnit(accumulator=Accumulator(**accumulator))
         for a, b in (([254, 255], [254, 127]), ([254, 127], [255, 127])):
             result = dot_blocks(a, [], ones, M8, b, [], ones, M8, unit)
             assert (result.pattern, result.flags) == (0x7FC00000, INVALID)

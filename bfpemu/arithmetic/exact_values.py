@@ -73,7 +73,7 @@ class Elementwise(BlockEncoder):
         is_padding = ~found[0][1]
         values.kinds[is_padding] = self.filler
         values.negatives[is_padding] = False
-        encode_number_blocks(values, _no_sums(len(numbers)) if self.has_chain else sums, *call)
+        encode_number_blocks(values, no_sums(len(numbers)) if self.has_chain else sums, *call)
 
 
 def _numbers(shape: tuple[int, ...]) -> Numbers:
@@ -82,13 +82,14 @@ def _numbers(shape: tuple[int, ...]) -> Numbers:
     )
 
 
-def _no_sums(rows: int) -> Sums:
+def no_sums(rows: int) -> Sums:
+    """Return what goes with numbers of which none is a sum of more bits than it shows."""
     return Sums(np.empty((rows, 0), np.uint8), _numbers((rows, 0)), _numbers((rows, 0)))
 
 
 def keep(a: Numbers) -> tuple[Numbers, Sums]:
     """Return the numbers themselves."""
-    return a, _no_sums(len(a.kinds))
+    return a, no_sums(len(a.kinds))
 
 
 def negate(a: Numbers) -> tuple[Numbers, Sums]:

@@ -11,7 +11,7 @@ from bfpemu.arithmetic.fast import float32_matmul
 from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows, product_bits
 from bfpemu.codec.translate import ROUNDINGS
 from bfpemu.errors import DataError, SpecError
-from bfpemu.formats import Rounding
+from bfpemu.formats import Preset, Rounding
 from bfpemu.formats.unit import (
     FLOAT_FORMATS,
     Accumulator,
@@ -20,6 +20,7 @@ from bfpemu.formats.unit import (
     FloatFormat,
     FloatOverflow,
     IntegerOverflow,
+    ScalePoint,
     Subnormals,
 )
 from bfpemu.kernels import dot as kernels
@@ -31,11 +32,15 @@ from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
 
+OUTPUT_BITS = 59
+"""Bits of a sum, rounded to odd, that an output in block floating point is encoded from."""
+
 
 class Products(NamedTuple):
     """Results of a unit, and the sticky flags of each (spec 6.10)."""
 
-    values: AnyArray
+    values: Any
+    """An array, or a `BFPTensor`."""
     flags: npt.NDArray[np.uint8]
 
 
@@ -72,7 +77,7 @@ def matmul(
     --------
     >>> import numpy as np
     >>> from bfpemu.formats.unit import Accumulator, DotProductUnit
-    >>> unit = DotProductUnit(Accumulator(kind="float", format="fp32"))
+    >>> unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
     >>> a = BFPTensor(np.ones((2, 40), np.float32), "bfp8")
     >>> b = BFPTensor(np.ones((40, 3), np.float32), "bfp8", axis=0)
     >>> matmul(unit, a, b)[0].tolist()
@@ -95,6 +100,7 @@ def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
     DataError
         ``operand-shape`` or ``operand-axis``.
     """
+    assert isinstance(unit.output, FloatFormat)
     return _converted(dot_number(unit, a, b)[0], unit.output)
 
 
@@ -119,21 +125,33 @@ def _is_plain_float32(unit: DotProductUnit) -> bool:
 
 
 def _products(unit: DotProductUnit, a: BFPTensor, b: BFPTensor, threads: int | None) -> Products:
+    assert isinstance(unit.output, FloatFormat)
+    numbers, flags = product_numbers(unit, a, b, threads=threads)
+    return Products(_converted(numbers, unit.output), flags)
+
+
+def product_numbers(
+    unit: DotProductUnit, a: BFPTensor, b: BFPTensor, *, threads: int | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return a matrix product as (state, integer, exponent) along a last axis, and its flags; errors as `matmul`.
+
+    The numbers are in the output format; for one in block floating point they are the sums themselves, or
+    their first `OUTPUT_BITS` rounded to odd.
+    """
     shape = product_shape(a, b)
     size = group_elements(a, b, unit)
     left, right = operand_rows(a, -1, size), operand_rows(b, -2, size)
     rows, columns = a.shape[-2], b.shape[-1]
     stages = kernel_stages(unit, size, product_bits(a.format, b.format))
-    values = np.empty((*shape, rows, columns), result_dtype(unit.output))
-    flags = np.zeros(values.shape, np.uint8)
+    numbers = np.zeros((*shape, rows, columns, 3), np.int64)
+    flags = np.zeros(numbers.shape[:-1], np.uint8)
     for index in np.ndindex(*shape):
         parts = [
             _matrix(found, tensor.shape[:-2], index, count)
             for found, tensor, count in ((left, a, rows), (right, b, columns))
         ]
-        numbers, flags[index] = _numbers(stages, unit, parts, thread_count(threads))
-        values[index] = _converted(numbers, unit.output)
-    return Products(values, flags)
+        numbers[index], flags[index] = _numbers(stages, unit, parts, thread_count(threads))
+    return numbers, flags
 
 
 def product_shape(a: BFPTensor, b: BFPTensor) -> tuple[int, ...]:
@@ -217,7 +235,7 @@ def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.St
     accumulator = unit.accumulator
     kind = {
         AccumulatorKind.EXACT: kernels.EXACT,
-        AccumulatorKind.FLOAT: kernels.FUSED if accumulator.fused else kernels.FLOAT,
+        AccumulatorKind.FLOAT: _float_kind(accumulator),
         AccumulatorKind.FIXED: kernels.FIXED,
         AccumulatorKind.ALIGNED: kernels.KEEP if accumulator.format is None else kernels.NORMALISE,
     }[accumulator.kind]
@@ -248,9 +266,18 @@ def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.St
     )
 
 
-def _rules(format: FloatFormat | None) -> FloatRules:
+def _float_kind(accumulator: Accumulator) -> int:
+    if accumulator.fused:
+        return kernels.FUSED
+    return kernels.SCALED_FLOAT if accumulator.scale_point is ScalePoint.AFTER_CONVERSION else kernels.FLOAT
+
+
+def _rules(format: FloatFormat | Preset | None) -> FloatRules:
     if format is None:
         return FloatRules(0, 0, ROUNDINGS[Rounding.TIES_TO_EVEN], 0, 0)
+    if isinstance(format, Preset):
+        # Nothing is lost that the encoding to come could see (`outputs`), and no number is out of range.
+        return FloatRules(1 << 40, OUTPUT_BITS - 1, ROUNDINGS[Rounding.TO_ODD], 0, 0)
     return FloatRules(
         format.bias,
         format.fraction_bits,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.unit import DotProductUnit
+from bfpemu.formats.unit_operands import check_groups, largest_shift, product_magnitude_bits
 from bfpemu.tensor import BFPTensor
 
 _WIDEST = 58
@@ -41,12 +42,7 @@ def group_elements(a: BFPTensor, b: BFPTensor, unit: DotProductUnit) -> int:
     size = unit.group_size
     if size is None:
         size = math.gcd(*sizes) if sizes else max(a.shape[-1], 1)
-    for block in sizes:
-        if block % size:
-            raise SpecError(
-                "unit",
-                f"group_size must divide the blocks of both operands (spec 6.3), got {size} and blocks of {block}",
-            )
+    check_groups(unit, a.format, b.format)
     bits = product_bits(a.format, b.format) + (size - 1).bit_length() + 1
     if bits > _WIDEST:
         raise SpecError(
@@ -78,7 +74,8 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
     block = spec.block_size if isinstance(spec.block_size, int) else max(length, 1)
     blocks = -(-length // block)
     if spec.block_size is None:
-        codes = np.broadcast_to(tensor.exponent_codes, (rows, blocks))
+        one = tensor.exponent_codes if rows * blocks else np.zeros(1, np.uint8)  # no element, no block
+        codes = np.broadcast_to(one, (rows, blocks))
     else:
         codes = np.moveaxis(tensor.exponent_codes, axis, -1).reshape(rows, blocks)
     if spec.sub_block_size is not None:
@@ -91,24 +88,21 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
     poisoned = np.zeros(rows, np.bool_)
     if is_nan:
         poisoned |= reserved.any(axis=1)
-    scales = codes.astype(np.int64) - spec.exponent_bias - _largest_shift(spec) - spec.fraction_bits
+    scales = codes.astype(np.int64) - spec.exponent_bias - largest_shift(spec) - spec.fraction_bits
     groups = np.arange(-(-length // size)) * size // block
     return Rows(np.ascontiguousarray(significands), np.ascontiguousarray(scales[:, groups]), poisoned)
 
 
 def product_bits(a: BFPSpec, b: BFPSpec) -> int:
     """Return ``R``, the bits of the largest product of two significands, without signs (spec 6.6)."""
-    return sum(spec.mantissa_bits - spec.has_sign + _largest_shift(spec) for spec in (a, b))
-
-
-def _largest_shift(spec: BFPSpec) -> int:
-    return (1 << spec.sub_shift_bits) - 1 if spec.sub_block_size is not None else 0
+    return product_magnitude_bits(a, b)
 
 
 def _room(tensor: BFPTensor, axis: int, rows: int, length: int) -> npt.NDArray[np.int64]:
     """Return, for each element, the shift that its sub-block leaves unused (spec 6.3)."""
     spec = tensor.format
     assert spec.sub_block_size is not None
-    codes = np.moveaxis(tensor.shift_codes, axis, -2).reshape(rows, -1).astype(np.int64)
-    room: npt.NDArray[np.int64] = _largest_shift(spec) - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
+    shifts = -(-length // spec.block_size) * spec.shifts_per_block if isinstance(spec.block_size, int) else 0
+    codes = np.moveaxis(tensor.shift_codes, axis, -2).reshape(rows, shifts).astype(np.int64)
+    room: npt.NDArray[np.int64] = largest_shift(spec) - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
     return room

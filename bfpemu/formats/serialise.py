@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bfpemu.errors import BfpFileError, SpecError
+from bfpemu.errors import SpecError
 from bfpemu.formats.conversion import Conversion, SourceStep
 from bfpemu.formats.layout import Layout
 from bfpemu.formats.preset import Preset, Status
 from bfpemu.formats.spec import BFPSpec
+from bfpemu.formats.text import read_description, write_description
 
 Described = TypeVar("Described", BFPSpec, Conversion, Layout, SourceStep)
 
@@ -64,8 +64,6 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
         raise SpecError("format-file", "a format description must have a table 'format' (spec 2.8)")
     _refuse_unknown("the description", description, known)
     fields = dict(description["format"])
-    if fields.get("block_size") == "tensor":
-        fields["block_size"] = None
     if name is not None:
         fields.setdefault("name", name)
     conversion = dict(description.get("conversion", {}))
@@ -77,12 +75,25 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     if status not in list(Status):
         raise SpecError("format-file", f"status must be one of {[str(s) for s in Status]} (spec 2.8), got {status!r}")
     return Preset(
-        _build(BFPSpec, "format", fields),
+        spec_from_dict("format", fields),
         _build(Conversion, "conversion", conversion),
         _build(Layout, "layout", description.get("layout", {})),
         status=Status(status),
         **{key: str(description.get(key, "")) for key in _TEXT_FIELDS},
     )
+
+
+def spec_from_dict(where: str, table: Any) -> BFPSpec:
+    """Return the format that a table describes; ``block_size = "tensor"`` is None, which TOML cannot say.
+
+    Raises
+    ------
+    SpecError
+        ``unknown-key``, ``format-file``, or the code of the field that is out of range.
+    """
+    if isinstance(table, dict) and table.get("block_size") == "tensor":
+        table = table | {"block_size": None}
+    return _build(BFPSpec, where, table)
 
 
 def load_format(path: str | Path) -> Preset:
@@ -100,20 +111,7 @@ def load_format(path: str | Path) -> Preset:
     SpecError
         ``format-file`` for text that is not TOML or JSON, or the code of the field at fault.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BfpFileError("input-missing", f"format file {str(path)!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SpecError(
-            "format-file", f"format file {str(path)!r} must be UTF-8 text, {error.reason} at byte {error.start}"
-        ) from error
-    try:
-        description = _parse(text, path.suffix.lower())
-    except ValueError as error:
-        raise SpecError("format-file", f"format file {str(path)!r} must be TOML or JSON: {error}") from error
-    return preset_from_dict(description, path.stem)
+    return preset_from_dict(read_description(path, "format file"), Path(path).stem)
 
 
 def save_format(preset: Preset, path: str | Path) -> None:
@@ -128,34 +126,7 @@ def save_format(preset: Preset, path: str | Path) -> None:
     BfpFileError
         ``output-unwritable``, for whatever the file system refuses.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        text = json.dumps(preset_to_dict(preset), indent=2) + "\n"
-    elif suffix == ".toml":
-        text = _toml(preset_to_dict(preset))
-    else:
-        raise SpecError("format-file", f"a format file must end in .toml or .json, got {path.name!r}")
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise SpecError(
-            "format-file", f"texts of a format must be Unicode (spec 2.8), got {text[error.start]!r}, half a character"
-        ) from error
-    from bfpemu.atomic import replacing
-
-    with replacing(path, fsync=False) as file:
-        file.write(data)
-
-
-def _parse(text: str, suffix: str) -> Any:
-    if suffix == ".toml":
-        import tomllib
-
-        return tomllib.loads(text)
-    if suffix == ".json":
-        return json.loads(text)
-    raise ValueError(f"its name ends in {suffix!r}")
+    write_description(preset_to_dict(preset), path, "format file")
 
 
 def _plain(value: Any) -> Any:
@@ -188,28 +159,3 @@ def _build(kind: type[Described], where: str, table: Any) -> Described:
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
     return kind(**arguments)
-
-
-def _toml(description: dict[str, Any]) -> str:
-    """Return TOML for a preset's dictionary; TOML has no null, so None fields are left out.
-
-    Every None is the default of its field, so leaving it out changes nothing; only a
-    whole-tensor block must be said, and is: ``block_size = "tensor"``.
-    """
-    if description["format"]["block_size"] is None:
-        description["format"]["block_size"] = "tensor"
-    tables = [name for name, value in description.items() if isinstance(value, dict)]
-    lines = [f"{name} = {_toml_value(value)}" for name, value in description.items() if name not in tables]
-    for table in tables:
-        steps = description[table].pop("source_chain", [])
-        lines += ["", f"[{table}]"]
-        lines += [f"{name} = {_toml_value(value)}" for name, value in description[table].items() if value is not None]
-        for step in steps:
-            lines += ["", f"[[{table}.source_chain]]"]
-            lines += [f"{name} = {_toml_value(value)}" for name, value in step.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    """Return a value in TOML: JSON, but for characters above U+FFFF and for DEL, which is a control there."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

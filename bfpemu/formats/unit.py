@@ -1,172 +1,41 @@
-"""Dot-product units as data: float formats, accumulators and the order of additions (spec 6)."""
+"""Dot-product units as data: stages, widths and the order of additions (spec 6)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from bfpemu.errors import SpecError
 from bfpemu.formats import check
-from bfpemu.formats.enums import Rounding
+from bfpemu.formats.accumulator import EXACT, Accumulator, AccumulatorKind, IntegerOverflow, ScalePoint
+from bfpemu.formats.enums import ExponentRule, Rounding
+from bfpemu.formats.float_format import (
+    FLOAT_FORMATS,
+    FloatFormat,
+    FloatOverflow,
+    Subnormals,
+    deterministic,
+    named_format,
+)
+from bfpemu.formats.preset import Preset
+from bfpemu.formats.spec import BFPSpec
+from bfpemu.formats.unit_operands import check_operand_formats, widest_product_bits
+
+__all__ = [
+    "FLOAT_FORMATS",
+    "Accumulator",
+    "AccumulatorKind",
+    "DotProductUnit",
+    "FloatFormat",
+    "FloatOverflow",
+    "IntegerOverflow",
+    "ScalePoint",
+    "Subnormals",
+]
 
 
-class Subnormals(StrEnum):
-    """What a rounding to a float format does below its smallest normal number (spec 6.2)."""
-
-    KEEP = "keep"
-    FLUSH = "flush"
-
-
-class FloatOverflow(StrEnum):
-    """What a rounding to a float format does above its largest number (spec 6.2)."""
-
-    INFINITY = "infinity"
-    SATURATE = "saturate"
-
-
-class IntegerOverflow(StrEnum):
-    """What an integer stage does outside its range (spec 6.5, 6.6)."""
-
-    WRAP = "wrap"
-    SATURATE = "saturate"
-
-
-class AccumulatorKind(StrEnum):
-    """How group sums are accumulated (spec 6.6)."""
-
-    EXACT = "exact"
-    FLOAT = "float"
-    FIXED = "fixed"
-    ALIGNED = "aligned"
-
-
-def _deterministic(name: str, value: Any, clause: str) -> Rounding:
-    mode = check.choice(Rounding, "unit", name, value, clause)
-    if mode is Rounding.STOCHASTIC:
-        raise SpecError("unit", f"{name} must be deterministic (spec {clause}), got 'stochastic'")
-    return mode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloatFormat:
-    """A binary floating-point format and how to round to it (spec 6.2).
-
-    Examples
-    --------
-    >>> FLOAT_FORMATS["fp24"].fraction_bits
-    15
-    """
-
-    exponent_bits: int
-    """2 to 11."""
-    fraction_bits: int
-    """1 to 52."""
-    rounding: Rounding = Rounding.TIES_TO_EVEN
-    """Any mode but stochastic."""
-    subnormals: Subnormals = Subnormals.KEEP
-    overflow: FloatOverflow = FloatOverflow.INFINITY
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        put = object.__setattr__
-        code = "unit"
-        put(self, "exponent_bits", check.integer(code, "exponent_bits", self.exponent_bits, 2, 11, "6.2"))
-        put(self, "fraction_bits", check.integer(code, "fraction_bits", self.fraction_bits, 1, 52, "6.2"))
-        put(self, "rounding", _deterministic("rounding", self.rounding, "6.2"))
-        put(self, "subnormals", check.choice(Subnormals, code, "subnormals", self.subnormals, "6.2"))
-        put(self, "overflow", check.choice(FloatOverflow, code, "overflow", self.overflow, "6.2"))
-
-    @property
-    def bias(self) -> int:
-        """What an exponent field is larger by than its exponent; the largest exponent too."""
-        return (1 << (self.exponent_bits - 1)) - 1
-
-
-FLOAT_FORMATS: dict[str, FloatFormat] = {
-    "fp64": FloatFormat(exponent_bits=11, fraction_bits=52),
-    "fp32": FloatFormat(exponent_bits=8, fraction_bits=23),
-    "fp24": FloatFormat(exponent_bits=8, fraction_bits=15),
-    "tf32": FloatFormat(exponent_bits=8, fraction_bits=10),
-    "bf16": FloatFormat(exponent_bits=8, fraction_bits=7),
-    "fp16": FloatFormat(exponent_bits=5, fraction_bits=10),
-}
-"""Named float formats; all round to nearest, ties to even (spec 6.2)."""
-
-
-def named_format(name: str, value: Any) -> FloatFormat | None:
-    """Return a float format that is given as an object or by its name.
-
-    Raises
-    ------
-    SpecError
-        ``unit``.
-    """
-    if value is None or isinstance(value, FloatFormat):
-        return value
-    if value in FLOAT_FORMATS:
-        return FLOAT_FORMATS[value]
-    known = ", ".join(FLOAT_FORMATS)
-    raise SpecError("unit", f"{name} must be a FloatFormat or one of {known} (spec 6.2), got {value!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accumulator:
-    """How the sums of groups are added up (spec 6.6).
-
-    Fields that a kind does not use keep their defaults.
-
-    Examples
-    --------
-    >>> Accumulator(kind="float", format="fp24").format.fraction_bits
-    15
-    """
-
-    kind: AccumulatorKind = AccumulatorKind.EXACT
-    format: FloatFormat | None = None
-    """`float`, and `aligned` that normalises: the format; a name of `FLOAT_FORMATS` is taken too."""
-    fused: bool = False
-    """`float`: one rounding a step, of accumulator plus exact group sum."""
-    bits: int | None = None
-    """`fixed`, and `aligned` that keeps: bits of the integer, 2 to 62."""
-    lsb_exponent: int = 0
-    """`fixed`: the weight of the last bit is ``2 ** lsb_exponent``."""
-    fraction_bits: int = 0
-    """`aligned`: bits that are kept below the larger reference exponent, -32 to 60."""
-    alignment_rounding: Rounding = Rounding.TOWARD_NEGATIVE
-    """`fixed` and `aligned`: how bits below go; a plain right shift is toward negative."""
-    overflow: IntegerOverflow = IntegerOverflow.WRAP
-    """`fixed`, and `aligned` that keeps: what the integer does outside its range."""
-    aligns_products: bool = False
-    """`aligned`: every product is aligned by itself, not the sum of its group."""
-    zero_takes_part: bool = False
-    """`aligned`: an addend of 0 takes part in the larger reference exponent."""
-
-    def __post_init__(self) -> None:
-        """Check the fields that the kind uses."""
-        put = object.__setattr__
-        put(self, "kind", check.choice(AccumulatorKind, "unit", "kind", self.kind, "6.6"))
-        put(self, "format", named_format("format", self.format))
-        put(self, "overflow", check.choice(IntegerOverflow, "unit", "overflow", self.overflow, "6.6"))
-        put(self, "alignment_rounding", _deterministic("alignment_rounding", self.alignment_rounding, "6.6"))
-        put(self, "lsb_exponent", check.integer("unit", "lsb_exponent", self.lsb_exponent, -4096, 4096, "6.6"))
-        put(self, "fraction_bits", check.integer("unit", "fraction_bits", self.fraction_bits, -32, 60, "6.6"))
-        for name in ("fused", "aligns_products", "zero_takes_part"):
-            put(self, name, check.boolean(name, getattr(self, name), "6.6"))
-        if self.bits is not None:
-            put(self, "bits", check.integer("unit", "bits", self.bits, 2, 62, "6.6"))
-        needs = {
-            AccumulatorKind.EXACT: self.format is None and self.bits is None,
-            AccumulatorKind.FLOAT: self.format is not None and self.bits is None,
-            AccumulatorKind.FIXED: self.format is None and self.bits is not None,
-            AccumulatorKind.ALIGNED: (self.format is None) != (self.bits is None),
-        }
-        if not needs[self.kind]:
-            raise SpecError(
-                "unit",
-                "an accumulator must have a format for 'float', bits for 'fixed', one of the two for 'aligned', none "
-                f"for 'exact' (spec 6.6), got kind {str(self.kind)!r}, format {self.format}, bits {self.bits}",
-            )
+_OUTPUT_ALIGNMENT_BITS = 56
+"""What an output may keep of a sum before it rounds; the kernels hand it 59 bits, rounded to odd (spec 6.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +45,30 @@ class DotProductUnit:
     Raises
     ------
     SpecError
-        ``unit``, if a field is out of range or two fields contradict each other.
+        ``unit``, if a field is out of range, two fields contradict each other, or the formats do not fit.
 
     Examples
     --------
     >>> unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
     >>> unit.output.fraction_bits, unit.lanes
     (23, 1)
+    >>> spec = BFPSpec("bfp8", 8, 32)
+    >>> DotProductUnit(spec, spec, product_bits=12).product_drop_bits
+    4
     """
 
-    accumulator: Accumulator = Accumulator()
+    a_format: BFPSpec | None = None
+    """The only format of the first operand; None takes any (spec 6.13)."""
+    b_format: BFPSpec | None = None
+    """The only format of the second operand."""
+    _: KW_ONLY
+    accumulator: Accumulator = EXACT
     group_size: int | None = None
     """Elements of a group; None is the largest that both operands allow (spec 6.3)."""
+    product_bits: int | None = None
+    """Bits of two's complement that a product keeps, at its upper end; needs both formats (spec 6.4)."""
     product_drop_bits: int = 0
-    """Low bits that a product loses (spec 6.4)."""
+    """Low bits that a product loses (spec 6.4); set from `product_bits` where that is given."""
     product_rounding: Rounding = Rounding.TOWARD_NEGATIVE
     sum_bits: int | None = None
     """Bits of the group sum; None is exact (spec 6.5)."""
@@ -200,8 +79,10 @@ class DotProductUnit:
     """Interleaved accumulators of a run, added pairwise at its end (spec 6.7)."""
     pairwise: bool = False
     """A lane adds in a tree of neighbours (spec 6.7)."""
-    output: FloatFormat = FLOAT_FORMATS["fp32"]
+    output: FloatFormat | Preset = FLOAT_FORMATS["fp32"]
     """What results are rounded to, once (spec 6.8); a name of `FLOAT_FORMATS` is taken too."""
+    output_axis: int | None = -1
+    """The axis that blocks of results run along, when `output` is a `Preset` (spec 6.8)."""
     name: str = ""
     source: str = ""
     """Where the facts are from."""
@@ -210,13 +91,44 @@ class DotProductUnit:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        put = object.__setattr__
         if not isinstance(self.accumulator, Accumulator):
             raise SpecError("unit", f"accumulator must be an Accumulator (spec 6.6), got {self.accumulator!r}")
+        for name in ("a_format", "b_format"):
+            object.__setattr__(self, name, self._operand_format(name, getattr(self, name)))
+        object.__setattr__(self, "output", self._output_format(self.output))
+        self._check_stages()
+        self._check_output()
+        if self.a_format is not None and self.b_format is not None:
+            self._keep_product_bits(self.a_format, self.b_format)
+            check_operand_formats(self, self.a_format, self.b_format)
+        elif self.product_bits is not None:
+            raise SpecError(
+                "unit",
+                "product_bits must come with a_format and b_format, which say how wide a product is (spec 6.4), "
+                f"got {self.a_format} and {self.b_format}; or give product_drop_bits",
+            )
+
+    def _operand_format(self, name: str, value: Any) -> BFPSpec | None:
+        """Return the format of an operand; a class that knows the catalogue takes names too."""
+        if value is None or isinstance(value, BFPSpec):
+            return value
+        raise SpecError("unit", f"{name} must be a BFPSpec or None (spec 6.13), got {value!r}")
+
+    def _output_format(self, value: Any) -> FloatFormat | Preset:
+        """Return the format of results; a class that knows the catalogue takes names of presets too."""
+        found = value if isinstance(value, Preset) else named_format("output", value)
+        if found is None:
+            raise SpecError("unit", "output must be a FloatFormat or a Preset (spec 6.8), got None")
+        return found
+
+    def _check_stages(self) -> None:
+        put = object.__setattr__
         if self.group_size is not None:
             put(self, "group_size", check.integer("unit", "group_size", self.group_size, 1, 1 << 20, "6.3"))
+        if self.product_bits is not None:
+            put(self, "product_bits", check.integer("unit", "product_bits", self.product_bits, 1, 1024, "6.4"))
         put(self, "product_drop_bits", check.integer("unit", "product_drop_bits", self.product_drop_bits, 0, 60, "6.4"))
-        put(self, "product_rounding", _deterministic("product_rounding", self.product_rounding, "6.4"))
+        put(self, "product_rounding", deterministic("product_rounding", self.product_rounding, "6.4"))
         if self.sum_bits is not None:
             put(self, "sum_bits", check.integer("unit", "sum_bits", self.sum_bits, 2, 62, "6.5"))
         put(self, "sum_overflow", check.choice(IntegerOverflow, "unit", "sum_overflow", self.sum_overflow, "6.5"))
@@ -229,6 +141,48 @@ class DotProductUnit:
                 "with aligns_products there is no group sum (spec 6.6), so sum_bits must be None and pairwise False, "
                 f"got {self.sum_bits} and {self.pairwise}",
             )
-        put(self, "output", named_format("output", self.output))
-        if self.output is None:
-            raise SpecError("unit", "output must be a FloatFormat (spec 6.8), got None")
+
+    def _check_output(self) -> None:
+        """Check an output in block floating point, and that a float has no axis (spec 6.8)."""
+        if self.output_axis is not None:
+            found = check.integer("unit", "output_axis", self.output_axis, -64, 63, "6.8")
+            object.__setattr__(self, "output_axis", found)
+        if not isinstance(self.output, Preset):
+            if self.output_axis != -1:
+                raise SpecError(
+                    "unit",
+                    "output_axis is for an output in block floating point (spec 6.8), "
+                    f"got {self.output_axis} with a float format; leave it out",
+                )
+            return
+        conversion = self.output.conversion
+        refused = (ExponentRule.GIVEN, ExponentRule.LOWER_ERROR)
+        for holds, rule, got in (
+            (conversion.rounding is not Rounding.STOCHASTIC, "round deterministically", str(conversion.rounding)),
+            (conversion.exponent_rule not in refused, "find its exponent from the largest", conversion.exponent_rule),
+            (
+                (conversion.alignment_bits or 0) <= _OUTPUT_ALIGNMENT_BITS,
+                f"have at most {_OUTPUT_ALIGNMENT_BITS} alignment_bits",
+                conversion.alignment_bits,
+            ),
+        ):
+            if not holds:
+                raise SpecError(
+                    "unit",
+                    f"the conversion of an output must {rule} (spec 6.8), got {got} in {self.output.name!r}; "
+                    "take a float output, and bfpemu.requantize or BFPTensor after it",
+                )
+
+    def _keep_product_bits(self, a: BFPSpec, b: BFPSpec) -> None:
+        """Set the bits that are dropped from those that are kept (spec 6.4)."""
+        if self.product_bits is None:
+            return
+        whole = widest_product_bits(a, b)
+        dropped = max(whole - self.product_bits, 0)
+        if self.product_drop_bits not in (0, dropped):
+            raise SpecError(
+                "unit",
+                f"product_bits {self.product_bits} of the {whole} bits of a product drop {dropped} (spec 6.4), "
+                f"got product_drop_bits {self.product_drop_bits}; give one of the two",
+            )
+        object.__setattr__(self, "product_drop_bits", dropped)

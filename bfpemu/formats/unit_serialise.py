@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, overload
 
 from bfpemu.errors import SpecError
+from bfpemu.formats.preset import Preset
+from bfpemu.formats.serialise import preset_from_dict, preset_to_dict, spec_from_dict, to_dict
+from bfpemu.formats.spec import BFPSpec
+from bfpemu.formats.text import toml_text, write_description
 from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 
-Part = TypeVar("Part", DotProductUnit, Accumulator, FloatFormat)
+Unit = TypeVar("Unit", bound=DotProductUnit)
 
 
 def unit_to_dict(unit: DotProductUnit) -> dict[str, Any]:
-    """Return every field of a unit, its float formats spelled out (spec 6.2 to 6.8).
+    """Return every field of a unit, its formats spelled out (spec 6.2 to 6.8).
 
     Examples
     --------
@@ -23,18 +27,29 @@ def unit_to_dict(unit: DotProductUnit) -> dict[str, Any]:
     return _plain(unit)
 
 
-def unit_from_dict(description: Any) -> DotProductUnit:
+@overload
+def unit_from_dict(description: Any) -> DotProductUnit: ...
+
+
+@overload
+def unit_from_dict(description: Any, kind: type[Unit]) -> Unit: ...
+
+
+def unit_from_dict(description: Any, kind: type[DotProductUnit] = DotProductUnit) -> DotProductUnit:
     """Return the unit that a dictionary describes; absent fields have their defaults.
 
     Parameters
     ----------
     description : dict
-        The fields of `DotProductUnit`. A float format is a table, or a name of (spec 6.2).
+        The fields of `DotProductUnit`. A float format is a table, or a name of (spec 6.2); an operand's format is
+        a table of (spec 2.1), and an output in block floating point one of (spec 2.8).
+    kind : type
+        The class to make; one that knows the catalogue takes names of presets, too.
 
     Raises
     ------
     SpecError
-        ``unknown-key``, or ``unit`` for a field that is missing or out of range.
+        ``unknown-key``, ``unit`` for a field that is missing or out of range, or what a format's table raises.
 
     Examples
     --------
@@ -43,19 +58,44 @@ def unit_from_dict(description: Any) -> DotProductUnit:
     """
     fields = _fields(DotProductUnit, "unit", description)
     accumulator = _fields(Accumulator, "accumulator", fields.get("accumulator", {}))
-    for table, name in ((fields, "output"), (accumulator, "format")):
-        if isinstance(table.get(name), dict):
-            table[name] = FloatFormat(**_fields(FloatFormat, name, table[name]))
+    accumulator["format"] = _float_format("format", accumulator.get("format"))
     fields["accumulator"] = Accumulator(**accumulator)
-    return DotProductUnit(**fields)
+    for name in ("a_format", "b_format"):
+        if isinstance(fields.get(name), dict):
+            fields[name] = spec_from_dict(name, fields[name])
+    if "output" in fields:
+        output = fields["output"]
+        is_preset = isinstance(output, dict) and "format" in output
+        fields["output"] = preset_from_dict(output) if is_preset else _float_format("output", output)
+    if fields.get("output_axis") == "flat":
+        fields["output_axis"] = None
+    return kind(**fields)
 
 
 def unit_to_toml(unit: DotProductUnit) -> str:
-    """Return a unit as TOML, which `unit_from_dict` takes back once it is parsed.
+    """Return a unit as TOML, which `unit_from_dict` takes back once it is parsed."""
+    return toml_text(_for_files(unit))
 
-    TOML has no null; every None is the default of its field, and left out.
+
+def save_unit(unit: DotProductUnit, path: str | Path) -> None:
+    """Write a unit with every field to a ``.toml`` or ``.json`` file (spec 6.1).
+
+    `bfpemu.load_unit` gives back an equal unit. The file is there whole, or as it was before.
+
+    Raises
+    ------
+    SpecError
+        ``format-file``, for another ending, or text that no file can hold.
+    BfpFileError
+        ``output-unwritable``, for whatever the file system refuses.
     """
-    return "\n".join(_toml_lines(unit_to_dict(unit), ())) + "\n"
+    write_description(_for_files(unit), path, "unit file")
+
+
+def _for_files(unit: DotProductUnit) -> dict[str, Any]:
+    """Return every field; an axis None is no default, so it has a word, because TOML has no null."""
+    table = unit_to_dict(unit)
+    return table if unit.output_axis is not None else table | {"output_axis": "flat"}
 
 
 def _plain(part: DotProductUnit | Accumulator | FloatFormat) -> dict[str, Any]:
@@ -64,16 +104,25 @@ def _plain(part: DotProductUnit | Accumulator | FloatFormat) -> dict[str, Any]:
         value = getattr(part, field.name)
         if isinstance(value, Accumulator | FloatFormat):
             value = _plain(value)
+        elif isinstance(value, BFPSpec):
+            value = to_dict(value)
+        elif isinstance(value, Preset):
+            value = preset_to_dict(value)
         table[field.name] = str(value) if isinstance(value, str) else value
     return table
 
 
-def _fields(kind: type[Part], where: str, table: Any) -> dict[str, Any]:
+def _float_format(name: str, value: Any) -> Any:
+    """Return a table as a float format; all else is as it was, for the unit or accumulator to judge."""
+    return FloatFormat(**_fields(FloatFormat, name, value)) if isinstance(value, dict) else value
+
+
+def _fields(kind: type[DotProductUnit | Accumulator | FloatFormat], where: str, table: Any) -> dict[str, Any]:
     """Return a table as arguments of a description, or raise SpecError when keys are unknown or missing."""
     if not isinstance(table, dict):
         raise SpecError("unit", f"{where} must be a table of keys and values (spec 6.1), got {table!r}")
     known = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = sorted(set(table) - set(known))
+    unknown = sorted(set(table) - set(known), key=str)
     if unknown:
         raise SpecError(
             "unknown-key",
@@ -84,15 +133,3 @@ def _fields(kind: type[Part], where: str, table: Any) -> dict[str, Any]:
     if missing:
         raise SpecError("unit", f"table {where!r} must have the key {missing[0]!r} (spec 6.2)")
     return dict(table)
-
-
-def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
-    """Return the lines of a table and of those in it; plain keys must come first."""
-    lines = [f"[{'.'.join(path)}]"] if path else []
-    tables = {name: value for name, value in table.items() if isinstance(value, dict)}
-    lines += [
-        f"{name} = {json.dumps(value)}" for name, value in table.items() if name not in tables and value is not None
-    ]
-    for name, value in tables.items():
-        lines += ["", *_toml_lines(value, (*path, name))]
-    return lines

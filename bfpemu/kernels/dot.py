@@ -27,6 +27,8 @@ FUSED = 2
 FIXED = 3
 KEEP = 4
 NORMALISE = 5
+SCALED_FLOAT = 6
+"""As `FLOAT`, but a group sum is rounded before it is scaled, and after it."""
 
 _NEVER = np.int64(-(1 << 40))
 """Reference exponent of a sum that has not begun."""
@@ -160,6 +162,12 @@ def convert(stages: Stages, rules: FloatRules, total: np.int64, exponent: np.int
     out[0], out[1], out[2], out[3] = FINITE, total, exponent, exponent + np.int64(stages.reference)
     if stages.kind == FLOAT:
         out[0], out[1], out[2], flags = round_float(rules, total, exponent, False)
+        return flags
+    if stages.kind == SCALED_FLOAT:
+        out[0], out[1], out[2], flags = round_float(rules, total, np.int64(0), False)
+        if out[0] == FINITE:
+            out[0], out[1], out[2], raised = round_float(rules, out[1], out[2] + exponent, False)
+            flags |= raised
         return flags
     if stages.kind == FIXED:
         shift = np.int64(stages.lsb_exponent) - exponent

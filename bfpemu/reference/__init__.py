@@ -7,7 +7,7 @@ with this package; neither imports the other.
 
 from bfpemu.reference.blocks import Blocking
 from bfpemu.reference.decode import decode_block, round_to_float
-from bfpemu.reference.dot import DotResult, dot_blocks, matmul
+from bfpemu.reference.dot import DotResult, dot_blocks, encoded_matmul, matmul
 from bfpemu.reference.elementwise import add, multiply, negate, relu, requantize, subtract
 from bfpemu.reference.encode import EncodedBlock, encode_block
 from bfpemu.reference.flags import Flags
@@ -31,6 +31,7 @@ __all__ = [
     "dot_blocks",
     "encode_block",
     "encode_tensor",
+    "encoded_matmul",
     "matmul",
     "multiply",
     "negate",

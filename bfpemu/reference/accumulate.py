@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from bfpemu.formats.unit import Accumulator, AccumulatorKind
+from bfpemu.formats.unit import Accumulator, AccumulatorKind, ScalePoint
 from bfpemu.reference.aligned import Aligned, add_aligned
 from bfpemu.reference.flags import Flagged, Flags, fit_integer, round_with_flags
 from bfpemu.reference.float_format import add_values, rational, round_to_format, smallest_exponent
@@ -52,12 +52,24 @@ def convert(group: Group, accumulator: Accumulator) -> Flagged[Addend]:
         fitted, raised = _fit(rounded, accumulator)
         return Flagged(Addend(fitted), flags | raised)
     if accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused:
-        assert accumulator.format is not None
-        value, flags = round_to_format(exact, accumulator.format)
+        value, flags = _as_float(group, accumulator)
         return Flagged(Addend(value), flags)
     aligns_products = accumulator.kind is AccumulatorKind.ALIGNED and accumulator.aligns_products
     parts = tuple(product * unit for product in group.products) if aligns_products else None
     return Flagged(Addend(exact, group.reference, parts, is_exact=True))
+
+
+def _as_float(group: Group, accumulator: Accumulator) -> Flagged[Value]:
+    """Round a group sum that is scaled already, or round the integer, scale it, and round again (spec 6.6)."""
+    assert accumulator.format is not None
+    unit = power_of_two(group.exponent)
+    if accumulator.scale_point is ScalePoint.BEFORE_CONVERSION:
+        return round_to_format(rational(group.total * unit), accumulator.format)
+    value, flags = round_to_format(rational(Fraction(group.total)), accumulator.format)
+    if not value.is_finite:
+        return Flagged(value, flags)
+    scaled, raised = round_to_format(rational(value.signed * unit), accumulator.format)
+    return Flagged(scaled, flags | raised)
 
 
 def add(x: Addend, y: Addend, accumulator: Accumulator) -> Added:

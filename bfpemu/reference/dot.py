@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec
@@ -11,10 +12,10 @@ from bfpemu.formats.unit import DotProductUnit
 from bfpemu.reference.accumulate import Added, Addend, add, convert, start
 from bfpemu.reference.blocks import ravel
 from bfpemu.reference.flags import Flags
-from bfpemu.reference.float_format import pattern_of, round_to_format
 from bfpemu.reference.group import Group, Row, groups
+from bfpemu.reference.output import ResultCodes, encoded, single_result
 from bfpemu.reference.tensor import EncodedTensor
-from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep, Step, register
+from bfpemu.reference.trace import GroupStep, JoinStep, Register, ResultStep, Step, register
 from bfpemu.reference.value import NAN, Value
 
 
@@ -22,10 +23,26 @@ from bfpemu.reference.value import NAN, Value
 class DotResult:
     """The result of one dot product (spec 6.8, 6.10)."""
 
-    pattern: int
-    """The bits in the encoding of the unit's output format."""
+    result: int | ResultCodes
+    """The bits in the encoding of the unit's output format, or the codes in block floating point."""
     value: Value
     flags: int
+    trace: list[Step]
+
+    @property
+    def pattern(self) -> int:
+        """The bits of a result in a float format."""
+        assert isinstance(self.result, int), "the output is in block floating point"
+        return self.result
+
+
+class Accumulated(NamedTuple):
+    """What an accumulator holds in the end (spec 6.7), before the output."""
+
+    value: Value
+    register: Register
+    """None where a NaN block makes the value NaN."""
+    flags: Flags
     trace: list[Step]
 
 
@@ -62,7 +79,7 @@ def dot_blocks(
     --------
     >>> m4 = BFPSpec("m4", 4, 2, fraction_bits=0)
     >>> result = dot_blocks([127], [], [3, 2], m4, [128], [], [1, 15], m4, DotProductUnit())
-    >>> result.value.signed, hex(result.pattern)  # (3 * 1 + 2 * -1) * 2
+    >>> result.value.signed, hex(result.result)  # (3 * 1 + 2 * -1) * 2
     (Fraction(2, 1), '0x40000000')
     """
     a = Row(a_exponents, a_shifts, a_elements, a_spec)
@@ -70,23 +87,30 @@ def dot_blocks(
 
 
 def dot_rows(a: Row, b: Row, unit: DotProductUnit) -> DotResult:
-    """Return the dot product of two rows of one length; with a NaN block no stage computes (spec 6.9)."""
+    """Return the dot product of two rows of one length; in block floating point it has no axes (spec 6.8)."""
+    value, held, flags, trace = accumulated(a, b, unit)
+    result, of_result, raised = single_result(value, unit)
+    # A NaN block raises its flag here, where no stage before it is computed (spec 6.9).
+    step = ResultStep(held, result, int(flags | raised if held is None else raised))
+    return DotResult(result, of_result, int(flags | raised), [*trace, step])
+
+
+def accumulated(a: Row, b: Row, unit: DotProductUnit) -> Accumulated:
+    """Return the sum of two rows of one length; with a NaN block no stage computes (spec 6.9)."""
     order = _Order(unit)
     cut = list(groups(a, b, unit))
     if a.has_nan or b.has_nan:
-        pattern = pattern_of(NAN, unit.output)
-        return DotResult(pattern, NAN, int(Flags.INVALID), [ResultStep(None, pattern, int(Flags.INVALID))])
+        return Accumulated(NAN, None, Flags.INVALID, [])
     for run in _runs(cut, unit.splits):
         order.add_run(run)
     total = order.total()
-    value, raised = round_to_format(total.value, unit.output)
-    pattern = pattern_of(value, unit.output)
-    order.trace.append(ResultStep(register(total, unit.accumulator), pattern, int(raised)))
-    return DotResult(pattern, value, int(order.flags | raised), order.trace)
+    return Accumulated(total.value, register(total, unit.accumulator), order.flags, order.trace)
 
 
 def matmul(a: EncodedTensor, b: EncodedTensor, unit: DotProductUnit) -> tuple[list[int], list[int]]:
     """Return the patterns and the flags of a product of matrices, each as a flat list in C order (spec 4.8, 6).
+
+    The output is a float format; `encoded_matmul` is for block floating point.
 
     Parameters
     ----------
@@ -103,11 +127,29 @@ def matmul(a: EncodedTensor, b: EncodedTensor, unit: DotProductUnit) -> tuple[li
     SpecError
         ``unit``, if the unit's groups do not fit the blocks (spec 6.3).
     """
+    results = [dot_rows(row, column, unit) for row, column in _pairs(a, b)]
+    return [result.pattern for result in results], [result.flags for result in results]
+
+
+def encoded_matmul(a: EncodedTensor, b: EncodedTensor, unit: DotProductUnit) -> tuple[EncodedTensor, list[int]]:
+    """Return a product of matrices in block floating point, and its flags (spec 6.8); otherwise as `matmul`.
+
+    Raises
+    ------
+    DataError
+        As `matmul`, and what encoding raises: ``axis``, ``nan``, ``infinity`` or ``exponent-overflow``.
+    """
+    sums = [accumulated(row, column, unit) for row, column in _pairs(a, b)]
+    tensor, raised = encoded([found.value for found in sums], (a.shape[0], b.shape[1]), unit)
+    return tensor, [int(found.flags | flags) for found, flags in zip(sums, raised, strict=True)]
+
+
+def _pairs(a: EncodedTensor, b: EncodedTensor) -> list[tuple[Row, Row]]:
+    """Return every row of `a` with every column of `b`."""
     if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
         raise DataError("operand-shape", f"factors must be (M, K) and (K, N) (spec 4.8), got {a.shape} and {b.shape}")
     left, right = matrix_rows(a, summed_axis=1), matrix_rows(b, summed_axis=0)
-    results = [dot_rows(row, column, unit) for row in left for column in right]
-    return [result.pattern for result in results], [result.flags for result in results]
+    return [(row, column) for row in left for column in right]
 
 
 def matrix_rows(matrix: EncodedTensor, *, summed_axis: int) -> list[Row]:

@@ -95,7 +95,7 @@ def _combined(
 def _encoded(values: Sequence[Value], a: EncodedTensor, target: Target) -> EncodedTensor:
     """Encode exact values in the shape of `a` (spec 6.12)."""
     return encode_values(
-        [_source(x, target.preset.conversion) for x in values],
+        [as_source(x, target.preset.conversion) for x in values],
         a.shape,
         target.preset,
         target.axis,
@@ -104,6 +104,6 @@ def _encoded(values: Sequence[Value], a: EncodedTensor, target: Target) -> Encod
     )
 
 
-def _source(x: Value, conversion: Conversion) -> Value:
+def as_source(x: Value, conversion: Conversion) -> Value:
     """Return a source value; NaN and infinities are read as those of float32 (spec 3.3, 6.12)."""
     return x if x.is_finite else read_float(round_to_float(x, "float32"), "float32", conversion)

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 from bfpemu.formats.unit import Accumulator, AccumulatorKind
 from bfpemu.reference.accumulate import Addend
 from bfpemu.reference.float_format import pattern_of
+from bfpemu.reference.output import ResultCodes
 from bfpemu.reference.value import Value, power_of_two
 
 
@@ -67,8 +68,8 @@ class ResultStep:
 
     accumulator: Register
     """None where a NaN block makes the result NaN."""
-    result: int
-    """The bit pattern."""
+    result: int | ResultCodes
+    """The bit pattern, or the codes in block floating point."""
     flags: int
     """Of this rounding alone."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from hypothesis import strategies as st
 
-from bfpemu.formats import Rounding
+from bfpemu.formats import ExponentRule, Preset, Rounding
 from bfpemu.formats.unit import (
     Accumulator,
     AccumulatorKind,
@@ -14,8 +15,10 @@ from bfpemu.formats.unit import (
     FloatFormat,
     FloatOverflow,
     IntegerOverflow,
+    ScalePoint,
     Subnormals,
 )
+from bfpemu.testing import strategies
 
 _DETERMINISTIC = [mode for mode in Rounding if mode is not Rounding.STOCHASTIC]
 
@@ -39,11 +42,10 @@ def accumulators(draw: st.DrawFn) -> Accumulator:
     fields: dict[str, Any] = {}
     if kind is AccumulatorKind.FLOAT:
         fields = {"format": draw(float_formats()), "fused": draw(st.booleans())}
+        if not fields["fused"]:
+            fields["scale_point"] = draw(st.sampled_from(ScalePoint))
     if kind in (AccumulatorKind.FIXED, AccumulatorKind.ALIGNED):
-        fields = {
-            "alignment_rounding": draw(st.sampled_from(_DETERMINISTIC)),
-            "overflow": draw(st.sampled_from(IntegerOverflow)),
-        }
+        fields = {"alignment_rounding": draw(st.sampled_from(_DETERMINISTIC))}
     if kind is AccumulatorKind.FIXED:
         fields |= {"bits": draw(st.integers(2, 62)), "lsb_exponent": draw(st.integers(-40, 20))}
     if kind is AccumulatorKind.ALIGNED:
@@ -55,7 +57,22 @@ def accumulators(draw: st.DrawFn) -> Accumulator:
             "aligns_products": draw(st.booleans()),
             "zero_takes_part": draw(st.booleans()),
         }
+    if fields.get("bits") is not None:
+        fields["overflow"] = draw(st.sampled_from(IntegerOverflow))
     return Accumulator(kind=kind, **fields)
+
+
+@st.composite
+def block_outputs(draw: st.DrawFn) -> Preset:
+    """Draw an output in block floating point, of any format, with a conversion that an output may have."""
+    preset = draw(strategies.presets())
+    found = preset.conversion
+    mode = Rounding.TIES_TO_EVEN if found.rounding is Rounding.STOCHASTIC else found.rounding
+    refused = (ExponentRule.GIVEN, ExponentRule.LOWER_ERROR)
+    rule = ExponentRule.FLOOR if found.exponent_rule in refused else found.exponent_rule
+    bits = None if found.alignment_bits is None else min(found.alignment_bits, 56)
+    conversion = dataclasses.replace(found, rounding=mode, exponent_rule=rule, alignment_bits=bits)
+    return Preset(preset.format, conversion)
 
 
 @st.composite
@@ -63,7 +80,7 @@ def units(draw: st.DrawFn) -> DotProductUnit:
     """Draw a unit; every stage is switched on now and then."""
     accumulator = draw(accumulators())
     return DotProductUnit(
-        accumulator,
+        accumulator=accumulator,
         product_drop_bits=draw(st.just(0) | st.integers(0, 8)),
         product_rounding=draw(st.sampled_from(_DETERMINISTIC)),
         sum_bits=None if accumulator.aligns_products else draw(st.none() | st.integers(2, 30)),

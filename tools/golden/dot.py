@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from bfpemu.formats import BFPSpec, Encoding
+from bfpemu.errors import DataError
+from bfpemu.formats import BFPSpec, Encoding, Preset
 from bfpemu.formats.serialise import to_dict
-from bfpemu.formats.unit import Accumulator, DotProductUnit
+from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_to_dict
-from bfpemu.reference.dot import dot_rows
+from bfpemu.reference.dot import accumulated, dot_rows
 from bfpemu.reference.group import Row
+from bfpemu.reference.output import encoded
 from golden.case import json_text
 from golden.patterns import hex_words
 
@@ -46,23 +48,59 @@ class Dot:
 
     def record(self, unit: DotProductUnit) -> dict[str, Any]:
         """Return the codes of both rows, and the result with its flags."""
+        assert isinstance(unit.output, FloatFormat)
         result = dot_rows(self.a, self.b, unit)
         width = 1 + unit.output.exponent_bits + unit.output.fraction_bits
         operands = {"name": self.name, "a": _spelled(self.a), "b": _spelled(self.b)}
         return operands | {"output": hex_words([result.pattern], width), "flags": result.flags}
 
+    @property
+    def rows(self) -> list[Row]:
+        """Both rows."""
+        return [self.a, self.b]
 
-DotFile = tuple[DotProductUnit, list[Dot]]
+
+@dataclass(frozen=True)
+class Products:
+    """One row to multiply with several, for an output in block floating point."""
+
+    name: str
+    a: Row
+    b: Sequence[Row]
+
+    def record(self, unit: DotProductUnit) -> dict[str, Any]:
+        """Return the codes of all rows, and those of the results with their flags, or the code of an error."""
+        assert isinstance(unit.output, Preset)
+        found = {"name": self.name, "a": _spelled(self.a), "b": [_spelled(row) for row in self.b]}
+        sums = [accumulated(self.a, row, unit) for row in self.b]
+        try:
+            tensor, raised = encoded([total.value for total in sums], [len(sums)], unit)
+        except DataError as error:
+            return found | {"error": error.code}
+        spec = unit.output.format
+        codes = {"exponent_codes": hex_words(tensor.exponent_codes, spec.exponent_bits)}
+        if spec.sub_shift_bits:
+            codes["shift_codes"] = hex_words(tensor.shift_codes, spec.sub_shift_bits)
+        codes["element_codes"] = hex_words(tensor.element_codes, spec.mantissa_bits)
+        return found | codes | {"flags": [int(total.flags | more) for total, more in zip(sums, raised, strict=True)]}
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return [self.a, *self.b]
+
+
+DotFile = tuple[DotProductUnit, Sequence[Dot | Products]]
 """A unit, named as its file, and the cases for it."""
 
 
-def dot_text(unit: DotProductUnit, cases: Sequence[Dot]) -> str:
+def dot_text(unit: DotProductUnit, cases: Sequence[Dot | Products]) -> str:
     """Return the text of one file of dot products (spec 8.10)."""
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), (unit.name, sorted(names))
     formats: dict[str, BFPSpec] = {}
     for case in cases:
-        for row in (case.a, case.b):
+        for row in case.rows:
             assert formats.setdefault(row.spec.name, row.spec) == row.spec, row.spec.name
     head = {"unit": unit_to_dict(unit), "formats": {name: to_dict(spec) for name, spec in formats.items()}}
     return json_text("dot", head, [case.record(unit) for case in cases])
@@ -116,4 +154,6 @@ def _spelled(operand: Row) -> dict[str, Any]:
 
 def option_unit(name: str, accumulator: dict[str, Any] | None = None, **fields: Any) -> DotProductUnit:
     """Return a unit that differs from the default in what the name says."""
-    return DotProductUnit(Accumulator(**(accumulator or {})), name=name, source="an option of spec 6", **fields)
+    return DotProductUnit(
+        accumulator=Accumulator(**(accumulator or {})), name=name, source="an option of spec 6", **fields
+    )

@@ -21,7 +21,9 @@ def operand(mantissa_bits: int, block_size: int) -> BFPSpec:
 
 def precise(unit: DotProductUnit) -> FloatFormat:
     """Return the float format that rounds first: the accumulator's, or the output's."""
-    return unit.accumulator.format or unit.output
+    found = unit.accumulator.format or unit.output
+    assert isinstance(found, FloatFormat)
+    return found
 
 
 def simple_cases(unit: DotProductUnit) -> Iterator[Dot]:

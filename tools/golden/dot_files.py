@@ -11,6 +11,7 @@ from bfpemu.units import units
 from golden.dot import Dot, DotFile, Pair, dot, option_unit
 from golden.dot_cases import alignment_cases, narrow, range_cases, rounding_cases, simple_cases, unit_cases, wide_cases
 from golden.dot_operands import operand_files
+from golden.dot_outputs import block_output_files
 
 FP16 = {"exponent_bits": 5, "fraction_bits": 10}
 MODES = [mode for mode in Rounding if mode not in (Rounding.STOCHASTIC, Rounding.TIES_TO_EVEN)]
@@ -26,6 +27,7 @@ def dot_files() -> list[DotFile]:
         *_floats(),
         *_orders(),
         *operand_files(),
+        *block_output_files(),
     ]
 
 
@@ -182,6 +184,12 @@ def _floats() -> Iterator[DotFile]:
         ("float_flush_fused", {"format": FloatFormat(**FP16, subnormals="flush"), "fused": True}, {}),
         ("float_fp16_fused", {"format": "fp16", "fused": True}, {"output": "fp16"}),
         ("float_bf16", {"format": "bf16"}, {"output": "bf16"}),
+        ("float_scaled_after_conversion", {"format": "fp16", "scale_point": "after_conversion"}, {}),
+        (
+            "float_flush_scaled_after_conversion",
+            {"format": FloatFormat(**FP16, subnormals="flush"), "scale_point": "after_conversion"},
+            {},
+        ),
         ("float_tf32", {"format": "tf32"}, {}),
         ("float_fp64", {"format": "fp64"}, {"output": "fp64"}),
         ("float_fp64_to_fp32", {"format": "fp64"}, {}),
