@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bfpemu.cli.options import FILE, FORMAT_HELP, UNIT_HELP, check_output, force_option, json_option, load_unit
+from bfpemu.cli.options import FILE, FORMAT_HELP, check_output, force_option, json_option
 from bfpemu.cli.text import shown
 
 if TYPE_CHECKING:
     from bfpemu.arithmetic.report import WidthReport
     from bfpemu.cli.factors import Factor
+    from bfpemu.formats.unit import DotProductUnit
 
 
 @click.command("analyze")
 @click.argument("source", type=FILE, metavar="IN")
-@click.option("--unit", "unit_word", required=True, metavar="UNIT", help=UNIT_HELP)
+@click.option("--unit", "unit_word", required=True, metavar="UNIT", help="A unit's name, or a TOML or JSON file.")
 @click.option("--format", "a_word", metavar="FORMAT", help=f"Of both factors; bfp8 for arrays. {FORMAT_HELP}")
 @click.option("--b-format", "b_word", metavar="FORMAT", help="Of the second factor, if it is another.")
 @click.option("--a", "a_name", metavar="NAME", help="The first factor, M x K; by default the first tensor.")
@@ -56,7 +57,7 @@ def command(
 
         check_plot(plot)
         check_output(plot, force=force)
-    unit = load_unit(unit_word)
+    unit = _unit(unit_word)
     from bfpemu.arithmetic.analysis import analyze
     from bfpemu.cli.factors import read_factors
 
@@ -70,6 +71,14 @@ def command(
         _print_json(source, a, b, most, report)
     else:
         _print_text(a, b, unit.name or unit_word, most, report)
+
+
+def _unit(word: str) -> DotProductUnit:
+    """Return the unit that a word of the command line stands for: a file, or a name of the catalogue."""
+    from bfpemu.arithmetic.unit import load_unit, unit
+    from bfpemu.formats.text import SUFFIXES
+
+    return load_unit(word) if Path(word).suffix.lower() in SUFFIXES else unit(word)
 
 
 def _print_text(a: Factor, b: Factor, unit: str, most: int, report: WidthReport) -> None:

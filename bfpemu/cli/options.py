@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bfpemu.errors import BfpError, BfpFileError, SpecError
+from bfpemu.errors import BfpError, BfpFileError
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
@@ -71,32 +71,15 @@ def load_preset(text: str) -> Preset:
 
 def load_unit(word: str) -> DotProductUnit:
     """Return the unit that a word of the command line stands for: a file, or a name of the catalogue (spec 6.1)."""
-    path = Path(word)
-    if path.suffix.lower() not in (".toml", ".json"):
+    from bfpemu.formats.text import SUFFIXES, read_description
+
+    if Path(word).suffix.lower() not in SUFFIXES:
         from bfpemu.units import unit
 
         return unit(word)
     from bfpemu.formats.unit_serialise import unit_from_dict
 
-    try:
-        text = path.read_text(encoding="utf-8")
-        return unit_from_dict(_parsed(text, path.suffix.lower()))
-    except OSError as error:
-        raise BfpFileError("input-missing", f"unit file {word!r} cannot be read: {error.strerror}") from error
-    except SpecError:
-        raise
-    except ValueError as error:  # UnicodeDecodeError, TOMLDecodeError and JSONDecodeError are such
-        raise SpecError("format-file", f"unit file {word!r} must be TOML or JSON in UTF-8: {error}") from error
-
-
-def _parsed(text: str, suffix: str) -> Any:
-    if suffix == ".toml":
-        import tomllib
-
-        return tomllib.loads(text)
-    import json
-
-    return json.loads(text)
+    return unit_from_dict(read_description(word, "unit file"))
 
 
 def select(names: Sequence[str], wanted: Iterable[str], path: Path) -> list[str]:

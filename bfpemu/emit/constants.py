@@ -69,6 +69,10 @@ def of_conversion(preset: Preset) -> Iterator[Constant]:
     if conversion.alignment_bits is not None:
         yield Constant("ALIGNMENT_BITS", str(conversion.alignment_bits), "N (spec 3.7)")
         yield Constant("ALIGNMENT_ROUNDING", f"BFP_{conversion.alignment_rounding}".upper())
+    if conversion.ignored_bit is not None:
+        yield Constant("IGNORED_BIT", str(conversion.ignored_bit), "rounding does not see its bit (spec 3.7)")
+    if conversion.zero_exponent is not None:
+        yield Constant("ZERO_EXPONENT", _signed(conversion.zero_exponent), "of a block of zeros (spec 3.5)")
     if conversion.rounding is Rounding.STOCHASTIC:
         yield Constant("RANDOM_BITS", str(conversion.random_bits), "stochastic rounding (spec 3.7)")
     else:
@@ -78,6 +82,7 @@ def of_conversion(preset: Preset) -> Iterator[Constant]:
     yield Constant("HIGHEST_WIDE", f"INT64_C({highest})")
     if conversion.source_chain:
         yield Constant("CHAIN_LENGTH", str(len(conversion.source_chain)), "source steps (spec 3.4)")
+        yield Constant("SPECIALS_EXPONENT", _signed(conversion.source_chain[0].maximum_exponent + 1), "E (spec 3.3)")
 
 
 def chain_steps(preset: Preset, prefix: str) -> str:

@@ -43,8 +43,8 @@ Choices = Mapping[str, Collection[str]]
 FORMAT_CHOICES: Choices = {
     "encoding": ("twos_complement", "sign_magnitude", "unsigned"),
     "exponent_reserved": ("nan", "zero", "none"),
-    "negative_zero_code": ("negative_zero", "zero", "negative_infinity"),
-    "decode_underflow": ("exact", "flush", "wrap"),
+    "negative_zero_code": ("negative_zero", "zero", "negative_infinity", "all_ones_exponent"),
+    "decode_underflow": ("exact", "flush", "flush_below_zero", "pattern", "wrap"),
 }
 FORMAT_NUMBERS = (
     "name",
@@ -61,15 +61,23 @@ FORMAT_NUMBERS = (
 CONVERSION_CHOICES: Choices = {
     "exponent_rule": ("rceil", "floor", "ceil", "even", "lower_error", "given"),
     "rounding": (*MODES, "stochastic"),
-    "significand_range": ("full", "symmetric"),
+    "significand_range": ("full", "symmetric", "full_if_nearer"),
     "alignment_rounding": MODES,
     "exponent_overflow": ("saturate", "nan", "error"),
     "nan": ("block", "error", "zero", "zero_unless_all", "infinity", "number"),
     "infinity": ("saturate", "saturate_element", "block", "error", "zero", "number"),
-    "negative_zero": ("drop", "keep"),
+    "negative_zero": ("drop", "keep", "sign_fill"),
     "source_subnormals": ("exact", "flush", "half", "hidden_one"),
 }
-CONVERSION_NUMBERS = ("exponent_offset", "random_bits", "alignment_bits", "post_truncate_bits", "source_chain")
+CONVERSION_NUMBERS = (
+    "zero_exponent",
+    "exponent_offset",
+    "random_bits",
+    "alignment_bits",
+    "ignored_bit",
+    "post_truncate_bits",
+    "source_chain",
+)
 STEP_CHOICES: Choices = {
     "rounding": MODES,
     "carry": ("exponent", "saturate"),
@@ -147,6 +155,8 @@ def conversion_facts(preset: Preset) -> dict[str, bool]:
         | {
             "CHAIN": bool(steps),
             "ALIGNMENT": conversion.alignment_bits is not None,
+            "IGNORED_BIT": conversion.ignored_bit is not None,
+            "ZERO_EXPONENT": conversion.zero_exponent is not None,
             "POST_TRUNCATE": conversion.post_truncate_bits > 0,
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +12,14 @@ from bfpemu.emit.facts import MODES, Choices, chosen
 from bfpemu.errors import SpecError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow
+from bfpemu.formats.unit_operands import check_groups
 
 UNIT_CHOICES: Choices = {"product_rounding": MODES, "sum_overflow": ("wrap", "saturate")}
 UNIT_NUMBERS = (
+    "a_format",
+    "b_format",
     "accumulator",
+    "product_bits",
     "group_size",
     "product_drop_bits",
     "sum_bits",
@@ -22,6 +27,7 @@ UNIT_NUMBERS = (
     "lanes",
     "pairwise",
     "output",
+    "output_axis",
     "name",
     "source",
     "status",
@@ -30,6 +36,7 @@ ACCUMULATOR_CHOICES: Choices = {
     "kind": ("exact", "float", "fixed", "aligned"),
     "alignment_rounding": MODES,
     "overflow": ("wrap", "saturate"),
+    "scale_point": ("before_conversion", "after_conversion"),
 }
 ACCUMULATOR_NUMBERS = (
     "format",
@@ -67,14 +74,16 @@ class Datapath:
         if not 1 <= self.max_k <= 1 << 24:
             raise SpecError("emit", f"max_k must be 1 to {1 << 24} (spec 13.4), got {self.max_k}")
         chosen(self.unit, UNIT_CHOICES, UNIT_NUMBERS)
+        chosen(self.unit.accumulator, ACCUMULATOR_CHOICES, ACCUMULATOR_NUMBERS)
         for format in self._float_formats():
             chosen(format, FLOAT_CHOICES, FLOAT_NUMBERS)
-        sizes = [spec.block_size for spec in (self.a, self.b) if spec.block_size is not None]
-        if any(isinstance(size, tuple) for size in sizes):
-            raise SpecError("unit", f"operands must be blocked along one axis (spec 6.1), got block_size {sizes}")
-        wanted = self.unit.group_size
-        if wanted is not None and any(size % wanted for size in sizes if isinstance(size, int)):
-            raise SpecError("unit", f"group_size must divide every block_size (spec 6.3), got {wanted} and {sizes}")
+        check_groups(self.unit, self.a, self.b)
+        for letter, wanted, given in (("a", self.unit.a_format, self.a), ("b", self.unit.b_format, self.b)):
+            if wanted is not None and dataclasses.replace(wanted, name=given.name) != given:
+                raise SpecError(
+                    "emit",
+                    f"operand {letter} must have the unit's own format {wanted.name!r} (spec 6.13), got {given.name!r}",
+                )
 
     @property
     def group(self) -> int | None:
@@ -117,7 +126,7 @@ class Datapath:
 
     def words(self) -> dict[str, str]:
         """Return the initialisers of the float formats."""
-        words = {"BFP_OUTPUT_FORMAT_FIELDS": _fields(self.unit.output)}
+        words = {"BFP_OUTPUT_FORMAT_FIELDS": _fields(self._output)}
         if self.unit.accumulator.format is not None:
             words["BFP_ACCUMULATOR_FORMAT_FIELDS"] = _fields(self.unit.accumulator.format)
         return words
@@ -155,8 +164,15 @@ class Datapath:
             leaves = max(self._most_groups if self._pairwise else 1, self._lanes)
             yield Constant("TREE_LEVELS", str(leaves.bit_length() + 1))
 
+    @property
+    def _output(self) -> FloatFormat:
+        if isinstance(self.unit.output, FloatFormat):
+            return self.unit.output
+        name = self.unit.output.name
+        raise SpecError("emit", f"a C model's unit must have a float output (spec 13.6), got the format {name!r}")
+
     def _float_formats(self) -> list[FloatFormat]:
-        formats = (self.unit.accumulator.format, self.unit.output)
+        formats = (self.unit.accumulator.format, self._output)
         return [format for format in formats if format is not None]
 
     # An exact sum does not depend on its order (spec 6.7), so that an exact accumulator has one lane.

@@ -67,6 +67,12 @@ static inline bfp_sum bfp_convert(const bfp_group *group, uint32_t *flags)
 #if FUSED
     (void)flags;
     return bfp_real_of(group->total);
+#elif SCALE_POINT_AFTER_CONVERSION
+    bfp_real x = bfp_real_of(group->total);
+    x.number.exponent -= group->exponent;
+    x = bfp_round_real(x, &BFP_ACCUMULATOR_FORMAT, flags);
+    x.number.exponent += group->exponent;
+    return bfp_round_real(x, &BFP_ACCUMULATOR_FORMAT, flags); /* an infinity stays */
 #else
     return bfp_round_real(bfp_real_of(group->total), &BFP_ACCUMULATOR_FORMAT, flags);
 #endif

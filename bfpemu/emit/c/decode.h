@@ -49,6 +49,10 @@ static inline bfp_value bfp_decode_element(
 #elif ENCODING_SIGN_MAGNITUDE && NEGATIVE_ZERO_CODE_NEGATIVE_INFINITY
         x.negative = element_code != 0;
         x.kind = element_code != 0 ? BFP_INFINITE : BFP_FINITE;
+#elif ENCODING_SIGN_MAGNITUDE && NEGATIVE_ZERO_CODE_ALL_ONES_EXPONENT
+        x.negative = element_code != 0;
+        x.magnitude = element_code != 0;
+        x.exponent = BFP_ALL_ONES_CODE - BFP_EXPONENT_BIAS; /* an infinity's pattern read as a number */
 #endif
         return x;
     }
@@ -63,8 +67,16 @@ static inline bfp_value bfp_decode_element(
     if (normalised_field < 1) {
         x.negative = 0;
         x.magnitude = 0;
+        return x;
     }
-#elif DECODE_UNDERFLOW_WRAP
+#elif DECODE_UNDERFLOW_FLUSH_BELOW_ZERO || DECODE_UNDERFLOW_PATTERN
+    if (normalised_field < 0) {
+        x.negative = 0;
+        x.magnitude = 0;
+        return x;
+    }
+#endif
+#if DECODE_UNDERFLOW_WRAP || DECODE_UNDERFLOW_PATTERN
     {
         const int32_t wrapped = normalised_field & BFP_ALL_ONES_CODE;
         const int32_t point = bfp_bit_length(x.magnitude) - 1;
@@ -72,8 +84,7 @@ static inline bfp_value bfp_decode_element(
         x.exponent = wrapped - BFP_EXPONENT_BIAS - point;
         if (wrapped == BFP_ALL_ONES_CODE) {
             x.kind = fraction == 0 ? BFP_INFINITE : BFP_NAN;
-            x.negative = x.kind == BFP_INFINITE && x.negative;
-            x.magnitude = 0;
+            x.magnitude = fraction == 0 ? 0 : fraction << (64 - point); /* of a NaN: its fraction field, at the left */
         } else if (wrapped == 0) {
             x.exponent += 1;
             x.magnitude = fraction;
@@ -91,8 +102,15 @@ static inline uint64_t bfp_to_float(bfp_value x, int exponent_bits, int fraction
     const uint64_t sign = (uint64_t)x.negative << (exponent_bits + fraction_bits);
     int32_t exponent, shift;
     uint64_t units;
+#if DECODE_UNDERFLOW_WRAP || DECODE_UNDERFLOW_PATTERN
+    if (x.kind == BFP_NAN && x.magnitude >> (64 - fraction_bits) != 0)
+        return sign | infinity | x.magnitude >> (64 - fraction_bits);
+    if (x.kind == BFP_NAN)
+        return (x.magnitude != 0 ? sign : 0) | infinity | (uint64_t)1 << (fraction_bits - 1);
+#else
     if (x.kind == BFP_NAN)
         return infinity | (uint64_t)1 << (fraction_bits - 1);
+#endif
     if (x.kind == BFP_INFINITE)
         return sign | infinity;
     if (x.magnitude == 0)

@@ -29,6 +29,10 @@ static inline int64_t bfp_wide_significand(bfp_value x, int32_t exponent)
     }
 #endif
     shift = exponent - BFP_FRACTION_BITS - BFP_POST_TRUNCATE_BITS - x.exponent;
+#if IGNORED_BIT
+    if (shift >= BFP_IGNORED_BIT && shift - BFP_IGNORED_BIT < 64)
+        x.magnitude &= ~((uint64_t)1 << (shift - BFP_IGNORED_BIT));
+#endif
     if (x.magnitude == 0)
         return 0;
     if (shift > 0) {
@@ -46,6 +50,20 @@ static inline int64_t bfp_wide_significand(bfp_value x, int32_t exponent)
     return x.negative ? -(int64_t)wide : (int64_t)wide;
 }
 
+#if SIGNIFICAND_RANGE_FULL_IF_NEARER
+/* Whether x is at most -(2^(W-1) - 1/2) units: the most negative integer is at least as near (spec 3.8). */
+static inline int bfp_extreme_is_nearer(bfp_value x, int32_t exponent)
+{
+    const uint64_t halves = 2 * (uint64_t)BFP_HIGHEST_WIDE + 1;
+    const int32_t shift = exponent - BFP_FRACTION_BITS - BFP_POST_TRUNCATE_BITS - 1 - x.exponent;
+    if (!x.negative || x.magnitude == 0 || shift >= 64)
+        return 0;
+    if (shift >= 0)
+        return x.magnitude >> shift >= halves;
+    return bfp_bit_length(x.magnitude) - shift > 40 || x.magnitude << -shift >= halves;
+}
+
+#endif
 /* The significand of an element; an infinity saturates by its sign (spec 3.3, 3.8). */
 static inline int64_t bfp_significand(bfp_value x, int32_t exponent)
 {
@@ -62,6 +80,10 @@ static inline int64_t bfp_significand(bfp_value x, int32_t exponent)
         wide = BFP_LOWEST_WIDE;
     if (wide > BFP_HIGHEST_WIDE)
         wide = BFP_HIGHEST_WIDE;
+#if SIGNIFICAND_RANGE_FULL_IF_NEARER
+    if (x.kind == BFP_FINITE && wide == BFP_LOWEST_WIDE && bfp_extreme_is_nearer(x, exponent))
+        wide -= 1;
+#endif
 #if POST_TRUNCATE
     return wide < 0 ? -(int64_t)((uint64_t)-wide >> BFP_POST_TRUNCATE_BITS)
                     : (int64_t)((uint64_t)wide >> BFP_POST_TRUNCATE_BITS);
@@ -70,10 +92,14 @@ static inline int64_t bfp_significand(bfp_value x, int32_t exponent)
 #endif
 }
 
-/* The code of a significand that came from x (spec 2.2, 3.9). */
-static inline uint32_t bfp_element_code(int64_t significand, bfp_value x)
+/* The code of a significand that came from x, in a block of this exponent code (spec 2.2, 3.9). */
+static inline uint32_t bfp_element_code(int64_t significand, bfp_value x, uint32_t exponent_code)
 {
-    (void)x;
+    (void)x, (void)exponent_code;
+#if NEGATIVE_ZERO_SIGN_FILL
+    if (x.kind == BFP_FINITE && x.negative && x.magnitude == 0 && exponent_code >= 32)
+        significand = -1; /* shifted by more than a word, the sign bit alone is left */
+#endif
 #if NEGATIVE_ZERO_KEEP
     if (significand == 0)
         return x.negative ? BFP_SIGN_BIT : 0;

@@ -66,7 +66,7 @@ static inline int bfp_encode(
 #if !EXPONENT_RULE_GIVEN
     /* the exponent (spec 3.5) and its range (spec 3.6) */
     if (seen.maximum.aligned == 0)
-        exponent = BFP_SMALLEST_EXPONENT - 1; /* an all-zero block: code 0, as if it were flushed */
+        exponent = BFP_SMALLEST_EXPONENT - 1; /* an all-zero block, as if it were flushed */
     else
 #if EXPONENT_RULE_EVEN || EXPONENT_RULE_LOWER_ERROR
         exponent = bfp_exponent_by_rule(source, n, seen.maximum);
@@ -94,7 +94,11 @@ static inline int bfp_encode(
 #endif
     if (exponent < BFP_SMALLEST_EXPONENT) {
         *exponent_code = 0;
-#if NEGATIVE_ZERO_KEEP || INFINITY_SATURATE_ELEMENT
+#if ZERO_EXPONENT
+        if (seen.maximum.aligned == 0)
+            *exponent_code = BFP_ZERO_EXPONENT + BFP_EXPONENT_BIAS;
+#endif
+#if NEGATIVE_ZERO_KEEP || NEGATIVE_ZERO_SIGN_FILL || INFINITY_SATURATE_ELEMENT
         for (i = 0; i < n; i++) {
             const bfp_value x = bfp_member(source, i);
             int64_t significand = 0;
@@ -102,7 +106,7 @@ static inline int bfp_encode(
             if (x.kind == BFP_INFINITE)
                 significand = bfp_significand(x, BFP_SMALLEST_EXPONENT);
 #endif
-            element_codes[i] = bfp_element_code(significand, x);
+            element_codes[i] = bfp_element_code(significand, x, *exponent_code);
         }
 #endif
         return BFP_OK;
@@ -132,7 +136,7 @@ static inline int bfp_encode(
 #else
         const int32_t own = exponent;
 #endif
-        element_codes[i] = bfp_element_code(bfp_significand(x, own), x);
+        element_codes[i] = bfp_element_code(bfp_significand(x, own), x, *exponent_code);
     }
     return BFP_OK;
 }

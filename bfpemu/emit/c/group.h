@@ -41,8 +41,11 @@ typedef struct {
 #if KIND_ALIGNED
     int32_t reference; /* k + R (spec 6.6) */
 #endif
+#if ALIGNS_PRODUCTS || SCALE_POINT_AFTER_CONVERSION
+    int32_t exponent;  /* k */
+#endif
 #if ALIGNS_PRODUCTS
-    int32_t first, end, exponent;
+    int32_t first, end;
     int is_zero;
 #endif
 } bfp_group;
@@ -58,10 +61,12 @@ static inline bfp_group bfp_group_at(const bfp_rows *rows, int32_t first, int32_
 #if KIND_ALIGNED
     group.reference = exponent + BFP_REFERENCE_BITS;
 #endif
+#if ALIGNS_PRODUCTS || SCALE_POINT_AFTER_CONVERSION
+    group.exponent = exponent;
+#endif
 #if ALIGNS_PRODUCTS
     group.first = first;
     group.end = end;
-    group.exponent = exponent;
     group.is_zero = 1;
     for (i = first; i < end; i++)
         group.is_zero &= bfp_product_at(rows, i, flags).magnitude == 0;

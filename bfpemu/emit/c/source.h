@@ -13,6 +13,9 @@ static inline bfp_value bfp_read_float(uint64_t bits, int exponent_bits, int fra
     x.exponent = field - bias - fraction_bits;
     x.magnitude = hidden_one + fraction;
     if (field == all_ones) {
+#if CHAIN
+        x.exponent = BFP_SPECIALS_EXPONENT - fraction_bits; /* of a NaN or an infinity that is a number */
+#endif
 #if NAN_NUMBER
         if (fraction != 0)
             return x; /* a NaN is the number that its bits spell */
