@@ -34,6 +34,7 @@ class Model:
     dtypes: Sequence[str] = ()
     """What `encode` takes, and what `decode` gives, of the floats among them; all floats unless given."""
     unit: DotProductUnit | None = None
+    """What multiplies rows; None leaves dot products out."""
     b_preset: Preset | None = None
     """The second operand's; that of the first unless given."""
     max_k: int = 1 << 16
