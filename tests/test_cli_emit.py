@@ -103,3 +103,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(run, words, code):
     assert err.endswith(f" [{code}]\n")
     assert code in CODES
     assert not Path("a.h").exists()
+
+
+def test_a_language_must_be_named(capsys):
+    assert main(["emit"]) == 2
+    assert capsys.readouterr().err == "bfpemu: Missing command; see `bfpemu emit --help` [usage]\n"

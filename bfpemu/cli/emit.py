@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bfpemu.emit import Model
 
 
-@click.group("emit")
+@click.group("emit", no_args_is_help=False)
 def command() -> None:
     """Write a model of a format, and of a dot-product unit, in another language."""
 
