@@ -77,10 +77,7 @@ def _any_outside_range(elements: Sequence[Element], exponent: int, preset: Prese
     counting = [
         element for element in elements if element.value.is_finite and not (is_unsigned and element.value.negative)
     ]
-    return any(
-        not low <= wide_significand(element, exponent, preset) <= high
-        for element in counting
-    )
+    return any(not low <= wide_significand(element, exponent, preset) <= high for element in counting)
 
 
 def _lower_has_less_error(elements: Sequence[Element], exponent: int, preset: Preset) -> bool:
