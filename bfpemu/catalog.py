@@ -16,8 +16,8 @@ from bfpemu.formats.serialise import preset_from_dict
 from bfpemu.formats.spec import BFPSpec, create_bfp_spec
 
 FormatLike: TypeAlias = str | tuple[int, ...] | list[int] | BFPSpec | Preset
-"""A name in any case, ``"8x32"`` or ``"8x32x5"``, either with ``":ties_up"`` or another rounding behind it, a tuple of mantissa bits, block size and
-perhaps exponent bits, a `BFPSpec` or a `Preset`."""
+"""A name in any case, ``"8x32"`` or ``"8x32x5"``, each perhaps with a rounding behind it as in
+``"mx9:ties_up"``; a tuple of mantissa bits, block size and perhaps exponent bits; a `BFPSpec` or a `Preset`."""
 
 
 class _Catalogue(Mapping[str, Preset]):

@@ -71,6 +71,7 @@ def encode_table(preset: Preset, kind: SourceKind) -> EncodeTable | None:
         or conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
         or conversion.rounding is not Rounding.TIES_TO_EVEN
         or conversion.alignment_bits is not None
+        or conversion.zero_exponent is not None
         or conversion.ignored_bit is not None
         or conversion.significand_range is SignificandRange.FULL_IF_NEARER
         or conversion.post_truncate_bits

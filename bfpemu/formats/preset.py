@@ -110,7 +110,7 @@ class Preset:
             own = {field.name for field in fields(part)} & changes.keys()
             parts[name] = replace(part, **{key: changes.pop(key) for key in own}) if own else part
         if changes:
-            unknown = sorted(changes)[0]
+            unknown = min(changes)
             raise SpecError("unknown-key", f"with_ takes fields of a format, conversion or layout, got {unknown!r}")
         status = self.status if parts == {name: getattr(self, name) for name in parts} else Status.ASSUMPTION
         return replace(self, **parts, status=status)
@@ -131,7 +131,8 @@ class Preset:
             ),
             (
                 _NEEDED_ENCODING.get(conversion.negative_zero, spec.encoding) is spec.encoding,
-                f"negative_zero {str(conversion.negative_zero)!r} does not fit encoding {str(spec.encoding)!r} (spec 3.9)",
+                f"negative_zero {str(conversion.negative_zero)!r} does not fit encoding {str(spec.encoding)!r} "
+                "(spec 3.9)",
             ),
             (
                 conversion.significand_range is SignificandRange.FULL or spec.encoding is Encoding.TWOS_COMPLEMENT,

@@ -9,7 +9,6 @@ from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.source import SOURCE_FLOATS
 from bfpemu.reference.value import NAN, ZERO, Kind, Value, infinity, number, power_of_two
 
-
 _SMALLEST_KEPT_FIELD = {
     DecodeUnderflow.FLUSH: 1,
     DecodeUnderflow.FLUSH_BELOW_ZERO: 0,

@@ -9,7 +9,6 @@ from bfpemu.formats import Encoding, NegativeZero, Preset, SignificandRange
 from bfpemu.reference.rounding import round_to_integer, round_to_multiple, saturate
 from bfpemu.reference.value import Value, number, power_of_two
 
-
 _SIGN_FILL_DISTANCE = 32
 
 
