@@ -25,6 +25,7 @@ from bfpemu.reference import (
     dot_blocks,
     elementwise,
     encode_tensor,
+    encoded_matmul,
     pack_tensor,
     unpack_tensor,
 )
@@ -256,8 +257,19 @@ class ArithmeticCase:
     fields: dict[str, Any]
 
     def codes(self, operand: str) -> tuple[list[int], list[int], list[int]]:
-        given = self.fields[operand]
-        return tuple(words(given.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element"))  # type: ignore[return-value]
+        return row_codes(self.fields[operand])
+
+    def matrices(self) -> tuple[EncodedTensor, EncodedTensor]:
+        """The one row of `a`, and the rows of `b` as columns; both in one format of one level."""
+        row, columns = self.codes("a"), [row_codes(given) for given in self.fields["b"]]
+        preset = Preset(self.format("a"))
+        assert all(given["format"] == preset.name for given in self.fields["b"])
+        exponents, elements = (
+            [column[part][k] for k in range(len(row[part])) for column in columns] for part in (0, 2)
+        )
+        length = len(row[2])
+        a = EncodedTensor(preset, (1, length), 1, *row)
+        return a, EncodedTensor(preset, (length, len(columns)), 0, exponents, [], elements)
 
     def format(self, operand: str) -> BFPSpec:
         return self.formats[self.fields[operand]["format"]]
@@ -265,6 +277,10 @@ class ArithmeticCase:
     def tensor(self, operand: str) -> EncodedTensor:
         preset, given = Preset(self.format(operand)), self.fields[operand]
         return EncodedTensor(preset, tuple(self.fields["shape"]), given["axis"], *self.codes(operand))
+
+
+def row_codes(given: dict[str, Any]) -> tuple[list[int], list[int], list[int]]:
+    return tuple(words(given.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element"))  # type: ignore[return-value]
 
 
 def arithmetic_cases(path: Path) -> Iterator[ArithmeticCase]:
@@ -277,14 +293,23 @@ def arithmetic_cases(path: Path) -> Iterator[ArithmeticCase]:
 
 
 def expected_of(case: ArithmeticCase) -> Answer:
-    if case.unit is not None:
-        return {"output": int(case.fields["output"], 16), "flags": case.fields["flags"]}
     if "error" in case.fields:
         return {"error": case.fields["error"]}
-    return codes_answer(*(words(case.fields.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element")))
+    if case.unit is not None and not isinstance(case.unit.output, Preset):
+        return {"output": int(case.fields["output"], 16), "flags": case.fields["flags"]}
+    flags = {} if case.unit is None else {"flags": case.fields["flags"]}
+    return flags | codes_answer(
+        *(words(case.fields.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element"))
+    )
 
 
 def reference_result(case: ArithmeticCase) -> Answer:
+    if case.unit is not None and isinstance(case.unit.output, Preset):
+        try:
+            tensor, flags = encoded_matmul(*case.matrices(), case.unit)
+        except BfpError as error:
+            return {"error": error.code}
+        return {"flags": flags} | codes_answer(*encoded_lists(tensor))
     if case.unit is not None:
         result = dot_blocks(*case.codes("a"), case.format("a"), *case.codes("b"), case.format("b"), case.unit)
         return {"output": result.pattern, "flags": result.flags}

@@ -113,6 +113,23 @@ def test_a_batch_in_blocks_is_encoded_as_one_tensor() -> None:
         assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("nan", ["block", "zero_unless_all"])
+def test_blocks_of_results_may_run_over_several_axes(nan: str) -> None:
+    random = np.random.default_rng(4)
+    data = random.standard_normal((5, 40))
+    data[3:, 7] = np.nan  # the last row is all that there is of its tiles
+    a, b = BFPTensor(data, (8, 4)), BFPTensor(random.standard_normal((40, 7)), "bfp6", axis=0)
+    tiles = Preset(BFPSpec("tiles", 6, (2, 3)), Conversion(nan=nan, exponent_rule="floor"))
+    found = DotProductUnit(output=tiles).matmul_with_flags(a, b)
+    sums = DotProductUnit(output="fp64").matmul(a, b)
+    expected = BFPTensor(sums, tiles)
+    assert np.array_equal(found.values.exponent_codes, expected.exponent_codes)
+    assert np.array_equal(found.values.element_codes, expected.element_codes)
+    values = expected.dequantize("float64")
+    is_same = (values == sums) | (np.isnan(values) & np.isnan(sums))
+    assert np.array_equal(found.flags & 8 == 0, is_same)
+
+
 def test_the_functions_are_those_of_a_unit() -> None:
     random = np.random.default_rng(4)
     a = BFPTensor(random.standard_normal((3, 40)), "bfp8")
@@ -138,6 +155,15 @@ def test_an_output_in_blocks_rounds_once() -> None:
     traced = unit.dot(a, b, trace=True)
     assert traced.trace[-1].result == (int(traced.result.exponent_codes[0]), (), int(traced.result.element_codes))
     assert traced.flags == 8
+
+
+def test_subnormal_sums_are_exact_whatever_a_conversion_does_with_those_of_a_source() -> None:
+    a, b = (
+        BFPTensor(np.full(shape, 2.0**-70, np.float32), (8, 1), axis=axis) for shape, axis in (((1, 1), 1), ((1, 1), 0))
+    )
+    output = Preset(BFPSpec("wide", 8, 4, 10), Conversion(source_subnormals="flush"))
+    unit = dataclasses.replace(bfpemu.unit("fp32_sequential"), output=output)
+    assert unit.matmul(a, b).dequantize("float64").tolist() == [[2.0**-140]]
 
 
 def test_a_leaf_that_moves_up_alone_is_encoded_unrounded() -> None:

@@ -387,6 +387,20 @@ def test_widths_that_hold_one_product_are_taken_though_they_wrap() -> None:
         assert unit.dot(most, most, trace=True).flags in (8, 16, 24)
 
 
+@pytest.mark.parametrize(("lsb_exponent", "is_taken"), [(-35, False), (-34, True), (2, True), (3, False)])
+def test_a_window_is_taken_as_long_as_one_product_meets_it(lsb_exponent: int, is_taken: bool) -> None:
+    # The smallest product is 2**-16, half of what 20 bits from 2**-34 hold; the largest is 128 * 128 * 2**-12 = 2**2.
+    try:
+        unit = DotProductUnit(SHORT_EXPONENT, SHORT_EXPONENT, accumulator=fixed(20, lsb_exponent))
+    except SpecError as refused:
+        assert (refused.code, is_taken) == ("unit", False)
+        return
+    exponent, significand = (0, 1) if lsb_exponent < 0 else (2, 0x80)
+    one = BFPTensor.from_codes([exponent], [significand], SHORT_EXPONENT)
+    traced = unit.dot(one, one, trace=True)
+    assert (float(traced.result), traced.flags, is_taken) == (2.0**-16 if lsb_exponent < 0 else 4.0, 0, True)
+
+
 def test_every_field_at_its_default_is_no_contradiction() -> None:
     defaults = {field.name: field.default for field in dataclasses.fields(Accumulator)}
     for own in ({}, {"kind": "fixed", "bits": 8}, {"kind": "float", "format": "fp32"}, {"kind": "aligned", "bits": 8}):

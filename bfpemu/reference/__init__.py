@@ -6,6 +6,7 @@ with this package; neither imports the other.
 """
 
 from bfpemu.reference.blocks import Blocking
+from bfpemu.reference.conv2d import conv2d
 from bfpemu.reference.decode import decode_block, round_to_float
 from bfpemu.reference.dot import DotResult, dot_blocks, encoded_matmul, matmul
 from bfpemu.reference.elementwise import add, multiply, negate, relu, requantize, subtract
@@ -26,6 +27,7 @@ __all__ = [
     "SourceFloat",
     "Value",
     "add",
+    "conv2d",
     "decode_block",
     "decode_tensor",
     "dot_blocks",
