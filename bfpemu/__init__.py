@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bfpemu.arithmetic.elementwise import add, multiply, negate, relu, requantize, subtract
     from bfpemu.arithmetic.operations import conv2d, dot, matmul
     from bfpemu.arithmetic.unit import DotProductUnit, load_unit, unit
-    from bfpemu.catalog import BFP_FORMATS
+    from bfpemu.catalog import BFP_FORMATS, preset
     from bfpemu.context import backend, get_backend
     from bfpemu.counts import encode_counts
     from bfpemu.errors import BfpError
@@ -53,6 +53,7 @@ _HOMES = {
     "matmul": "arithmetic.operations",
     "multiply": "arithmetic.elementwise",
     "negate": "arithmetic.elementwise",
+    "preset": "catalog",
     "print_bfp_format_table": "quantize",
     "relu": "arithmetic.elementwise",
     "requantize": "arithmetic.elementwise",
@@ -88,6 +89,7 @@ __all__ = [
     "matmul",
     "multiply",
     "negate",
+    "preset",
     "print_bfp_format_table",
     "relu",
     "requantize",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,16 +16,34 @@ from bfpemu.formats.serialise import preset_from_dict
 from bfpemu.formats.spec import BFPSpec, create_bfp_spec
 
 FormatLike: TypeAlias = str | tuple[int, ...] | list[int] | BFPSpec | Preset
-"""A name in any case, ``"8x32"`` or ``"8x32x5"``, a tuple of mantissa bits, block size and
-perhaps exponent bits, a `BFPSpec` or a `Preset`."""
+"""A name in any case, ``"8x32"`` or ``"8x32x5"``, each perhaps with a rounding behind it as in
+``"mx9:ties_up"``; a tuple of mantissa bits, block size and perhaps exponent bits; a `BFPSpec` or a `Preset`."""
+
+
+class _Catalogue(Mapping[str, Preset]):
+    """The presets of ``presets.json``, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        text = files("bfpemu").joinpath("presets.json").read_text(encoding="utf-8")
+        self._entries = {entry["format"]["name"]: entry for entry in json.loads(text)["presets"]}
+        self._made: dict[str, Preset] = {}
+
+    def __getitem__(self, name: str) -> Preset:
+        if name not in self._made:
+            self._made[name] = preset_from_dict(self._entries[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 @cache
 def presets() -> Mapping[str, Preset]:
     """Return all presets by name, in the order of ``presets.json``."""
-    text = files("bfpemu").joinpath("presets.json").read_text(encoding="utf-8")
-    entries = [preset_from_dict(entry) for entry in json.loads(text)["presets"]]
-    return {preset.name: preset for preset in entries}
+    return _Catalogue()
 
 
 class _Formats(Mapping[str, BFPSpec]):
@@ -49,7 +68,18 @@ BFP_FORMATS: Mapping[str, BFPSpec] = _Formats()
 """Name -> `BFPSpec` of every preset (spec 2.11)."""
 
 
-def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
+def preset(name: FormatLike) -> Preset:
+    """Return a preset of the catalogue by its name, or whatever else `resolve` takes (spec 2.8).
+
+    Examples
+    --------
+    >>> preset("quark_bfp16_saturate").with_(rounding="ties_up").conversion.rounding
+    <Rounding.TIES_UP: 'ties_up'>
+    """
+    return resolve(name)
+
+
+def resolve(format: FormatLike, conversion: Conversion | None = None, rounding: str | None = None) -> Preset:
     """Return the preset that a `format` argument stands for (spec 2.8).
 
     Parameters
@@ -58,6 +88,8 @@ def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
         As `FormatLike` says.
     conversion : Conversion, optional
         Replaces the preset's own.
+    rounding : str, optional
+        Replaces the rounding of the conversion (spec 3.7).
 
     Raises
     ------
@@ -72,12 +104,12 @@ def resolve(format: FormatLike, conversion: Conversion | None = None) -> Preset:
     >>> resolve("8x32x5").format.exponent_bits
     5
     """
-    preset = _resolve(format)
-    if conversion is None:
-        return preset
-    if not isinstance(conversion, Conversion):
-        raise SpecError("field-type", f"conversion must be a Conversion or None (spec 2.8), got {conversion!r}")
-    return Preset(preset.format, conversion, preset.layout, preset.vendor, preset.source, preset.status, preset.notes)
+    found = _resolve(format)
+    if conversion is not None:
+        if not isinstance(conversion, Conversion):
+            raise SpecError("field-type", f"conversion must be a Conversion or None (spec 2.8), got {conversion!r}")
+        found = dataclasses.replace(found, conversion=conversion)
+    return found if rounding is None else found.with_(rounding=rounding)
 
 
 def _resolve(format: Any) -> Preset:
@@ -97,6 +129,10 @@ def _resolve(format: Any) -> Preset:
 
 
 def _by_name(name: str) -> Preset:
+    name, colon, rounding = name.partition(":")
+    if colon:
+        base = _by_name(name)
+        return base.with_(rounding=rounding.strip().lower(), name=f"{base.name}:{rounding.strip().lower()}")
     found = presets().get(name.strip().lower())
     if found is not None:
         return found

@@ -38,6 +38,7 @@ def encode_counts(
     axis: int | None = -1,
     *,
     conversion: Conversion | None = None,
+    rounding: str | None = None,
     exponents: npt.ArrayLike | None = None,
     random_words: npt.ArrayLike | None = None,
     threads: int | None = None,
@@ -55,7 +56,7 @@ def encode_counts(
     """
     array = as_array(data)
     kind = source_kind(array.dtype)
-    preset = resolve(format, conversion)
+    preset = resolve(format, conversion, rounding)
     blocked = blocking(preset.format, array.shape, axis)
     given = supplied.checked(preset, blocked, exponents, random_words)
     rows = blocked.to_rows(array.astype(kind.dtype, copy=False), supplied.padding(preset.conversion, kind))

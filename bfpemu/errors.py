@@ -10,6 +10,7 @@ CODES: dict[str, str] = {
     # descriptions of numbers: SpecError
     "alignment": "alignment_bits and alignment_rounding fit each other and the format",
     "block-size": "block_size is None, a count from 1, or a tuple of counts",
+    "emit": "a C model is asked for with a name, dtypes and parameters that it covers",
     "encoding": "the encoding exists and fits has_sign",
     "exponent-bias": "exponent_bias is an integer in range",
     "exponent-bits": "exponent_bits is 1 to 16",
@@ -27,6 +28,7 @@ CODES: dict[str, str] = {
     "unknown-format": "a format name is in the catalogue",
     "unknown-key": "a description has only the keys that the spec names",
     "unknown-unit": "a unit name is in the catalogue",
+    "zero-exponent": "zero_exponent is -131072 to 131072",
     # data and arguments: DataError, DataTypeError
     "axis": "axis is one of the tensor's axes, or None",
     "backend": "backend is one of the known names and can compute here",

@@ -39,6 +39,8 @@ class BFPTensor:
         The axis that blocks run along, the last by default; None flattens (spec 4.3).
     conversion : Conversion, optional
         Replaces the preset's own.
+    rounding : str, optional
+        Replaces the rounding of the conversion, ``"ties_up"`` for one (spec 3.7).
     exponents : array of int, optional
         For the rule ``given``: exponents that broadcast to the shape of `exponents`.
     random_words : array of unsigned int, optional
@@ -81,6 +83,7 @@ class BFPTensor:
         axis: int | None = -1,
         *,
         conversion: Conversion | None = None,
+        rounding: str | None = None,
         exponents: npt.ArrayLike | None = None,
         random_words: npt.ArrayLike | None = None,
         threads: int | None = None,
@@ -88,7 +91,7 @@ class BFPTensor:
         require_numpy(backend, data)
         array = as_array(data)
         kind = source_kind(array.dtype)
-        self._preset = resolve(format, conversion)
+        self._preset = resolve(format, conversion, rounding)
         self._blocking = blocking(self._preset.format, array.shape, axis)
         self._dtype = kind.result
         given = supplied.checked(self._preset, self._blocking, exponents, random_words)

@@ -17,7 +17,11 @@ from bfpemu.packing import decode_planes, encode_planes, pack_planes
 from bfpemu.sources import source_kind
 
 PRESETS = [
-    *presets().values(),
+    *(preset for preset in presets().values() if preset.vendor == "seed"),
+    *(
+        presets()[name]
+        for name in ("tt_bfp4_b_hw", "aie_bfp16ebs8_floor", "quark_mx6", "mxint8", "intel_int5bfp_weights")
+    ),
     *(Preset(BFPSpec(f"{bits} bits", bits, 8, has_sign=bits > 1)) for bits in range(1, 33)),
     Preset(BFPSpec("magnitudes", 5, 16, encoding="sign_magnitude")),
     Preset(BFPSpec("floor", 7, 16), Conversion(exponent_rule="floor")),

@@ -22,6 +22,12 @@ from golden.dot_files import dot_files  # noqa: E402
 from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
 from golden.general import general_cases  # noqa: E402
+from golden.machines import (  # noqa: E402
+    choice_files,
+    decode_machine_cases,
+    encode_machine_cases,
+    pack_machine_cases,
+)
 from golden.packing import BOTH, pack_cases, pack_files  # noqa: E402
 from golden.rounding import combined_files, rounding_files  # noqa: E402
 from golden.special import special_files  # noqa: E402
@@ -32,11 +38,16 @@ VECTORS = ROOT / "golden_vectors"
 
 def corpus() -> dict[str, str]:
     """Return the text of every file by its name below ``golden_vectors``."""
-    catalogue = list(presets().values())
+    catalogue = [preset for preset in presets().values() if preset.vendor == "seed"]
+    machines = [preset for preset in presets().values() if preset.vendor != "seed"]
     encode: list[File] = [(preset, list(general_cases(preset))) for preset in catalogue]
     encode += [*rounding_files(), *exponent_files(), *special_files(), *structure_files(), *combined_files()]
     decode: list[File] = [(preset, list(decode_cases(preset))) for preset in catalogue]
     pack: list[File] = [(preset, list(pack_cases(preset, BOTH))) for preset in catalogue]
+    choices = choice_files()
+    encode += [*((preset, encode_machine_cases(preset)) for preset in machines), *choices[0]]
+    decode += [*((preset, decode_machine_cases(preset)) for preset in machines), *choices[1]]
+    pack += [(preset, pack_machine_cases(preset)) for preset in machines]
     texts: dict[str, str] = {}
     for operation, files in (
         ("encode", encode),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bfpemu.catalog import presets
+from bfpemu.cli.formats import block_text
 from bfpemu.errors import CODES
 from bfpemu.formats import BFPSpec
 
@@ -65,10 +66,32 @@ def error_table() -> str:
     )
 
 
+def machine_table() -> str:
+    """Return the presets of machines and tools with their widths and status."""
+    return _table(
+        ("preset", "vendor", "mantissa bits", "block", "exponent bits", "bits an element", "status"),
+        (
+            (
+                f"`{preset.name}`",
+                preset.vendor,
+                str(preset.format.mantissa_bits),
+                block_text(preset.format),
+                str(preset.format.exponent_bits),
+                f"{preset.format.bits_per_element:g}",
+                str(preset.status).replace("_", " "),
+            )
+            for preset in presets().values()
+            if preset.vendor != "seed"
+        ),
+        text_columns=(0, 1, 6),
+    )
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "seed": ("spec/2-formats.md", seed_table),
     "errors": ("spec/9-errors.md", error_table),
     "formats": ("README.md", format_table),
+    "machines": ("spec/10-machines.md", machine_table),
 }
 """Name in the marker -> file and maker."""
 

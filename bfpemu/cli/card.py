@@ -18,6 +18,20 @@ _MINUS_ZERO = {
     NegativeZeroCode.NEGATIVE_ZERO: "-0",
     NegativeZeroCode.ZERO: "+0",
     NegativeZeroCode.NEGATIVE_INFINITY: "-infinity",
+    NegativeZeroCode.ALL_ONES_EXPONENT: "-2 ** {all_ones}",
+}
+_BELOW = {
+    DecodeUnderflow.FLUSH: "an element whose exponent field falls below 1 when it is normalised decodes to +0",
+    DecodeUnderflow.FLUSH_BELOW_ZERO: (
+        "an element whose exponent field falls below 0 when it is normalised decodes to +0"
+    ),
+    DecodeUnderflow.PATTERN: (
+        "an element is normalised into a float's pattern: one whose exponent field falls below 0 decodes to +0, "
+        "field 0 is read as a subnormal, the field of all ones as infinity or NaN"
+    ),
+    DecodeUnderflow.WRAP: (
+        "an element is normalised into a float's pattern, and an exponent field that falls below 0 wraps around"
+    ),
 }
 
 
@@ -69,7 +83,7 @@ def _significands(spec: BFPSpec) -> str:
     if spec.encoding is Encoding.TWOS_COMPLEMENT:
         return f"significand {-largest - 1} to {largest}, two's complement"
     code = 1 << (spec.mantissa_bits - 1)
-    meaning = _MINUS_ZERO[spec.negative_zero_code]
+    meaning = _MINUS_ZERO[spec.negative_zero_code].format(all_ones=spec.all_ones_code - spec.exponent_bias)
     return f"significand {-largest} to {largest}, sign and magnitude; element code {code:#x} is {meaning}"
 
 
@@ -102,8 +116,7 @@ def _about(significand: int, exponent: int) -> str:
 def _below(spec: BFPSpec) -> list[str]:
     if spec.decode_underflow is DecodeUnderflow.EXACT:
         return []
-    fate = "decodes to +0" if spec.decode_underflow is DecodeUnderflow.FLUSH else "wraps around"
-    return [f"an element whose exponent field falls below 1 when it is normalised {fate} (spec 2.6)"]
+    return [f"{_BELOW[spec.decode_underflow]} (spec 2.6)"]
 
 
 def _bits(spec: BFPSpec) -> list[str]:
@@ -136,6 +149,7 @@ def _origin(preset: Preset) -> list[str]:
         "source": preset.source,
         "status": str(preset.status).replace("_", " "),
         "notes": preset.notes,
+        "not verified": preset.not_verified,
     }
     return ["origin", *(line for label, text in entries.items() if text for line in _labelled(label, [_line(text)]))]
 

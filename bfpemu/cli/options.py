@@ -14,10 +14,12 @@ from bfpemu.errors import BfpError, BfpFileError
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
+    from bfpemu.formats.unit import DotProductUnit
     from bfpemu.storage import ArrayFile
 
 FORMAT_HELP = (
-    "A preset's name in any case, 8x32 or 8x32x5 (mantissa bits, block size, exponent bits), or a TOML or JSON file."
+    "A preset's name in any case, 8x32 or 8x32x5 (mantissa bits, block size, exponent bits), each with or without a "
+    "rounding as in mx9:ties_up, or a TOML or JSON file."
 )
 
 
@@ -29,6 +31,8 @@ def _axis(context: click.Context, option: click.Parameter, word: str) -> int | N
     except ValueError:
         raise click.BadParameter(f"an axis is an integer or 'none', got {word!r}", context, option) from None
 
+
+UNIT_HELP = "A unit's name, or a TOML or JSON file."
 
 FILE = click.Path(path_type=Path)
 
@@ -63,6 +67,19 @@ def load_preset(text: str) -> Preset:
     from bfpemu.catalog import resolve
 
     return resolve(text)
+
+
+def load_unit(word: str) -> DotProductUnit:
+    """Return the unit that a word of the command line stands for: a file, or a name of the catalogue (spec 6.1)."""
+    from bfpemu.formats.text import SUFFIXES, read_description
+
+    if Path(word).suffix.lower() not in SUFFIXES:
+        from bfpemu.units import unit
+
+        return unit(word)
+    from bfpemu.formats.unit_serialise import unit_from_dict
+
+    return unit_from_dict(read_description(word, "unit file"))
 
 
 def select(names: Sequence[str], wanted: Iterable[str], path: Path) -> list[str]:

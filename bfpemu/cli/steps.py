@@ -138,9 +138,12 @@ def _exponent(preset: Preset) -> str:
     if rule is ExponentRule.GIVEN:
         return f"The exponent of each block {texts[rule]} (spec 3.5)."
     included = f", exponent_offset {offset} included" if offset else ""
+    zeros = f"a {group} of zeros has only codes 0"
+    if preset.conversion.zero_exponent is not None:
+        zeros = f"a block of zeros takes the exponent {preset.conversion.zero_exponent}"
     return (
         f"With amax the largest finite magnitude of a {group}, its exponent {texts[rule]}{included}; "
-        f"a {group} of zeros has only codes 0 (spec 3.5)."
+        f"{zeros} (spec 3.5)."
     )
 
 
@@ -178,6 +181,8 @@ def _significand(preset: Preset) -> Iterator[str]:
             f"Each value, shifted to the shared exponent, keeps {conversion.alignment_bits} magnitude bits and is "
             f"rounded {_ROUNDING[conversion.alignment_rounding]} (spec 3.7)."
         )
+    if conversion.ignored_bit is not None:
+        yield f"Rounding does not look at the bit number {conversion.ignored_bit} below the last one kept (spec 3.7)."
     fraction = spec.fraction_bits + conversion.post_truncate_bits
     scaled = f"value * 2 ** ({fraction} - exponent)" if fraction else "value * 2 ** -exponent"
     yield f"{scaled} is rounded to an integer, {_rounding_words(conversion)} (spec 3.7)."
@@ -200,9 +205,14 @@ def _range(preset: Preset) -> str:
         low = -high - 1
     cut = conversion.post_truncate_bits
     lost = f", and then its magnitude loses its low {cut} bits" if cut else ""
-    return f"The integer saturates to {low} to {high}{lost} (spec 3.8)."
+    nearer = ""
+    if conversion.significand_range is SignificandRange.FULL_IF_NEARER:
+        nearer = f", and {low} becomes {low - 1} where that is at least as near to the value"
+    return f"The integer saturates to {low} to {high}{nearer}{lost} (spec 3.8)."
 
 
 def _zero(preset: Preset) -> Iterator[str]:
     if preset.conversion.negative_zero is NegativeZero.KEEP:
         yield "A significand of 0 keeps the sign of its source value (spec 3.9)."
+    if preset.conversion.negative_zero is NegativeZero.SIGN_FILL:
+        yield "-0 becomes the significand -1 in a block whose exponent code is at least 32 (spec 3.9)."

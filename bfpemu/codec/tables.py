@@ -31,6 +31,7 @@ from bfpemu.sources import SourceKind
 
 AnyArray = npt.NDArray[Any]
 
+_GENERAL_NEGATIVE_ZEROS = (NegativeZeroCode.NEGATIVE_INFINITY, NegativeZeroCode.ALL_ONES_EXPONENT)
 _WIDEST = {"float32": 21, "float64": 50}
 """Bits that a magnitude may have in units of its element, for each encoding lane to round it exactly."""
 
@@ -70,6 +71,9 @@ def encode_table(preset: Preset, kind: SourceKind) -> EncodeTable | None:
         or conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
         or conversion.rounding is not Rounding.TIES_TO_EVEN
         or conversion.alignment_bits is not None
+        or conversion.zero_exponent is not None
+        or conversion.ignored_bit is not None
+        or conversion.significand_range is SignificandRange.FULL_IF_NEARER
         or conversion.post_truncate_bits
         or conversion.source_chain
         or conversion.negative_zero is not NegativeZero.DROP
@@ -117,7 +121,7 @@ def decode_table(spec: BFPSpec, result: str) -> DecodeTable | None:
     if (
         spec.sub_block_size is not None
         or spec.decode_underflow is not DecodeUnderflow.EXACT
-        or (spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY)
+        or (spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code in _GENERAL_NEGATIVE_ZEROS)
     ):
         return None
     bits = spec.magnitude_bits

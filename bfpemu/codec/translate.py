@@ -39,6 +39,8 @@ STEP_OVERFLOWS = {policy: getattr(parameters, f"STEP_{policy.name}") for policy 
 RESERVED = {meaning: getattr(parameters, f"RESERVED_{meaning.name}") for meaning in ReservedExponent}
 NEGATIVE_ZEROS = {meaning: getattr(parameters, f"READS_{meaning.name}") for meaning in NegativeZeroCode}
 DECODE_UNDERFLOWS = {policy: getattr(parameters, f"DECODE_{policy.name}") for policy in DecodeUnderflow}
+RANGES = {choice: getattr(parameters, f"RANGE_{choice.name}") for choice in SignificandRange}
+SIGNS = {choice: getattr(parameters, choice.name) for choice in NegativeZero}
 NANS = {
     NanPolicy.BLOCK: parameters.BLOCK,
     NanPolicy.ERROR: parameters.ERROR,
@@ -59,6 +61,7 @@ INFINITIES = {
 
 def kernel_source(kind: SourceKind, conversion: Conversion) -> parameters.Source:
     """Return how the kernels read words of `kind` under a conversion's policies."""
+    steps = conversion.source_chain
     return parameters.Source(
         exponent_bits=kind.exponent_bits,
         fraction_bits=kind.fraction_bits,
@@ -66,6 +69,7 @@ def kernel_source(kind: SourceKind, conversion: Conversion) -> parameters.Source
         subnormals=SUBNORMALS[conversion.source_subnormals],
         nan=NANS[conversion.nan],
         infinity=INFINITIES[conversion.infinity],
+        special_exponent=steps[0].maximum_exponent + 1 if steps else (1 << kind.exponent_bits) >> 1,
     )
 
 
@@ -103,15 +107,17 @@ def kernel_target(preset: Preset) -> parameters.Target:
         sub_block_size=spec.sub_block_size or 0,
         largest_shift=(1 << spec.sub_shift_bits) - 1,
         rule=RULES[conversion.exponent_rule],
+        zero_exponent=spec.smallest_exponent if conversion.zero_exponent is None else conversion.zero_exponent,
         exponent_offset=conversion.exponent_offset,
         rounding=ROUNDINGS[conversion.rounding],
         random_bits=conversion.random_bits,
-        is_symmetric=int(conversion.significand_range is SignificandRange.SYMMETRIC),
+        range=RANGES[conversion.significand_range],
         alignment_bits=conversion.alignment_bits or 0,
         alignment_rounding=ROUNDINGS[conversion.alignment_rounding],
+        ignored_bit=conversion.ignored_bit or 0,
         post_truncate_bits=conversion.post_truncate_bits,
         overflow=OVERFLOWS[conversion.exponent_overflow],
-        keeps_negative_zero=int(conversion.negative_zero is NegativeZero.KEEP),
+        negative_zero=SIGNS[conversion.negative_zero],
     )
 
 

@@ -80,7 +80,7 @@ class Conversion:
     Raises
     ------
     SpecError
-        ``field-type``, ``random-bits``, ``alignment``, ``exponent-offset`` or ``source-step``.
+        ``field-type``, ``random-bits``, ``alignment``, ``exponent-offset``, ``zero-exponent`` or ``source-step``.
 
     Examples
     --------
@@ -92,6 +92,8 @@ class Conversion:
 
     exponent_rule: ExponentRule = ExponentRule.RCEIL
     """How the shared exponent follows from the largest magnitude."""
+    zero_exponent: int | None = None
+    """The exponent of a block of zeros; None gives it the exponent code 0."""
     exponent_offset: int = 0
     """Added to the exponent that every rule but `given` finds; -1 halves the unit."""
     rounding: Rounding = Rounding.TIES_TO_EVEN
@@ -105,6 +107,8 @@ class Conversion:
     magnitude bit of an element; None keeps all of them."""
     alignment_rounding: Rounding = Rounding.TOWARD_ZERO
     """How bits below `alignment_bits` go; `to_odd` keeps a sticky bit."""
+    ignored_bit: int | None = None
+    """Rounding does not see the bit of weight ``2 ** -ignored_bit`` of an element unit; None sees all."""
     post_truncate_bits: int = 0
     """Extra low bits that elements are rounded to and then lose, toward zero."""
     exponent_overflow: ExponentOverflow = ExponentOverflow.SATURATE
@@ -114,7 +118,7 @@ class Conversion:
     infinity: InfinityPolicy = InfinityPolicy.SATURATE
     """What an infinity becomes; `block` is an error when the format reserves no code."""
     negative_zero: NegativeZero = NegativeZero.DROP
-    """Whether a sign-magnitude zero keeps its source's sign."""
+    """Whether a significand of 0 keeps its source's sign, and how."""
     source_subnormals: SourceSubnormals = SourceSubnormals.EXACT
     """How subnormals of the source's own dtype are read."""
     source_chain: tuple[SourceStep, ...] = ()
@@ -146,6 +150,11 @@ class Conversion:
             "post_truncate_bits",
             check.integer("alignment", "post_truncate_bits", self.post_truncate_bits, 0, 31, "3.8"),
         )
+        if self.zero_exponent is not None:
+            exponent = check.integer("zero-exponent", "zero_exponent", self.zero_exponent, -(1 << 17), 1 << 17, "3.5")
+            put(self, "zero_exponent", exponent)
+        if self.ignored_bit is not None:
+            put(self, "ignored_bit", check.integer("alignment", "ignored_bit", self.ignored_bit, 1, 32, "3.7"))
         if self.alignment_bits is not None:
             put(self, "alignment_bits", check.integer("alignment", "alignment_bits", self.alignment_bits, 1, 62, "3.7"))
         if self.alignment_rounding is Rounding.STOCHASTIC:

@@ -27,6 +27,7 @@ class NegativeZeroCode(StrEnum):
     NEGATIVE_ZERO = "negative_zero"
     ZERO = "zero"
     NEGATIVE_INFINITY = "negative_infinity"
+    ALL_ONES_EXPONENT = "all_ones_exponent"
 
 
 class DecodeUnderflow(StrEnum):
@@ -34,6 +35,8 @@ class DecodeUnderflow(StrEnum):
 
     EXACT = "exact"
     FLUSH = "flush"
+    FLUSH_BELOW_ZERO = "flush_below_zero"
+    PATTERN = "pattern"
     WRAP = "wrap"
 
 
@@ -70,6 +73,7 @@ class SignificandRange(StrEnum):
 
     FULL = "full"
     SYMMETRIC = "symmetric"
+    FULL_IF_NEARER = "full_if_nearer"
 
 
 class ExponentOverflow(StrEnum):
@@ -103,10 +107,11 @@ class InfinityPolicy(StrEnum):
 
 
 class NegativeZero(StrEnum):
-    """Whether a sign-magnitude zero keeps the sign of its source value (spec 3.9)."""
+    """What is left of the sign of a source value whose significand is 0 (spec 3.9)."""
 
     DROP = "drop"
     KEEP = "keep"
+    SIGN_FILL = "sign_fill"
 
 
 class SourceSubnormals(StrEnum):

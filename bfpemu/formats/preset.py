@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from bfpemu.errors import SpecError
 from bfpemu.formats.conversion import Conversion
@@ -24,6 +25,10 @@ from bfpemu.formats.spec import BFPSpec
 _LARGEST_LOWER_ERROR_BLOCK = 1 << 12
 _MOST_LOWER_ERROR_BITS = 16
 _LEAST_LOWER_ERROR_OFFSET = -8
+_NEEDED_ENCODING = {
+    NegativeZero.KEEP: Encoding.SIGN_MAGNITUDE,
+    NegativeZero.SIGN_FILL: Encoding.TWOS_COMPLEMENT,
+}
 _ONE_LEVEL_RULES = (ExponentRule.EVEN, ExponentRule.LOWER_ERROR, ExponentRule.GIVEN)
 
 
@@ -61,7 +66,9 @@ class Preset:
     status: Status = Status.ASSUMPTION
     """How the preset was checked."""
     notes: str = ""
-    """What a user should know, and what nobody could verify."""
+    """What a user should know."""
+    not_verified: str = ""
+    """What nobody could verify, and what of the machine is not reproduced."""
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -73,6 +80,40 @@ class Preset:
     def name(self) -> str:
         """The name of the format."""
         return self.format.name
+
+    def with_(self, **changes: Any) -> Preset:
+        """Return this preset with other fields of its format, conversion or layout (spec 2.8).
+
+        Parameters
+        ----------
+        **changes
+            Fields of the three parts by name; no name is in two of them.
+
+        Returns
+        -------
+        Preset
+            Its status is ``assumption``, for nobody checked the combination.
+
+        Raises
+        ------
+        SpecError
+            ``unknown-key``, or the code of the field that is out of range.
+
+        Examples
+        --------
+        >>> Preset(BFPSpec("mine", 6, 16)).with_(rounding="ties_up", block_size=32).format.block_size
+        32
+        """
+        parts: dict[str, Any] = {}
+        for name in ("format", "conversion", "layout"):
+            part = getattr(self, name)
+            own = {field.name for field in fields(part)} & changes.keys()
+            parts[name] = replace(part, **{key: changes.pop(key) for key in own}) if own else part
+        if changes:
+            unknown = min(changes)
+            raise SpecError("unknown-key", f"with_ takes fields of a format, conversion or layout, got {unknown!r}")
+        status = self.status if parts == {name: getattr(self, name) for name in parts} else Status.ASSUMPTION
+        return replace(self, **parts, status=status)
 
     def _check_conversion(self) -> None:
         spec, conversion = self.format, self.conversion
@@ -89,13 +130,20 @@ class Preset:
                 f"got {conversion.alignment_bits}",
             ),
             (
-                conversion.negative_zero is NegativeZero.DROP or spec.encoding is Encoding.SIGN_MAGNITUDE,
-                f"negative_zero 'keep' needs encoding 'sign_magnitude' (spec 3.9), got {str(spec.encoding)!r}",
+                _NEEDED_ENCODING.get(conversion.negative_zero, spec.encoding) is spec.encoding,
+                f"negative_zero {str(conversion.negative_zero)!r} does not fit encoding {str(spec.encoding)!r} "
+                "(spec 3.9)",
             ),
             (
                 conversion.significand_range is SignificandRange.FULL or spec.encoding is Encoding.TWOS_COMPLEMENT,
-                "significand_range 'symmetric' is a choice for two's complement only (spec 3.8), "
-                f"got encoding {str(spec.encoding)!r}",
+                f"significand_range {str(conversion.significand_range)!r} is a choice for two's complement only "
+                f"(spec 3.8), got encoding {str(spec.encoding)!r}",
+            ),
+            (
+                conversion.zero_exponent is None
+                or spec.smallest_exponent <= conversion.zero_exponent <= spec.largest_exponent,
+                f"zero_exponent must be {spec.smallest_exponent} to {spec.largest_exponent} (spec 3.5), "
+                f"got {conversion.zero_exponent}",
             ),
             (
                 conversion.exponent_overflow is not ExponentOverflow.NAN

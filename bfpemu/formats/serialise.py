@@ -16,7 +16,7 @@ from bfpemu.formats.text import read_description, write_description
 
 Described = TypeVar("Described", BFPSpec, Conversion, Layout, SourceStep)
 
-_TEXT_FIELDS = ("vendor", "source", "notes")
+_TEXT_FIELDS = ("vendor", "source", "notes", "not_verified")
 _PARTS = ("format", "conversion", "layout")
 
 
@@ -45,7 +45,7 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     ----------
     description : dict
         The keys ``format`` (required), ``conversion``, ``layout``, ``vendor``, ``source``,
-        ``status`` and ``notes``.
+        ``status``, ``notes`` and ``not_verified``.
     name : str, optional
         The format's name when the description has none.
 

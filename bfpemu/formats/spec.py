@@ -71,7 +71,7 @@ class BFPSpec:
     negative_zero_code: NegativeZeroCode = NegativeZeroCode.NEGATIVE_ZERO
     """How the sign-magnitude code "minus zero" decodes."""
     decode_underflow: DecodeUnderflow = DecodeUnderflow.EXACT
-    """How decoding treats an element whose normalised exponent field is below 1."""
+    """How decoding treats an element whose normalised exponent field is no field of a normal number."""
     sub_block_size: int | None = None
     """Elements that share a shift code in a two-level format."""
     sub_shift_bits: int = 0

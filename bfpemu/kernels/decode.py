@@ -10,8 +10,11 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.parameters import (
     DECODE_EXACT,
     DECODE_FLUSH,
+    DECODE_PATTERN,
+    DECODE_WRAP,
+    READS_ALL_ONES_EXPONENT,
     READS_NEGATIVE_INFINITY,
-    READS_NEGATIVE_ZERO,
+    READS_ZERO,
     RESERVED_NAN,
     RESERVED_NONE,
     SIGN_MAGNITUDE,
@@ -26,6 +29,8 @@ from bfpemu.kernels.types import AnyArray, Flag, Int64Array, UInt64Array
 
 _ZERO = np.uint64(0)
 _ONE = np.uint64(1)
+_HALF = np.uint64(1 << 63)
+"""The fraction of the quiet NaN."""
 
 
 class Result(NamedTuple):
@@ -48,13 +53,15 @@ def significand(stored: Stored, code: np.int64) -> np.int64:
 
 @kernel
 def special_word(result: Result, negative: Flag, fraction: np.uint64) -> np.uint64:
-    """Return the word of an infinity (fraction 0) or of the quiet NaN (fraction 1)."""
+    """Return the word of an infinity (fraction 0) or of a NaN, whose fraction is 0.`fraction` of 64 bits."""
     point = np.uint64(result.fraction_bits)
     exponent_bits = np.uint64(result.exponent_bits)
     word = ((_ONE << exponent_bits) - _ONE) << point
-    if fraction != _ZERO:
-        return word | (_ONE << (point - _ONE))
-    return word | (np.uint64(negative) << (point + exponent_bits))
+    word |= np.uint64(negative) << (point + exponent_bits)
+    if fraction == _ZERO:
+        return word
+    kept = fraction >> (np.uint64(64) - point)
+    return word | (kept if kept != _ZERO else _ONE << (point - _ONE))
 
 
 @kernel
@@ -90,7 +97,7 @@ def wrapped_number(
     if field == stored.all_ones_code:
         if fraction == _ZERO:
             return np.int64(INFINITE), negative, _ZERO, np.int64(0)
-        return np.int64(NOT_A_NUMBER), False, _ZERO, np.int64(0)
+        return np.int64(NOT_A_NUMBER), negative, fraction << np.uint64(64 - fraction_bits), np.int64(0)
     exponent = max(field, np.int64(1)) - np.int64(stored.exponent_bias) - fraction_bits
     if field != 0:
         fraction |= _ONE << np.uint64(fraction_bits)
@@ -103,21 +110,26 @@ def element_number(
 ) -> tuple[np.int64, Flag, np.uint64, np.int64]:
     """Return (kind, negative, magnitude, exponent) of one element: ``magnitude * 2 ** exponent``, exactly.
 
-    `exponent_code` is already lowered by the shift; the magnitude has at most 32 bits.
+    `exponent_code` is already lowered by the shift; the magnitude has at most 32 bits. That of a NaN is
+    its fraction, left-justified in 64 bits.
     """
     value = significand(stored, code)
     if value == 0:
-        is_zero = code == 0 or stored.negative_zero not in (READS_NEGATIVE_ZERO, READS_NEGATIVE_INFINITY)
-        kind = FINITE if is_zero or stored.negative_zero == READS_NEGATIVE_ZERO else INFINITE
-        return np.int64(kind), not is_zero, _ZERO, np.int64(0)
+        if code == 0 or stored.negative_zero == READS_ZERO:
+            return np.int64(FINITE), False, _ZERO, np.int64(0)
+        if stored.negative_zero == READS_ALL_ONES_EXPONENT:
+            return np.int64(FINITE), True, _ONE, np.int64(stored.all_ones_code - stored.exponent_bias)
+        kind = INFINITE if stored.negative_zero == READS_NEGATIVE_INFINITY else FINITE
+        return np.int64(kind), True, _ZERO, np.int64(0)
     negative = value < 0
     magnitude = np.uint64(abs(value))
     if stored.underflow != DECODE_EXACT:
         field = exponent_code + bit_length(magnitude) - np.int64(1) - np.int64(stored.fraction_bits)
-        if stored.underflow != DECODE_FLUSH:
-            return wrapped_number(stored, negative, magnitude, field)
-        if field < 1:
+        smallest_kept = np.int64(1 if stored.underflow == DECODE_FLUSH else 0)
+        if field < smallest_kept and stored.underflow != DECODE_WRAP:
             return np.int64(FINITE), False, _ZERO, np.int64(0)
+        if stored.underflow == DECODE_WRAP or stored.underflow == DECODE_PATTERN:
+            return wrapped_number(stored, negative, magnitude, field)
     exponent = exponent_code - np.int64(stored.exponent_bias) - np.int64(stored.fraction_bits)
     return np.int64(FINITE), negative, magnitude, exponent
 
@@ -128,7 +140,7 @@ def element_word(stored: Stored, result: Result, exponent_code: np.int64, code: 
     kind, negative, magnitude, exponent = element_number(stored, exponent_code, code)
     if kind == FINITE:
         return float_word(result, negative, magnitude, exponent)
-    return special_word(result, negative, _ONE if kind == NOT_A_NUMBER else _ZERO)
+    return special_word(result, negative, magnitude)
 
 
 @kernel
@@ -161,7 +173,7 @@ def decode_blocks(
         count = min(np.int64(geometry.block_elements), geometry.row_length - column)
         exponent_code = np.int64(exponent_codes[block])
         if exponent_code == stored.all_ones_code and stored.reserved != RESERVED_NONE:
-            filler = special_word(result, False, _ONE) if stored.reserved == RESERVED_NAN else _ZERO
+            filler = special_word(result, False, _HALF) if stored.reserved == RESERVED_NAN else _ZERO
             out_words[n, :count] = filler
             continue
         for i in range(count):

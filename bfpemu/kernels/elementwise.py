@@ -74,6 +74,8 @@ def read_numbers(operand: Operand, places: Int64Array, out: Numbers) -> None:
                         exponent_code -= np.int64(operand.shifts[block, slot // stored.sub_block_size])
                     code = np.int64(operand.elements[place])
                     kind, negative, magnitude, exponent = element_number(stored, exponent_code, code)
+            if kind == NOT_A_NUMBER:
+                magnitude, negative = _ZERO, False
             out.kinds[n, i] = kind
             out.negatives[n, i] = negative
             out.mantissas[n, i], out.tops[n, i] = normalise(magnitude, exponent)

@@ -8,10 +8,12 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.exponent import block_exponent, largest_magnitude, rule_exponent
 from bfpemu.kernels.parameters import (
     GIVEN,
+    KEEP,
     OVERFLOW_ERROR,
     OVERFLOW_NAN,
     SATURATE,
     SATURATED,
+    SIGN_FILL,
     SIGN_MAGNITUDE,
     STATUS_EXPONENT_OVERFLOW,
     STOCHASTIC,
@@ -26,6 +28,7 @@ from bfpemu.kernels.specials import NAN_BLOCK, PROCEED, REFUSE, apply_policies, 
 from bfpemu.kernels.types import BoolArray, Flag, Int64Array, Integer, UInt8Array, UInt64Array
 
 _ZERO = np.uint64(0)
+_SIGN_FILL_DISTANCE = 32
 
 
 @kernel
@@ -43,7 +46,7 @@ def choose_exponent(
     if infinite and (infinity == SATURATE or mantissa == _ZERO):
         return np.int64(PROCEED), np.int64(target.largest_exponent), False
     if mantissa == _ZERO:
-        return np.int64(PROCEED), np.int64(target.smallest_exponent), True
+        return np.int64(PROCEED), np.int64(target.zero_exponent), True
     if found > target.largest_exponent:
         if target.overflow == OVERFLOW_ERROR:
             return np.int64(REFUSE), found, False
@@ -81,7 +84,7 @@ def encoded(target: Target, negative: Flag, magnitude: np.int64) -> np.int64:
     if target.encoding == UNSIGNED or not negative:
         return magnitude
     if target.encoding == SIGN_MAGNITUDE:
-        keep = magnitude != 0 or target.keeps_negative_zero == 1
+        keep = magnitude != 0 or target.negative_zero == KEEP
         return magnitude | sign_bit if keep else magnitude
     return -magnitude & ((sign_bit << np.int64(1)) - np.int64(1))
 
@@ -111,6 +114,7 @@ def encode_block(
     verdict, exponent, is_zero = choose_exponent(target, infinity, infinite, mantissa, found, given)
     if verdict != PROCEED:
         return verdict, np.int64(0)
+    is_far = exponent + np.int64(target.exponent_bias) >= _SIGN_FILL_DISTANCE
     width = count if target.sub_block_size == 0 else np.int64(target.sub_block_size)
     for start in range(0, count, width):
         stop = min(start + width, count)
@@ -126,7 +130,9 @@ def encode_block(
                 limit = largest_wide(target, negatives[i]) >> np.uint64(target.post_truncate_bits)
                 out_elements[i] = encoded(target, negatives[i], np.int64(limit))
             elif is_zero or mantissas[i] == _ZERO:
-                out_elements[i] = encoded(target, negatives[i], np.int64(0))
+                # A -0 whose sign fills the element is the significand -1.
+                fills = target.negative_zero == SIGN_FILL and mantissas[i] == _ZERO and negatives[i] and is_far
+                out_elements[i] = encoded(target, negatives[i], np.int64(fills))
             else:
                 lost = lost_bits(sums, i)
                 magnitude, saturated = significand_magnitude(

@@ -69,11 +69,24 @@ RESERVED_ZERO = 2
 READS_NEGATIVE_ZERO = 0
 READS_ZERO = 1
 READS_NEGATIVE_INFINITY = 2
+READS_ALL_ONES_EXPONENT = 3
 
 # Decoding below the smallest exponent field (spec 2.6).
 DECODE_EXACT = 0
 DECODE_FLUSH = 1
 DECODE_WRAP = 2
+DECODE_FLUSH_BELOW_ZERO = 3
+DECODE_PATTERN = 4
+
+# Ranges of the significand (spec 3.8).
+RANGE_FULL = 0
+RANGE_SYMMETRIC = 1
+RANGE_FULL_IF_NEARER = 2
+
+# What is left of the sign of a source value whose significand is 0 (spec 3.9).
+DROP = 0
+KEEP = 1
+SIGN_FILL = 2
 
 # Bits of a block's status.
 STATUS_NAN = 1
@@ -93,6 +106,8 @@ class Source(NamedTuple):
     subnormals: int
     nan: int
     infinity: int
+    special_exponent: int
+    """Of a NaN or an infinity that is read as a number."""
 
 
 class Target(NamedTuple):
@@ -111,16 +126,19 @@ class Target(NamedTuple):
     sub_block_size: int
     largest_shift: int
     rule: int
+    zero_exponent: int
     exponent_offset: int
     rounding: int
     random_bits: int
-    is_symmetric: int
+    range: int
     alignment_bits: int
     """0 for none."""
     alignment_rounding: int
+    ignored_bit: int
+    """0 for none."""
     post_truncate_bits: int
     overflow: int
-    keeps_negative_zero: int
+    negative_zero: int
 
 
 class Stored(NamedTuple):

@@ -87,7 +87,7 @@ def read_word(word: np.uint64, source: Source) -> tuple[np.int64, Flag, np.uint6
     unit = np.int64(field) - bias - np.int64(source.fraction_bits)
     hidden = _ONE << point
     if field == field_mask:
-        return _read_special(fraction, hidden, unit, negative, source)
+        return _read_special(fraction, hidden, negative, source)
     if field != _ZERO:
         mantissa, top = normalise(hidden | fraction, unit)
     elif fraction == _ZERO or source.subnormals == FLUSH:
@@ -103,9 +103,10 @@ def read_word(word: np.uint64, source: Source) -> tuple[np.int64, Flag, np.uint6
 
 @kernel
 def _read_special(
-    fraction: np.uint64, hidden: np.uint64, unit: np.int64, negative: Flag, source: Source
+    fraction: np.uint64, hidden: np.uint64, negative: Flag, source: Source
 ) -> tuple[np.int64, Flag, np.uint64, np.int64]:
     """Read an all-ones exponent field (spec 3.3)."""
+    unit = np.int64(source.special_exponent) - np.int64(source.fraction_bits)
     if fraction != _ZERO and source.nan == AS_NUMBER:
         mantissa, top = normalise(hidden | fraction, unit)
         return np.int64(FINITE), negative, mantissa, top
@@ -197,11 +198,10 @@ def take_numbers(
     (spec 6.12); policies for subnormals have nothing to act on.
     """
     point = np.uint64(source.fraction_bits)
-    unit = (np.int64(1) << np.int64(source.exponent_bits - 1)) - np.int64(source.fraction_bits)
     for i in range(kinds.shape[0]):
         kind, negative, mantissa, top = kinds[i], negatives[i], mantissas[i], tops[i]
         if kind != FINITE:
             fraction = _ONE << (point - _ONE) if kind == NOT_A_NUMBER else _ZERO
-            kind, negative, mantissa, top = _read_special(fraction, _ONE << point, unit, negative, source)
+            kind, negative, mantissa, top = _read_special(fraction, _ONE << point, negative, source)
         negatives[i] = negative
         kinds[i], mantissas[i], tops[i] = run_chain(kind, negative, mantissa, top, source, steps)

@@ -7,7 +7,14 @@ from bfpemu.reference.encode import EncodedBlock
 from bfpemu.reference.exponent import floor_log2
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.source import SOURCE_FLOATS
-from bfpemu.reference.value import NAN, ZERO, Value, infinity, number, power_of_two
+from bfpemu.reference.value import NAN, ZERO, Kind, Value, infinity, number, power_of_two
+
+_SMALLEST_KEPT_FIELD = {
+    DecodeUnderflow.FLUSH: 1,
+    DecodeUnderflow.FLUSH_BELOW_ZERO: 0,
+    DecodeUnderflow.PATTERN: 0,
+}
+"""Normalised exponent fields below this make a +0 (spec 2.6)."""
 
 
 def decode_block(block: EncodedBlock, spec: BFPSpec) -> list[Value]:
@@ -28,10 +35,11 @@ def decode_element(code: int, field: int, spec: BFPSpec) -> Value:
     if significand == 0:
         return _zero_of_code(code, spec)
     normalised_field = field + abs(significand).bit_length() - 1 - spec.fraction_bits
-    if spec.decode_underflow is DecodeUnderflow.WRAP:
-        return _wrapped(significand, normalised_field, spec)
-    if spec.decode_underflow is DecodeUnderflow.FLUSH and normalised_field < 1:
+    smallest_kept = _SMALLEST_KEPT_FIELD.get(spec.decode_underflow)
+    if smallest_kept is not None and normalised_field < smallest_kept:
         return ZERO
+    if spec.decode_underflow in (DecodeUnderflow.WRAP, DecodeUnderflow.PATTERN):
+        return _read_as_float(significand, normalised_field, spec)
     unit = power_of_two(field - spec.exponent_bias - spec.fraction_bits)
     return number(abs(significand) * unit, negative=significand < 0)
 
@@ -60,16 +68,18 @@ def _zero_of_code(code: int, spec: BFPSpec) -> Value:
         return ZERO
     if spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY:
         return infinity(negative=True)
+    if spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT:
+        return number(power_of_two(spec.all_ones_code - spec.exponent_bias), negative=True)
     return number(0, negative=True)
 
 
-def _wrapped(significand: int, normalised_field: int, spec: BFPSpec) -> Value:
-    """Read a normalised element as a float whose exponent field has wrapped (spec 2.6, `wrap`)."""
+def _read_as_float(significand: int, normalised_field: int, spec: BFPSpec) -> Value:
+    """Read a normalised element as a float whose exponent field may have wrapped (spec 2.6, `pattern`, `wrap`)."""
     negative = significand < 0
     field = normalised_field % (1 << spec.exponent_bits)
     fraction = abs(significand) / power_of_two(abs(significand).bit_length() - 1) - 1
     if field == spec.all_ones_code:
-        return infinity(negative=negative) if fraction == 0 else NAN
+        return infinity(negative=negative) if fraction == 0 else Value(Kind.NAN, negative, fraction)
     if field == 0:
         return number(fraction * power_of_two(1 - spec.exponent_bias), negative=negative)
     return number((1 + fraction) * power_of_two(field - spec.exponent_bias), negative=negative)
@@ -88,7 +98,9 @@ def round_to_float(value: Value, dtype: str) -> int:
     sign = value.negative << (target.bits - 1)
     infinity_bits = target.all_ones_field << fraction_bits
     if value.is_nan:
-        return infinity_bits | 1 << (fraction_bits - 1)
+        quiet = 1 << (fraction_bits - 1)
+        kept = int(value.magnitude * (1 << fraction_bits))
+        return (sign if value.magnitude else 0) | infinity_bits | (kept or quiet)
     if value.is_infinite:
         return sign | infinity_bits
     if value.magnitude == 0:

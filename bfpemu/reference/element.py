@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 from bfpemu.formats import Encoding, NegativeZero, Preset, SignificandRange
 from bfpemu.reference.rounding import round_to_integer, round_to_multiple, saturate
 from bfpemu.reference.value import Value, number, power_of_two
+
+_SIGN_FILL_DISTANCE = 32
 
 
 class Element(NamedTuple):
@@ -30,16 +33,33 @@ def aligned(element: Element, exponent: int, preset: Preset) -> Element:
     return element._replace(value=number(abs(left), negative=element.value.negative))
 
 
+def wide_value(element: Element, exponent: int, preset: Preset) -> Fraction:
+    """Return ``y``, a finite element in units of the wide element of ``m + t`` bits (spec 3.7)."""
+    return element.value.signed / power_of_two(
+        exponent - preset.format.fraction_bits - preset.conversion.post_truncate_bits
+    )
+
+
 def wide_significand(element: Element, exponent: int, preset: Preset) -> int:
-    """Round a finite, aligned element to an integer of ``m + t`` bits, not yet saturated (spec 3.7)."""
-    spec, conversion = preset.format, preset.conversion
-    unit = power_of_two(exponent - spec.fraction_bits - conversion.post_truncate_bits)
+    """Align a finite element and round it to an integer of ``m + t`` bits, not yet saturated (spec 3.7)."""
+    conversion = preset.conversion
+    y = wide_value(aligned(element, exponent, preset), exponent, preset)
     return round_to_integer(
-        element.value.signed / unit,
+        _as_rounding_sees(y, conversion.ignored_bit),
         conversion.rounding,
         random_word=element.random_word,
         random_bits=conversion.random_bits,
     )
+
+
+def _as_rounding_sees(y: Fraction, ignored_bit: int | None) -> Fraction:
+    """Return a number without the bit of weight ``2 ** -ignored_bit`` of its magnitude (spec 3.7)."""
+    if ignored_bit is None:
+        return y
+    weight = power_of_two(-ignored_bit)
+    is_set = abs(y) // weight % 2 == 1
+    magnitude = abs(y) - weight if is_set else abs(y)
+    return -magnitude if y < 0 else magnitude
 
 
 def wide_range(preset: Preset) -> tuple[int, int]:
@@ -53,14 +73,31 @@ def wide_range(preset: Preset) -> tuple[int, int]:
 
 
 def significand(element: Element, exponent: int, preset: Preset) -> int:
-    """Return the significand of an aligned element; an infinity saturates by its sign (spec 3.3, 3.8)."""
+    """Return the significand of an element; an infinity saturates by its sign (spec 3.3, 3.8)."""
     low, high = wide_range(preset)
     if element.value.is_infinite:
         wide = low if element.value.negative else high
     else:
         wide = saturate(wide_significand(element, exponent, preset), low, high)
+        wide -= wide == low and _extreme_is_nearer(element, exponent, preset)
     magnitude = abs(wide) >> preset.conversion.post_truncate_bits
     return -magnitude if wide < 0 else magnitude
+
+
+def _extreme_is_nearer(element: Element, exponent: int, preset: Preset) -> bool:
+    """Return whether the most negative integer is at least as near as the one above it (spec 3.8)."""
+    if preset.conversion.significand_range is not SignificandRange.FULL_IF_NEARER:
+        return False
+    low, _ = wide_range(preset)
+    return wide_value(element, exponent, preset) <= low - Fraction(1, 2)
+
+
+def filled_with_sign(significand: int, value: Value, exponent: int, preset: Preset) -> int:
+    """Return -1 for a -0 that is shifted far enough for its sign to fill the element (spec 3.9)."""
+    fills = preset.conversion.negative_zero is NegativeZero.SIGN_FILL
+    is_far = exponent + preset.format.exponent_bias >= _SIGN_FILL_DISTANCE
+    is_negative_zero = value.is_finite and value.negative and value.magnitude == 0
+    return -1 if fills and is_far and is_negative_zero else significand
 
 
 def element_code(significand: int, value: Value, preset: Preset) -> int:

@@ -43,17 +43,17 @@ def multiply(a: EncodedTensor, b: EncodedTensor, target: Target) -> EncodedTenso
 
 def negate(a: EncodedTensor, target: Target) -> EncodedTensor:
     """Return ``-a`` (spec 6.12)."""
-    return _encoded([negative_of(x) for x in tensor_values(a)], a, target)
+    return _encoded([negative_of(x) for x in _operands(a)], a, target)
 
 
 def relu(a: EncodedTensor, target: Target) -> EncodedTensor:
     """Return ``a``, with +0 for what is negative (spec 6.12)."""
-    return _encoded([ZERO if x.negative else x for x in tensor_values(a)], a, target)
+    return _encoded([ZERO if x.negative else x for x in _operands(a)], a, target)
 
 
 def requantize(a: EncodedTensor, target: Target) -> EncodedTensor:
     """Return ``a`` in another format, or along another axis (spec 6.12)."""
-    return _encoded(tensor_values(a), a, target)
+    return _encoded(_operands(a), a, target)
 
 
 def sum_of(x: Value, y: Value) -> Value:
@@ -77,13 +77,18 @@ def negative_of(x: Value) -> Value:
     return x if x.is_nan else Value(x.kind, not x.negative, x.magnitude)
 
 
+def _operands(a: EncodedTensor) -> list[Value]:
+    """Return the values of a tensor; a NaN has neither sign nor fraction here (spec 6.12)."""
+    return [NAN if x.is_nan else x for x in tensor_values(a)]
+
+
 def _combined(
     function: Callable[[Value, Value], Value], a: EncodedTensor, b: EncodedTensor, target: Target
 ) -> EncodedTensor:
     """Encode a function of the values of two tensors, or raise DataError ``operand-shape`` (spec 6.12)."""
     if a.shape != b.shape:
         raise DataError("operand-shape", f"operands must have one shape (spec 6.12), got {a.shape} and {b.shape}")
-    pairs = zip(tensor_values(a), tensor_values(b), strict=True)
+    pairs = zip(_operands(a), _operands(b), strict=True)
     return _encoded([function(x, y) for x, y in pairs], a, target)
 
 

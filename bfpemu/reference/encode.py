@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec, ExponentOverflow, ExponentRule, InfinityPolicy, Preset, Rounding
 from bfpemu.reference.chain import run_chain
-from bfpemu.reference.element import Element, aligned, element_code, significand
+from bfpemu.reference.element import Element, element_code, filled_with_sign, significand
 from bfpemu.reference.exponent import exponent_by_rule, largest_magnitude
 from bfpemu.reference.rounding import saturate
 from bfpemu.reference.shift import shift_codes
@@ -61,8 +61,11 @@ def encode_block(
         if conversion.exponent_overflow is ExponentOverflow.NAN:
             return _uniform_block(spec.all_ones_code, len(values), spec)
         _refuse_overflow(wanted, preset)
-    if wanted is None or (wanted < spec.smallest_exponent and not spec.use_subnormals):
-        return _flushed_block(elements, preset)
+    if wanted is None:
+        own = conversion.zero_exponent
+        return _flushed_block(elements, spec.smallest_exponent if own is None else own, preset)
+    if wanted < spec.smallest_exponent and not spec.use_subnormals:
+        return _flushed_block(elements, spec.smallest_exponent, preset)
     return _encode_elements(elements, saturate(wanted, spec.smallest_exponent, spec.largest_exponent), preset)
 
 
@@ -83,22 +86,24 @@ def _encode_elements(elements: Sequence[Element], exponent: int, preset: Preset)
     codes = []
     for slot, element in enumerate(elements):
         own = exponent - (shifts[slot // spec.sub_block_size] if spec.sub_block_size else 0)
-        rounded = significand(aligned(element, own, preset), own, preset)
-        codes.append(element_code(rounded, element.value, preset))
+        rounded = significand(element, own, preset)
+        filled = filled_with_sign(rounded, element.value, exponent, preset)
+        codes.append(element_code(filled, element.value, preset))
     return EncodedBlock(exponent + spec.exponent_bias, shifts, _padded(codes, spec))
 
 
-def _flushed_block(elements: Sequence[Element], preset: Preset) -> EncodedBlock:
+def _flushed_block(elements: Sequence[Element], exponent: int, preset: Preset) -> EncodedBlock:
     """Return an all-zero or flushed block, whose zeros may keep their signs (spec 3.5, 3.6, 3.9).
 
     An infinity under the policy `saturate_element` saturates here too (spec 3.6).
     """
-    smallest = preset.format.smallest_exponent
+    spec = preset.format
     codes = []
     for element in elements:
-        flushed = significand(element, smallest, preset) if element.value.is_infinite else 0
-        codes.append(element_code(flushed, element.value, preset))
-    return EncodedBlock(0, (0,) * preset.format.shifts_per_block, _padded(codes, preset.format))
+        flushed = significand(element, exponent, preset) if element.value.is_infinite else 0
+        filled = filled_with_sign(flushed, element.value, exponent, preset)
+        codes.append(element_code(filled, element.value, preset))
+    return EncodedBlock(exponent + spec.exponent_bias, (0,) * spec.shifts_per_block, _padded(codes, spec))
 
 
 def _uniform_block(exponent_code: int, count: int, spec: BFPSpec) -> EncodedBlock:

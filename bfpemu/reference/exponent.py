@@ -8,7 +8,6 @@ from fractions import Fraction
 from bfpemu.formats import BFPSpec, Encoding, ExponentRule, Preset
 from bfpemu.reference.element import (
     Element,
-    aligned,
     significand,
     wide_range,
     wide_significand,
@@ -78,10 +77,7 @@ def _any_outside_range(elements: Sequence[Element], exponent: int, preset: Prese
     counting = [
         element for element in elements if element.value.is_finite and not (is_unsigned and element.value.negative)
     ]
-    return any(
-        not low <= wide_significand(aligned(element, exponent, preset), exponent, preset) <= high
-        for element in counting
-    )
+    return any(not low <= wide_significand(element, exponent, preset) <= high for element in counting)
 
 
 def _lower_has_less_error(elements: Sequence[Element], exponent: int, preset: Preset) -> bool:
@@ -117,4 +113,4 @@ def _change_of_squared_error(elements: Sequence[Element], exponent: int, preset:
 def _value_at(element: Element, exponent: int, preset: Preset) -> Fraction:
     """Return the value of an element's significand at an exponent (spec 2.4, 3.7, 3.8)."""
     unit = power_of_two(exponent - preset.format.fraction_bits)
-    return significand(aligned(element, exponent, preset), exponent, preset) * unit
+    return significand(element, exponent, preset) * unit

@@ -114,10 +114,16 @@ def _subnormal(fraction: int, source: SourceFloat, policy: SourceSubnormals) -> 
 def _read_special(fraction: int, source: SourceFloat, conversion: Conversion, *, negative: bool) -> Value:
     """Return the value of a pattern whose exponent field is all ones (spec 3.3)."""
     is_nan = fraction != 0
-    if is_nan and conversion.nan is NanPolicy.NUMBER:
-        return number(_with_hidden_one(source.all_ones_field, fraction, source), negative=negative)
-    if is_nan and conversion.nan is not NanPolicy.INFINITY:
+    if is_nan and conversion.nan not in (NanPolicy.NUMBER, NanPolicy.INFINITY):
         return NAN
-    if conversion.infinity is InfinityPolicy.NUMBER:
-        return number(_with_hidden_one(source.all_ones_field, 0, source), negative=negative)
+    significand = 1 + fraction * power_of_two(-source.fraction_bits) if conversion.nan is NanPolicy.NUMBER else 1
+    if (is_nan and conversion.nan is NanPolicy.NUMBER) or conversion.infinity is InfinityPolicy.NUMBER:
+        return number(significand * power_of_two(_exponent_of_specials(source, conversion)), negative=negative)
     return infinity(negative=negative)
+
+
+def _exponent_of_specials(source: SourceFloat, conversion: Conversion) -> int:
+    """Return ``E``, one above the largest exponent of the first source step, or of the source (spec 3.3)."""
+    if conversion.source_chain:
+        return conversion.source_chain[0].maximum_exponent + 1
+    return source.all_ones_field - source.bias

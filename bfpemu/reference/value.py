@@ -28,7 +28,7 @@ class Value:
     kind: Kind
     negative: bool = False
     magnitude: Fraction = Fraction(0)
-    """0 unless the value is finite."""
+    """0 for an infinity; for a NaN what its fraction field holds, as a fraction in [0, 1) (spec 2.6)."""
 
     @property
     def is_finite(self) -> bool:
@@ -67,7 +67,7 @@ ZERO = number(0)
 """Plus zero."""
 
 NAN = Value(Kind.NAN)
-"""The only NaN: what its sign and payload say is used while reading (spec 3.3)."""
+"""The NaN without sign and fraction: what those of a source say is used while reading (spec 3.3)."""
 
 
 def power_of_two(exponent: int) -> Fraction:

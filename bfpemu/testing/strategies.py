@@ -42,6 +42,11 @@ FLOAT_WIDTHS = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bf
 INTEGER_WIDTHS = {f"{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32, 64)}
 """dtype -> bits."""
 
+_NEGATIVE_ZEROS = {
+    Encoding.TWOS_COMPLEMENT: [NegativeZero.DROP, NegativeZero.SIGN_FILL],
+    Encoding.SIGN_MAGNITUDE: [NegativeZero.DROP, NegativeZero.KEEP],
+    Encoding.UNSIGNED: [NegativeZero.DROP],
+}
 _TWO_LEVEL_RULES = [ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL]
 
 
@@ -105,19 +110,19 @@ def conversions(draw: st.DrawFn, spec: BFPSpec) -> Conversion:
         overflows.remove(ExponentOverflow.NAN)
     return Conversion(
         exponent_rule=rule,
+        zero_exponent=draw(st.none() | st.integers(spec.smallest_exponent, spec.largest_exponent)),
         exponent_offset=offset,
         rounding=draw(st.sampled_from(Rounding)),
         random_bits=draw(st.integers(1, 32)),
         significand_range=draw(st.sampled_from(SignificandRange)) if twos_complement else SignificandRange.FULL,
         alignment_bits=alignment,
         alignment_rounding=draw(_deterministic_roundings()),
+        ignored_bit=draw(st.none() | st.integers(1, 32)),
         post_truncate_bits=post,
         exponent_overflow=draw(st.sampled_from(overflows)),
         nan=draw(st.sampled_from(NanPolicy)),
         infinity=draw(st.sampled_from(InfinityPolicy)),
-        negative_zero=draw(st.sampled_from(NegativeZero))
-        if spec.encoding is Encoding.SIGN_MAGNITUDE
-        else NegativeZero.DROP,
+        negative_zero=draw(st.sampled_from(_NEGATIVE_ZEROS[spec.encoding])),
         source_subnormals=draw(st.sampled_from(SourceSubnormals)),
         source_chain=draw(st.just(()) | st.lists(source_steps(), max_size=2).map(tuple)),
     )

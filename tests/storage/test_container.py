@@ -77,10 +77,8 @@ def test_blocks_over_several_axes_come_back(path, shape, axis):
 
 @pytest.mark.parametrize("name", presets())
 def test_every_format_of_the_catalogue_comes_back_with_its_preset(path, name):
-    conversion = presets()[name].conversion
-    if conversion.exponent_rule == "given":
-        conversion = Conversion()
-    tensor = BFPTensor(numbers((4, 64)), name, conversion=conversion)
+    exponents = 0 if presets()[name].conversion.exponent_rule == "given" else None
+    tensor = BFPTensor(numbers((4, 64)), name, exponents=exponents)
     write(path, {"x": tensor}, fsync=False)
     found = read(path)["x"]
     assert same(found, tensor)

@@ -15,14 +15,14 @@ def decode_cases(preset: Preset) -> list[Decode]:
     spec = preset.format
     if spec.block_size is None or isinstance(spec.block_size, tuple):
         return [Decode(_whole_block(preset))]
-    elements = _element_codes(spec)
-    cases = [Decode(_rows(name, elements, exponents, preset)) for name, exponents in _ends(spec).items()]
+    elements = element_codes(spec)
+    cases = [Decode(rows_of_codes(name, elements, exponents, preset)) for name, exponents in _ends(spec).items()]
     for name, (dtype, exponents) in _ends_of_floats(spec).items():
-        cases.append(Decode(_rows(name, elements, exponents, preset), (dtype,)))
+        cases.append(Decode(rows_of_codes(name, elements, exponents, preset), (dtype,)))
     return cases
 
 
-def _element_codes(spec: BFPSpec) -> list[int]:
+def element_codes(spec: BFPSpec) -> list[int]:
     """Return all codes of a narrow element, or those at ends and around ties of the narrow floats."""
     bits = spec.mantissa_bits
     if bits <= 5:
@@ -66,7 +66,7 @@ def _ends_of_floats(spec: BFPSpec) -> dict[str, tuple[str, list[int]]]:
     return {name: choice for name, choice in kept.items() if choice[1]}
 
 
-def _rows(name: str, elements: list[int], exponents: Iterable[int], preset: Preset) -> Codes:
+def rows_of_codes(name: str, elements: list[int], exponents: Iterable[int], preset: Preset) -> Codes:
     """Return one row of the element codes for each exponent code."""
     spec = preset.format
     assert isinstance(spec.block_size, int)

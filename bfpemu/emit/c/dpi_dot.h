@@ -1,0 +1,47 @@
+#ifdef BFP_DPI
+int bfp_dpi_dot(
+    const uint32_t *a_exponent_codes,
+#if A_TWO_LEVEL
+    const uint32_t *a_shift_codes,
+#endif
+    const uint32_t *a_element_codes,
+    const uint32_t *b_exponent_codes,
+#if B_TWO_LEVEL
+    const uint32_t *b_shift_codes,
+#endif
+    const uint32_t *b_element_codes,
+    int32_t k, uint64_t *output, uint32_t *flags)
+{
+    uint32_t a_exponents[BFP_A_ROW_BLOCKS], a_elements[BFP_MAX_K];
+    uint32_t b_exponents[BFP_B_ROW_BLOCKS], b_elements[BFP_MAX_K];
+#if A_TWO_LEVEL
+    uint32_t a_shifts[BFP_A_ROW_BLOCKS * BFP_A_SHIFTS];
+#endif
+#if B_TWO_LEVEL
+    uint32_t b_shifts[BFP_B_ROW_BLOCKS * BFP_B_SHIFTS];
+#endif
+    *output = 0;
+    *flags = 0;
+    bfp_get_words(a_exponent_codes, BFP_A_ROW_BLOCKS, BFP_A_EXPONENT_BITS, a_exponents);
+    bfp_get_words(b_exponent_codes, BFP_B_ROW_BLOCKS, BFP_B_EXPONENT_BITS, b_exponents);
+    bfp_get_words(a_element_codes, BFP_MAX_K, BFP_A_MANTISSA_BITS, a_elements);
+    bfp_get_words(b_element_codes, BFP_MAX_K, BFP_B_MANTISSA_BITS, b_elements);
+#if A_TWO_LEVEL
+    bfp_get_words(a_shift_codes, BFP_A_ROW_BLOCKS * BFP_A_SHIFTS, BFP_A_SHIFT_BITS, a_shifts);
+#endif
+#if B_TWO_LEVEL
+    bfp_get_words(b_shift_codes, BFP_B_ROW_BLOCKS * BFP_B_SHIFTS, BFP_B_SHIFT_BITS, b_shifts);
+#endif
+    return bfp_dot(
+        a_exponents,
+#if A_TWO_LEVEL
+        a_shifts,
+#endif
+        a_elements, b_exponents,
+#if B_TWO_LEVEL
+        b_shifts,
+#endif
+        b_elements, k, output, flags);
+}
+
+#endif
