@@ -22,6 +22,7 @@ from golden.dot_files import dot_files  # noqa: E402
 from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
 from golden.general import general_cases  # noqa: E402
+from golden.machine import machine_files  # noqa: E402
 from golden.packing import BOTH, pack_cases, pack_files  # noqa: E402
 from golden.rounding import combined_files, rounding_files  # noqa: E402
 from golden.special import special_files  # noqa: E402
@@ -41,7 +42,7 @@ def corpus() -> dict[str, str]:
     for operation, files in (
         ("encode", encode),
         ("decode", [*decode, *decode_files()]),
-        ("pack", [*pack, *pack_files()]),
+        ("pack", [*pack, *pack_files(), *machine_files()]),
     ):
         for preset, cases in files:
             name = f"{operation}/{preset.name}.json"

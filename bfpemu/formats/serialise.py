@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from bfpemu.errors import BfpFileError, SpecError
 from bfpemu.formats.conversion import Conversion, SourceStep
 from bfpemu.formats.layout import Layout
+from bfpemu.formats.named_layouts import named_layout
 from bfpemu.formats.preset import Preset, Status
 from bfpemu.formats.spec import BFPSpec
 
@@ -44,8 +45,8 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     Parameters
     ----------
     description : dict
-        The keys ``format`` (required), ``conversion``, ``layout``, ``vendor``, ``source``,
-        ``status`` and ``notes``.
+        The keys ``format`` (required), ``conversion``, ``layout`` (a table or the name of a
+        layout), ``vendor``, ``source``, ``status`` and ``notes``.
     name : str, optional
         The format's name when the description has none.
 
@@ -79,7 +80,7 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     return Preset(
         _build(BFPSpec, "format", fields),
         _build(Conversion, "conversion", conversion),
-        _build(Layout, "layout", description.get("layout", {})),
+        _layout(description.get("layout", {})),
         status=Status(status),
         **{key: str(description.get(key, "")) for key in _TEXT_FIELDS},
     )
@@ -188,6 +189,11 @@ def _build(kind: type[Described], where: str, table: Any) -> Described:
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
     return kind(**arguments)
+
+
+def _layout(description: Any) -> Layout:
+    """Return the layout that a table or a name describes (spec 2.8, 5.5)."""
+    return named_layout(description) if isinstance(description, str) else _build(Layout, "layout", description)
 
 
 def _toml(description: dict[str, Any]) -> str:

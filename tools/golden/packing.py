@@ -12,7 +12,7 @@ from bfpemu.reference.blocks import Blocking
 from golden.case import Codes, File, Pack, option
 
 
-def _filled(name: str, shape: tuple[int, ...], preset: Preset, axis: int | None = -1) -> Codes:
+def filled(name: str, shape: tuple[int, ...], preset: Preset, axis: int | None = -1) -> Codes:
     """Return codes that look mixed and are all different from their neighbours."""
     spec = preset.format
     blocks = math.prod(Blocking.of(shape, spec, axis).exponent_shape)
@@ -41,14 +41,14 @@ def pack_cases(preset: Preset, layouts: Sequence[str | None] = (None,)) -> list[
     first = [0] * (2 * size)
     first[0] = 1
     cases = [
-        _filled("one_full_block", (size,), preset),
-        _filled("second_block_starts_at_the_next_bit", (2 * size,), preset),
-        _filled("short_last_block_is_padded", (size + 1,), preset),
-        _filled("rows", (3, size + 1), preset),
-        _filled("axis_zero_is_packed_row_by_row", (size + 1, 2), preset, 0),
-        _filled("axis_null", (3, size - 1 or 1), preset, None),
-        _filled("scalar", (), preset),
-        _filled("no_elements", (0,), preset),
+        filled("one_full_block", (size,), preset),
+        filled("second_block_starts_at_the_next_bit", (2 * size,), preset),
+        filled("short_last_block_is_padded", (size + 1,), preset),
+        filled("rows", (3, size + 1), preset),
+        filled("axis_zero_is_packed_row_by_row", (size + 1, 2), preset, 0),
+        filled("axis_null", (3, size - 1 or 1), preset, None),
+        filled("scalar", (), preset),
+        filled("no_elements", (0,), preset),
         _uniform("only_exponents_have_bits", size + 1, ones, 0, 0, preset),
         _uniform("only_elements_have_bits", size + 1, 0, full, 0, preset),
         _uniform("lowest_bit_of_every_field", size + 1, 1, 1, min(1, spec.sub_shift_bits), preset),
@@ -68,7 +68,7 @@ BOTH = ("interleaved", "planar")
 
 def pack_files() -> list[File]:
     """Return one file for each option of a layout."""
-    return [*_plain(), *_widths(), *_tiles(), *_blocks()]
+    return [*_plain(), *_widths(), *_tiles(), *_loops(), *_blocks()]
 
 
 def _plain() -> Iterator[File]:
@@ -174,7 +174,7 @@ def _tiles() -> Iterator[File]:
         format={"encoding": "sign_magnitude"},
         layout={"tile_shape": (32, 32), "face_shape": (16, 16), "group": "tile"},
     )
-    yield preset, [Pack(_filled("one_tile", (32, 32), preset)), Pack(_filled("one_short_row", (17,), preset))]
+    yield preset, [Pack(filled("one_tile", (32, 32), preset)), Pack(filled("one_short_row", (17,), preset))]
     for bits in (8, 4, 2):
         preset = option(
             f"layout_tiles_of_1_by_32_with_{bits}_bits",
@@ -183,7 +183,29 @@ def _tiles() -> Iterator[File]:
             format={"encoding": "sign_magnitude"},
             layout={"tile_shape": (1, 32), "face_shape": (1, 16), "group": "tile", "exponent_alignment_bits": 512},
         )
-        yield preset, [Pack(_filled("one_tile", (1, 32), preset)), Pack(_filled("two_tiles", (2, 20), preset))]
+        yield preset, [Pack(filled("one_tile", (1, 32), preset)), Pack(filled("two_tiles", (2, 20), preset))]
+
+
+def _loops() -> Iterator[File]:
+    rows: list[tuple[str, int]] = [("rows", 4), ("rows", 2), ("rows", 1)]
+    orders: list[tuple[str, dict[str, Any]]] = [
+        ("row_major", {"block_order": (rows[2], ("columns", 4))}),
+        ("column_major", {"block_order": (("columns", 4), rows[2])}),
+        ("small_steps_outside", {"block_order": (rows[2], ("columns", 4), ("columns", 8), rows[0])}),
+        ("three_steps", {"block_order": (*rows[:2], ("columns", 8), rows[2], ("columns", 4))}),
+        (
+            "tiles_in_columns",
+            {"block_order": (("columns", 8), rows[0], ("columns", 4), rows[2]), "group": "tile", "tile_shape": (4, 8)},
+        ),
+        ("padding_exponent", {"block_order": (rows[0], ("columns", 8), rows[2], ("columns", 4)), "group": "tensor"}),
+    ]
+    for name, layout in orders:
+        more = {"padding_exponent_code": 21} if name == "padding_exponent" else {}
+        preset = option(f"layout_loops_{name}", 4, 4, format={"exponent_bits": 5}, layout=layout | more)
+        yield preset, _tile_cases(preset)
+    pair = option("layout_tiles_of_blocks_of_2_by_4", 5, (2, 4), layout={"group": "tile", "tile_shape": (4, 8)})
+    shapes: dict[str, tuple[int, ...]] = {"one_tile": (4, 8), "short": (3, 5), "matrices": (2, 3, 9)}
+    yield pair, [Pack(filled(name, shape, pair)) for name, shape in shapes.items()]
 
 
 def _tile_cases(preset: Preset) -> list[Pack]:
@@ -199,14 +221,14 @@ def _tile_cases(preset: Preset) -> list[Pack]:
         "no_rows": (0, 8),
         "no_columns": (4, 0),
     }
-    return [Pack(_filled(name, shape, preset)) for name, shape in shapes.items()]
+    return [Pack(filled(name, shape, preset)) for name, shape in shapes.items()]
 
 
 def _blocks() -> Iterator[File]:
     pair = option("block_of_2_by_4", 3, (2, 4))
     shapes: dict[str, tuple[int, ...]] = {"one_block": (2, 4), "short": (3, 5), "matrices": (2, 3, 5)}
-    filled = [_filled(name, shape, pair) for name, shape in shapes.items()]
-    filled.append(_filled("axes_before_the_last", (3, 4, 2), pair, 1))
-    yield pair, [Pack(_prefixed(codes, layout), layout) for layout in BOTH for codes in filled]
+    cases = [filled(name, shape, pair) for name, shape in shapes.items()]
+    cases.append(filled("axes_before_the_last", (3, 4, 2), pair, 1))
+    yield pair, [Pack(_prefixed(codes, layout), layout) for layout in BOTH for codes in cases]
     whole = option("block_of_the_whole_tensor", 7, None, format={"exponent_bits": 5})
     yield whole, pack_cases(whole, BOTH)
