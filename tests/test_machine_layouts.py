@@ -76,6 +76,23 @@ def assert_same(found: BFPTensor, expected: BFPTensor) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("storage_bits, data", [(8, "e5" + "00" * 4), (32, "0500ff80" + "00" * 4)])
+def test_stored_bits_above_an_exponent_code_are_not_looked_at(storage_bits, data):
+    spec, layout = spec_of(8, 4, 5), Layout(exponent_storage_bits=storage_bits)
+    assert BFPTensor.from_bytes(bytes.fromhex(data), (4,), spec, layout=layout).exponent_codes.tolist() == [5]
+    assert unpack_tensor(bytes.fromhex(data), (4,), Preset(spec), -1, layout).exponent_codes == [5]
+
+
+def test_padding_is_not_looked_at():
+    spec = spec_of(8, 16)
+    tensor = tensor_of(spec, (1, 20))
+    packed = tensor.to_bytes("tt_tile_1x32")
+    ones = np.frombuffer(tensor_of(spec, (1, 32)).to_bytes("tt_tile_1x32"), np.uint8) | 255
+    kept = np.r_[0, 1, 16:36]  # two exponents, and 20 elements behind the 16 bytes of the exponents
+    ones[kept] = np.frombuffer(packed, np.uint8)[kept]
+    assert_same(BFPTensor.from_bytes(ones, (1, 20), spec, layout="tt_tile_1x32"), tensor)
+
+
 # --- Tenstorrent ---------------------------------------------------------------------------------
 
 

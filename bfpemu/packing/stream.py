@@ -103,6 +103,8 @@ def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, o
     for wanted, values in zip(found, read, strict=True):
         if not np.shares_memory(wanted, values):
             wanted[...] = values.reshape(wanted.shape)
+    if (layout.exponent_storage_bits or 0) > spec.exponent_bits:
+        found.exponents[...] &= found.exponents.dtype.type(spec.all_ones_code)
     return found
 
 
@@ -164,11 +166,14 @@ def _in_stream_order(codes: Codes, blocked: Blocking, plan: _Plan, padding_expon
     elements = padded_elements(codes.elements, blocked)
     if plan.order is None:
         return [codes.exponents, codes.shifts, elements]
-    is_padding = plan.order < 0
+    if not codes.exponents.size:
+        return [codes.exponents, codes.shifts, elements]
+    padding = np.flatnonzero(plan.order < 0) if plan.order.size > blocked.blocks else None
     found = []
     for values, filler in ((codes.exponents, padding_exponent), (codes.shifts, 0), (elements, 0)):
-        ordered = values[np.maximum(plan.order, 0)]
-        ordered[is_padding] = filler
+        ordered = np.take(values, plan.order, axis=0, mode="clip")  # −1 is overwritten next
+        if padding is not None:
+            ordered[padding] = filler
         found.append(ordered)
     return found
 
@@ -181,7 +186,7 @@ def _in_row_order(found: list[AnyArray], blocked: Blocking, spec: BFPSpec, plan:
         stored = np.flatnonzero(plan.order >= 0)
         places = np.empty_like(stored)
         places[plan.order[stored]] = stored
-        exponents, shifts, elements = exponents[places], shifts[places], elements[places]
+        exponents, shifts, elements = (np.take(part, places, axis=0) for part in (exponents, shifts, elements))
     padded = elements.reshape(blocked.rows, -1) if blocked.rows else elements
     return Codes(exponents, shifts, np.ascontiguousarray(padded[:, : blocked.row_length]).reshape(-1))
 

@@ -75,7 +75,9 @@ def unpack(data: bytes, blocking: Blocking, preset: Preset) -> Codes:
             found[field.kind, field.position] = ba2int(stream[start : start + field.bits])
         start += field.bits
     for kind, position in sorted(found):
-        codes[kind].append(found[kind, position])
+        # Stored bits above those of an exponent code are padding.
+        code = found[kind, position]
+        codes[kind].append(code & preset.format.all_ones_code if kind == EXPONENT else code)
     return codes
 
 
