@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from bfpemu.catalog import presets  # noqa: E402
+from golden.autoflex import autoflex_texts  # noqa: E402
 from golden.case import File, file_text  # noqa: E402
 from golden.decoding import decode_cases, decode_files  # noqa: E402
 from golden.dot import dot_text  # noqa: E402
@@ -52,7 +53,7 @@ def corpus() -> dict[str, str]:
         name = f"dot/{unit.name}.json"
         assert name not in texts, name
         texts[name] = dot_text(unit, dots)
-    return texts | elementwise_texts()
+    return texts | elementwise_texts() | autoflex_texts()
 
 
 def problems(texts: dict[str, str]) -> list[str]:
