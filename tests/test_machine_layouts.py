@@ -305,12 +305,17 @@ def test_the_word_of_72_bits_has_its_exponent_last():
 
 
 def test_a_memory_block_of_128_vectors_has_512_exponents_first():
-    tensor = tensor_of(spec_of(8, 32, 5), (128, 256))
-    packed = tensor.to_bytes("achronix_gfp8_128x128")
-    left = packed[: len(packed) // 2]
-    assert len(left) == 512 + 128 * 128
-    assert left[:512] == tensor.exponent_codes[:, :4].astype(np.uint8).tobytes()
-    assert left[512:] == tensor.element_codes[:, :128].astype(np.uint8).tobytes()
+    # Vectors of 128 elements lie one behind the other, whatever matrix they are rows of.
+    spec = spec_of(8, 32, 5)
+    drawn = tensor_of(spec, (3, 256))
+    exponents, elements = drawn.exponent_codes.reshape(-1), drawn.element_codes
+    tensor = BFPTensor.from_codes(exponents, elements, spec, axis=None)
+    packed = tensor.to_bytes("achronix_gfp8_block")
+    assert packed == (
+        exponents.astype(np.uint8).tobytes().ljust(512, b"\0")
+        + elements.astype(np.uint8).tobytes().ljust(128 * 128, b"\0")
+    )
+    assert_same(BFPTensor.from_bytes(packed, (3, 256), spec, None, layout="achronix_gfp8_block"), tensor)
 
 
 # --- the catalogue -------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ _OTHERS: list[tuple[str, str, BFPSpec, dict[str, tuple[int, ...]]]] = [
     ("aie_mx", "mx6", BFPSpec("machine", 5, 16, **_PAIRS), {"two_records": (32,), "a_short_record": (19,)}),
     ("aie_mx", "mx4", BFPSpec("machine", 3, 16, **_PAIRS), {"two_records": (32,), "a_short_record": (19,)}),
     ("achronix_bfp8e8", "8", BFPSpec("machine", 8, 8, exponent_bias=133), {"two_words": (16,), "a_short_word": (5,)}),
-    ("achronix_gfp8_128x128", "8", BFPSpec("machine", 8, 32, 5), {"padded": (2, 40)}),
+    ("achronix_gfp8_block", "8", BFPSpec("machine", 8, 32, 5), {"padded": (128,)}),
 ]
 """(layout, which format, format, shapes) beside Tenstorrent's tiles."""
 
