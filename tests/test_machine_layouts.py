@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bfpemu import BFPTensor
+from bfpemu import BFPTensor, storage
 from bfpemu.errors import SpecError
 from bfpemu.formats import INTERLEAVED, LAYOUTS, PLANAR, BFPSpec, Layout, Preset
 from bfpemu.formats.named_layouts import named_layouts
@@ -409,3 +409,14 @@ def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(SpecError, match=r"did you mean 'tt_tile_32x32'\?") as caught:
         tensor_of(spec_of(8, 16), (1, 16)).to_bytes("tt_tile_32x33")
     assert caught.value.code == "layout"
+
+
+def test_a_file_keeps_the_layout_of_a_machine(tmp_path):
+    preset = Preset(spec_of(8, (2, 16)), layout=LAYOUTS["tt_mx_tile_32x32"])
+    loops = Preset(spec_of(8, 8), layout=LAYOUTS["aie_bfp16_tile_64x64"])
+    data = np.linspace(-3, 3, 35 * 70, dtype=np.float32).reshape(35, 70)
+    tensors = {"tiles": BFPTensor(data, preset), "loops": BFPTensor(data, loops)}
+    storage.write(tmp_path / "x.bfp", tensors)
+    for name, found in storage.read(tmp_path / "x.bfp").items():
+        assert found.preset.layout == tensors[name].preset.layout
+        assert found.to_bytes() == tensors[name].to_bytes()
