@@ -3,6 +3,7 @@
 * `BFPTensor`, `bfp_quantize`: numbers to codes and back.
 * `BFPSpec`, `Conversion`, `Layout`, `Preset`: which numbers exist, how they get in, where the bits go.
 * `BFP_FORMATS`, `load_format`: the catalogue, and formats of your own.
+* `bfpemu.autoflex`: one exponent for a tensor, which follows the data.
 * `bfpemu.storage`: `.bfp` files. `bfpemu.reference`: the executable spec. `bfpemu.errors`: every error.
 
 Names are loaded on first use, so that importing the package costs nothing.

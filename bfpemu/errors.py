@@ -9,6 +9,7 @@ from __future__ import annotations
 CODES: dict[str, str] = {
     # descriptions of numbers: SpecError
     "alignment": "alignment_bits and alignment_rounding fit each other and the format",
+    "autoflex": "the fields of an Autoflex configuration or state are in range and fit each other and the format",
     "block-size": "block_size is None, a count from 1, or a tuple of counts",
     "emit": "a C model is asked for with a name, dtypes and parameters that it covers",
     "encoding": "the encoding exists and fits has_sign",
@@ -30,6 +31,7 @@ CODES: dict[str, str] = {
     "unknown-unit": "a unit name is in the catalogue",
     "zero-exponent": "zero_exponent is -131072 to 131072",
     # data and arguments: DataError, DataTypeError
+    "autoflex-maximum": "a maximum is an integer that elements can reach, and an age an integer from 0",
     "axis": "axis is one of the tensor's axes, or None",
     "backend": "backend is one of the known names and can compute here",
     "codes-shape": "lengths of a shape are integers from 0, and code arrays have the shapes that follow",

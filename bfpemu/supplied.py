@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
 from bfpemu.codec import Supplied
-from bfpemu.errors import DataError, DataTypeError, SpecError
-from bfpemu.formats import LAYOUTS, Conversion, ExponentRule, Layout, NanPolicy, Rounding
+from bfpemu.errors import DataError, DataTypeError
+from bfpemu.formats import Conversion, ExponentRule, Layout, NanPolicy, Rounding
+from bfpemu.formats.named_layouts import named_layout
 from bfpemu.formats.preset import Preset
 from bfpemu.sources import SourceKind, as_array
 
@@ -90,9 +91,7 @@ def checked_layout(layout: Any, preset: Preset) -> Layout:
         return preset.layout
     if isinstance(layout, Layout):
         return layout
-    if not isinstance(layout, str) or layout not in LAYOUTS:
-        raise SpecError("layout", f"layout must be a Layout or one of {', '.join(LAYOUTS)} (spec 5.5), got {layout!r}")
-    return LAYOUTS[layout]
+    return named_layout(layout)
 
 
 def _exponents(preset: Preset, blocked: Blocking, exponents: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:

@@ -171,6 +171,8 @@ class BFPTensor:
     ) -> BFPTensor:
         """Return the tensor that was packed by `to_bytes` (spec 5).
 
+        `layout` is what `to_bytes` was given. Padding is not looked at (spec 5.6).
+
         Raises
         ------
         DataError
@@ -272,7 +274,8 @@ class BFPTensor:
         Parameters
         ----------
         layout : str or Layout, optional
-            ``"interleaved"``, ``"planar"`` or an object; the preset's own unless given.
+            A name of spec 5.5, such as ``"planar"`` or ``"tt_tile_32x32"``, or an object; the
+            preset's own unless given.
 
         Raises
         ------
@@ -284,6 +287,8 @@ class BFPTensor:
         >>> import numpy as np
         >>> BFPTensor(np.ones(32, np.float32), "bfp8").to_bytes().hex()[:8]
         '80404040'
+        >>> len(BFPTensor(np.ones((32, 32), np.float32), (8, 16)).to_bytes("tt_tile_32x32"))
+        1088
         """
         return pack(self._codes, self._blocking, self.format, supplied.checked_layout(layout, self._preset)).tobytes()
 

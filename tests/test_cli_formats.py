@@ -183,7 +183,9 @@ class TestDrawing:
         assert lines[1] == "| exponent |  zeros  | element 0 | element 1 |"
         assert lines[4] == "0          5         16          19          22 <- bit"
         tile = Layout(group="tile", tile_shape=(1, 32), exponent_alignment_bits=512)
-        assert "8 bits each | zeros to 512 bits | elements" in draw_layout(Preset(BFPSpec("x", 8, 16), layout=tile))[1]
+        lines = draw_layout(Preset(BFPSpec("x", 8, 16), layout=tile))
+        assert lines[1] == "| exponent 0 | exponent 1 |  zeros   | element 0 | element 1 | ... | element 31 |"
+        assert lines[4] == "0            8            16         512         520         528   760          768 <- bit"
 
     def test_words_with_reversed_bytes_are_said(self):
         layout = Layout(word_bytes=4, reverse_word_bytes=True)
@@ -194,10 +196,18 @@ class TestDrawing:
     def test_tiles_are_padded_and_ordered(self):
         layout = Layout(group="tile", tile_shape=(32, 32), face_shape=(16, 16), record_alignment_bits=32)
         lines = draw_layout(Preset(BFPSpec("x", 8, 16), layout=layout))
-        assert lines[1] == (
-            "| exponents of the tile, 8 bits each | elements of the tile, 8 bits each | zeros to 32 bits |"
-        )
-        assert lines[-1] == "blocks come by tiles of 32 x 32 (rows x columns), of faces of 16 x 16 (spec 5.4)"
+        assert lines[1].startswith("| exponent 0 | exponent 1 | ... | exponent 63 | element 0 |")
+        assert lines[4].endswith("8704 <- bit")  # 1088 bytes
+        assert lines[-2] == "blocks come by tiles of 32 x 32 (rows x columns), of faces of 16 x 16 (spec 5.4)"
+        assert lines[-1] == "blocks that pad a matrix have the exponent code 0 and zeros (spec 5.4)"
+
+    def test_loops_and_padding_codes_are_said(self):
+        layout = Layout(block_order=(("rows", 8), ("columns", 8), ("rows", 1)), padding_exponent_code=127)
+        lines = draw_layout(Preset(BFPSpec("x", 8, 8), layout=layout))
+        assert lines[-2:] == [
+            "blocks come in nested loops, the first outermost: rows by 8, columns by 8, rows by 1 (spec 5.4)",
+            "blocks that pad a matrix have the exponent code 127 and zeros (spec 5.4)",
+        ]
 
     def test_a_record_of_the_whole_tensor_has_no_positions(self):
         lines = draw_layout(Preset(BFPSpec("x", 8, 16), layout=Layout(group="tensor", row_alignment_bits=8)))

@@ -150,6 +150,7 @@ def test_files_that_the_readme_links_to_exist(target):
 # ------------------------------------------------------------------------------ presets.json
 
 CATALOGUE = json.loads((ROOT / "bfpemu/presets.json").read_text(encoding="utf-8"))
+LAYOUTS = json.loads((ROOT / "bfpemu/layouts.json").read_text(encoding="utf-8"))["layouts"]
 
 
 KINDS = {"format": BFPSpec, "conversion": Conversion, "layout": Layout, "source_step": SourceStep}
@@ -166,6 +167,11 @@ def test_defaults_of_the_catalogue_are_those_of_the_package(part):
     assert CATALOGUE["defaults"][part] == defaults
 
 
+def layout_fields(layout: str | dict) -> dict:
+    """Return the fields of a layout, which may be a name of ``layouts.json`` (spec 5.5)."""
+    return {known["name"]: known["layout"] for known in LAYOUTS}[layout] if isinstance(layout, str) else layout
+
+
 def derived(entry: dict) -> dict:
     """What a reader in any language does with one entry: defaults, then spec 2.2 to 2.4 and 2.9."""
     fields = CATALOGUE["defaults"]["format"] | entry["format"]
@@ -180,7 +186,7 @@ def derived(entry: dict) -> dict:
     return {
         "format": fields,
         "conversion": conversion | {"source_chain": steps},
-        "layout": CATALOGUE["defaults"]["layout"] | entry.get("layout", {}),
+        "layout": CATALOGUE["defaults"]["layout"] | layout_fields(entry.get("layout", {})),
     }
 
 

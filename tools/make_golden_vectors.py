@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from bfpemu.catalog import presets  # noqa: E402
+from golden.autoflex import autoflex_texts  # noqa: E402
 from golden.case import File, file_text  # noqa: E402
 from golden.decoding import decode_cases, decode_files  # noqa: E402
 from golden.dot import dot_text  # noqa: E402
@@ -22,6 +23,7 @@ from golden.dot_files import dot_files  # noqa: E402
 from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
 from golden.general import general_cases  # noqa: E402
+from golden.machine import machine_files  # noqa: E402
 from golden.machines import (  # noqa: E402
     choice_files,
     decode_machine_cases,
@@ -52,7 +54,7 @@ def corpus() -> dict[str, str]:
     for operation, files in (
         ("encode", encode),
         ("decode", [*decode, *decode_files()]),
-        ("pack", [*pack, *pack_files()]),
+        ("pack", [*pack, *pack_files(), *machine_files()]),
     ):
         for preset, cases in files:
             name = f"{operation}/{preset.name}.json"
@@ -62,7 +64,7 @@ def corpus() -> dict[str, str]:
         name = f"dot/{unit.name}.json"
         assert name not in texts, name
         texts[name] = dot_text(unit, dots)
-    return texts | elementwise_texts()
+    return texts | elementwise_texts() | autoflex_texts()
 
 
 def problems(texts: dict[str, str]) -> list[str]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from bfpemu.catalog import presets
 from bfpemu.cli.formats import block_text
 from bfpemu.errors import CODES
-from bfpemu.formats import BFPSpec
+from bfpemu.formats import BFPSpec, Layout
+from bfpemu.formats.named_layouts import named_layouts
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,8 +88,42 @@ def machine_table() -> str:
     )
 
 
+def layout_table() -> str:
+    """Return every named layout with its order, the alignment of its exponents, and how sure it is."""
+    return _table(
+        ("name", "machine", "order of blocks", "record", "exponents aligned to", "padding exponent", "status"),
+        (
+            (
+                f"`{known.name}`",
+                known.vendor,
+                _order(known.layout),
+                f"{known.layout.group}, exponents {known.layout.exponent_position}",
+                _whole_bytes(known.layout.exponent_alignment_bits),
+                str(known.layout.padding_exponent_code) if not known.layout.is_row_major else "",
+                str(known.status).replace("_", " "),
+            )
+            for known in named_layouts().values()
+        ),
+        text_columns=(0, 1, 2, 3, 6),
+    )
+
+
+def _whole_bytes(bits: int) -> str:
+    return f"{bits // 8} bytes" if bits > 1 else ""
+
+
+def _order(layout: Layout) -> str:
+    if layout.block_order is not None:
+        return ", ".join(f"{axis} {step}" for axis, step in layout.block_order)
+    if layout.tile_shape is None:
+        return "rows"
+    faces = f", faces {layout.face_shape[0]} x {layout.face_shape[1]}" if layout.face_shape else ""
+    return f"tiles {layout.tile_shape[0]} x {layout.tile_shape[1]}{faces}"
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "seed": ("spec/2-formats.md", seed_table),
+    "layouts": ("spec/5-layout.md", layout_table),
     "errors": ("spec/9-errors.md", error_table),
     "formats": ("README.md", format_table),
     "machines": ("spec/10-machines.md", machine_table),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bfpemu.formats import BFPSpec, BitOrder, ExponentPosition, Layout, Preset, RecordGroup
+from bfpemu.formats.preset import block_extents
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class _Box:
 def draw_layout(preset: Preset) -> list[str]:
     """Return the lines of a drawing of one record, bit positions below it, and what else the layout says."""
     layout, spec = preset.layout, preset.format
-    sections = _block_sections(spec, layout) if layout.group is RecordGroup.BLOCK else _shared_sections(spec, layout)
+    blocks = _blocks_of_record(spec, layout)
+    sections = _tensor_sections(spec, layout) if blocks is None else _record_sections(spec, layout, blocks)
     sections = [section + _padding(section, layout.section_alignment_bits) for section in sections]
     sections[0] = sections[0] + _padding(sections[0], layout.exponent_alignment_bits)
     if layout.exponent_position is ExponentPosition.LAST:
@@ -30,17 +32,28 @@ def draw_layout(preset: Preset) -> list[str]:
     return _drawn(boxes) + _remarks(preset.layout, is_one_block=spec.block_size is None)
 
 
-def _block_sections(spec: BFPSpec, layout: Layout) -> list[list[_Box]]:
-    sections = [[_Box("exponent", layout.exponent_storage_bits or spec.exponent_bits)]]
+def _blocks_of_record(spec: BFPSpec, layout: Layout) -> int | None:
+    """Return how many blocks a record holds; None when that depends on the tensor."""
+    if layout.group is RecordGroup.BLOCK:
+        return 1
+    if layout.group is RecordGroup.TENSOR or layout.tile_shape is None:
+        return None
+    rows, columns = block_extents(spec, layout)
+    return layout.tile_shape[0] // rows * (layout.tile_shape[1] // columns)
+
+
+def _record_sections(spec: BFPSpec, layout: Layout, blocks: int) -> list[list[_Box]]:
+    exponent_bits = layout.exponent_storage_bits or spec.exponent_bits
+    sections = [[_Box("exponent", exponent_bits)] if blocks == 1 else _run("exponent", blocks, exponent_bits)]
     if spec.sub_shift_bits:
-        sections.append(_run("shift", spec.shifts_per_block, spec.sub_shift_bits))
-    sections.append(_run("element", spec.elements_per_block, spec.mantissa_bits))
+        sections.append(_run("shift", blocks * spec.shifts_per_block, spec.sub_shift_bits))
+    elements = spec.elements_per_block
+    sections.append(_run("element", None if elements is None else blocks * elements, spec.mantissa_bits))
     return sections
 
 
-def _shared_sections(spec: BFPSpec, layout: Layout) -> list[list[_Box]]:
-    whose = "tile" if layout.group is RecordGroup.TILE else "tensor"
-    names = [f"exponents of the {whose}", f"shifts of the {whose}", f"elements of the {whose}"]
+def _tensor_sections(spec: BFPSpec, layout: Layout) -> list[list[_Box]]:
+    names = ["exponents of the tensor", "shifts of the tensor", "elements of the tensor"]
     widths = [layout.exponent_storage_bits or spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits]
     return [[_Box(f"{name}, {_bits(width)} each", None)] for name, width in zip(names, widths, strict=True) if width]
 
@@ -101,6 +114,12 @@ def _remarks(layout: Layout, *, is_one_block: bool) -> list[str]:
     if layout.tile_shape is not None:
         faces = "" if layout.face_shape is None else f", of faces of {_rectangle(layout.face_shape)}"
         lines.append(f"blocks come by tiles of {_rectangle(layout.tile_shape)} (rows x columns){faces} (spec 5.4)")
+    if layout.block_order is not None:
+        loops = ", ".join(f"{axis} by {step}" for axis, step in layout.block_order)
+        lines.append(f"blocks come in nested loops, the first outermost: {loops} (spec 5.4)")
+    if not layout.is_row_major:
+        code = layout.padding_exponent_code
+        lines.append(f"blocks that pad a matrix have the exponent code {code} and zeros (spec 5.4)")
     return lines
 
 

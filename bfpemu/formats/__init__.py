@@ -13,6 +13,7 @@ from bfpemu.formats.enums import (
     ExponentPosition,
     ExponentRule,
     InfinityPolicy,
+    MatrixAxis,
     NanPolicy,
     NegativeZero,
     NegativeZeroCode,
@@ -25,7 +26,8 @@ from bfpemu.formats.enums import (
     StepOverflow,
     StepUnderflow,
 )
-from bfpemu.formats.layout import INTERLEAVED, LAYOUTS, PLANAR, Layout
+from bfpemu.formats.layout import INTERLEAVED, PLANAR, Layout
+from bfpemu.formats.named_layouts import LAYOUTS, NamedLayout
 from bfpemu.formats.preset import Preset, Status
 from bfpemu.formats.spec import BFPSpec, create_bfp_spec
 
@@ -43,6 +45,8 @@ __all__ = [
     "ExponentRule",
     "InfinityPolicy",
     "Layout",
+    "MatrixAxis",
+    "NamedLayout",
     "NanPolicy",
     "NegativeZero",
     "NegativeZeroCode",

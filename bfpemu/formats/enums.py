@@ -161,6 +161,13 @@ class ExponentPosition(StrEnum):
     LAST = "last"
 
 
+class MatrixAxis(StrEnum):
+    """Which of the two axes of a matrix a loop of a block order runs along (spec 5.4)."""
+
+    ROWS = "rows"
+    COLUMNS = "columns"
+
+
 class BitOrder(StrEnum):
     """Which end of a byte, and of a field, comes first in the stream (spec 5.1)."""
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 from bfpemu.errors import SpecError
 from bfpemu.formats import check
-from bfpemu.formats.enums import BitOrder, ExponentPosition, RecordGroup
+from bfpemu.formats.enums import BitOrder, ExponentPosition, MatrixAxis, RecordGroup
+
+Loop: TypeAlias = tuple[MatrixAxis, int]
+"""An axis of a matrix, and the step in elements by which a loop runs along it (spec 5.4)."""
+
+_LONGEST_STEP = 1 << 16
+_MOST_LOOPS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,10 @@ class Layout:
     """Rows and columns of a tile; the last two axes are padded with zero codes to whole tiles."""
     face_shape: tuple[int, int] | None = None
     """Rows and columns of the faces that a tile is divided into, in row-major order."""
+    block_order: tuple[Loop, ...] | None = None
+    """Nested loops over a matrix, outermost first: (``"rows"`` or ``"columns"``, step in elements)."""
+    padding_exponent_code: int = 0
+    """Exponent code of the blocks that pad a matrix; their other codes are 0."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -76,16 +87,51 @@ class Layout:
             put(self, "exponent_storage_bits", bits)
         for name in ("tile_shape", "face_shape"):
             put(self, name, _checked_rectangle(name, getattr(self, name)))
+        put(self, "block_order", _checked_order(self.block_order))
+        code = check.integer("layout", "padding_exponent_code", self.padding_exponent_code, 0, (1 << 16) - 1, "5.4")
+        put(self, "padding_exponent_code", code)
         self._check_parts()
 
+    @property
+    def is_row_major(self) -> bool:
+        """Whether blocks follow each other by row, without tiles and loops (spec 5.4)."""
+        return self.tile_shape is None and self.block_order is None
+
     def _check_parts(self) -> None:
-        tile, face = self.tile_shape, self.face_shape
-        if self.group is RecordGroup.TILE and tile is None:
-            raise SpecError("layout", "group 'tile' needs a tile_shape (spec 5.4), got None")
-        if face is not None and (tile is None or tile[0] % face[0] or tile[1] % face[1]):
-            raise SpecError("layout", f"face_shape must divide tile_shape (spec 5.4), got {face} and {tile}")
-        if self.row_alignment_bits > 1 and (self.group is not RecordGroup.TENSOR or tile is not None):
-            raise SpecError("layout", "row_alignment_bits needs group 'tensor' without tiles (spec 5.3)")
+        tile, face, order = self.tile_shape, self.face_shape, self.block_order
+        for holds, rule in (
+            (
+                self.group is not RecordGroup.TILE or tile is not None,
+                "group 'tile' needs a tile_shape (spec 5.4), got None",
+            ),
+            (
+                face is None or (tile is not None and not tile[0] % face[0] and not tile[1] % face[1]),
+                f"face_shape must divide tile_shape (spec 5.4), got {face} and {tile}",
+            ),
+            (
+                order is None or face is None,
+                f"face_shape cannot stand beside block_order, whose loops say it (spec 5.4), got {face}",
+            ),
+            (
+                order is None or (tile is None) == (self.group is not RecordGroup.TILE),
+                f"tile_shape stands beside block_order with group 'tile' and only then (spec 5.4), got {tile}",
+            ),
+            (
+                order is None or tile is None or _starts_with_tiles(order, tile),
+                f"block_order must begin with loops over whole tiles {tile} (spec 5.4), got {_spelled(order or ())}",
+            ),
+            (
+                self.row_alignment_bits == 1 or (self.group is RecordGroup.TENSOR and self.is_row_major),
+                "row_alignment_bits needs group 'tensor' without tiles and block_order (spec 5.3)",
+            ),
+            (
+                self.padding_exponent_code == 0 or not self.is_row_major,
+                "padding_exponent_code needs a tile_shape or a block_order, for others pad no blocks (spec 5.4), "
+                f"got {self.padding_exponent_code}",
+            ),
+        ):
+            if not holds:
+                raise SpecError("layout", rule)
 
 
 def _checked_rectangle(name: str, value: Any) -> tuple[int, int] | None:
@@ -93,8 +139,47 @@ def _checked_rectangle(name: str, value: Any) -> tuple[int, int] | None:
         return None
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise SpecError("layout", f"{name} must be (rows, columns) or None (spec 5.4), got {value!r}")
-    rows, columns = (check.integer("layout", name, size, 1, 1 << 16, "5.4") for size in value)
+    rows, columns = (check.integer("layout", name, size, 1, _LONGEST_STEP, "5.4") for size in value)
     return rows, columns
+
+
+def _checked_order(value: Any) -> tuple[Loop, ...] | None:
+    """Return loops whose steps divide each other and differ, at least one for each axis."""
+    if value is None:
+        return None
+    pairs = isinstance(value, tuple | list) and all(isinstance(loop, tuple | list) and len(loop) == 2 for loop in value)
+    if not pairs or len(value) > _MOST_LOOPS:
+        raise SpecError(
+            "layout",
+            f"block_order must be at most {_MOST_LOOPS} pairs of an axis and a step, or None (spec 5.4), got {value!r}",
+        )
+    order = tuple(
+        (
+            check.choice(MatrixAxis, "layout", "an axis of block_order", axis, "5.4"),
+            check.integer("layout", "a step of block_order", step, 1, _LONGEST_STEP, "5.4"),
+        )
+        for axis, step in value
+    )
+    for axis in MatrixAxis:
+        steps = sorted(step for name, step in order if name is axis)
+        if not steps or any(large == small or large % small for small, large in pairwise(steps)):
+            raise SpecError(
+                "layout",
+                f"block_order must have a loop over {axis}, and each of its steps must divide the next larger "
+                f"(spec 5.4), got steps {steps}",
+            )
+    return order
+
+
+def _starts_with_tiles(order: tuple[Loop, ...], tile: tuple[int, int]) -> bool:
+    """Return whether the loops over whole tiles come first, so that the blocks of a tile lie together."""
+    sizes = dict(zip((MatrixAxis.ROWS, MatrixAxis.COLUMNS), tile, strict=True))
+    outer = [step >= sizes[axis] for axis, step in order]
+    return all(loop in order for loop in sizes.items()) and outer == sorted(outer, reverse=True)
+
+
+def _spelled(order: tuple[Loop, ...]) -> str:
+    return ", ".join(f"{axis} {step}" for axis, step in order)
 
 
 INTERLEAVED = Layout()
@@ -103,6 +188,3 @@ INTERLEAVED = Layout()
 PLANAR = Layout(group=RecordGroup.TENSOR, row_alignment_bits=8)
 """All exponents, then all shifts, then all elements; every row of a plane starts on a byte.
 The planes of a `.bfp` file are these sections (spec 7.4)."""
-
-LAYOUTS: dict[str, Layout] = {"interleaved": INTERLEAVED, "planar": PLANAR}
-"""Layouts that `to_bytes` and `from_bytes` know by name."""

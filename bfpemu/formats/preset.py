@@ -12,6 +12,7 @@ from bfpemu.formats.enums import (
     Encoding,
     ExponentOverflow,
     ExponentRule,
+    MatrixAxis,
     NegativeZero,
     ReservedExponent,
     SignificandRange,
@@ -183,11 +184,51 @@ class Preset:
                 f"exponent_storage_bits must be at least exponent_bits {spec.exponent_bits} (spec 5.2), "
                 f"got {layout.exponent_storage_bits}",
             )
-        if layout.tile_shape is None:
-            return
-        columns = (layout.face_shape or layout.tile_shape)[1]
-        if not isinstance(spec.block_size, int) or columns % spec.block_size:
+        if layout.padding_exponent_code >> spec.exponent_bits:
             raise SpecError(
                 "layout",
-                f"block_size must divide the {columns} columns of a tile or face (spec 5.4), got {spec.block_size!r}",
+                f"padding_exponent_code must fit the {spec.exponent_bits} exponent_bits (spec 5.4), "
+                f"got {layout.padding_exponent_code}",
             )
+        if not layout.is_row_major:
+            block_extents(spec, layout)
+
+
+def block_extents(spec: BFPSpec, layout: Layout) -> tuple[int, int]:
+    """Return the rows and columns of a matrix that one block covers, in tiles or a block order (spec 5.4).
+
+    Raises
+    ------
+    SpecError
+        ``layout``, if blocks do not fill the tiles, faces or loops of `layout`.
+
+    Examples
+    --------
+    >>> block_extents(BFPSpec("mine", 8, 16), Layout(tile_shape=(32, 32)))
+    (1, 16)
+    """
+    size = spec.block_size
+    extents = (1, size) if isinstance(size, int) else size
+    if extents is None or len(extents) != 2:
+        raise SpecError(
+            "layout", f"tiles and block_order need a block_size of one or two counts (spec 5.4), got {size!r}"
+        )
+    rows, columns = extents
+    if layout.block_order is not None:
+        smallest = {axis: min(step for name, step in layout.block_order if name is axis) for axis in MatrixAxis}
+        if (smallest[MatrixAxis.ROWS], smallest[MatrixAxis.COLUMNS]) != extents:
+            raise SpecError(
+                "layout",
+                f"the smallest steps of block_order must be the {rows} x {columns} rows and columns of a block "
+                f"(spec 5.4), got {smallest[MatrixAxis.ROWS]} x {smallest[MatrixAxis.COLUMNS]}",
+            )
+        return rows, columns
+    shape = layout.face_shape or layout.tile_shape
+    assert shape is not None
+    if shape[0] % rows or shape[1] % columns:
+        raise SpecError(
+            "layout",
+            f"block_size must divide the {shape[0]} x {shape[1]} rows and columns of a tile or face (spec 5.4), "
+            f"got {size!r}",
+        )
+    return rows, columns

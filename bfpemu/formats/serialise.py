@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from bfpemu.errors import SpecError
 from bfpemu.formats.conversion import Conversion, SourceStep
 from bfpemu.formats.layout import Layout
+from bfpemu.formats.named_layouts import named_layout
 from bfpemu.formats.preset import Preset, Status
 from bfpemu.formats.spec import BFPSpec
 from bfpemu.formats.text import read_description, write_description
@@ -44,8 +45,8 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     Parameters
     ----------
     description : dict
-        The keys ``format`` (required), ``conversion``, ``layout``, ``vendor``, ``source``,
-        ``status``, ``notes`` and ``not_verified``.
+        The keys ``format`` (required), ``conversion``, ``layout`` (a table or the name of a
+        layout), ``vendor``, ``source``, ``status``, ``notes`` and ``not_verified``.
     name : str, optional
         The format's name when the description has none.
 
@@ -77,7 +78,7 @@ def preset_from_dict(description: Any, name: str | None = None) -> Preset:
     return Preset(
         spec_from_dict("format", fields),
         _build(Conversion, "conversion", conversion),
-        _build(Layout, "layout", description.get("layout", {})),
+        _layout(description.get("layout", {})),
         status=Status(status),
         **{key: str(description.get(key, "")) for key in _TEXT_FIELDS},
     )
@@ -159,3 +160,8 @@ def _build(kind: type[Described], where: str, table: Any) -> Described:
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
     return kind(**arguments)
+
+
+def _layout(description: Any) -> Layout:
+    """Return the layout that a table or a name describes (spec 2.8, 5.5)."""
+    return named_layout(description) if isinstance(description, str) else _build(Layout, "layout", description)

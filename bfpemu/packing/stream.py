@@ -13,7 +13,7 @@ from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec, ExponentPosition, Layout, RecordGroup
 from bfpemu.formats.preset import Preset
 from bfpemu.packing.fields import Bytes, Runs, read_fields, write_fields
-from bfpemu.packing.order import tiled_order
+from bfpemu.packing.order import stream_order, tile_blocks
 
 AnyArray = npt.NDArray[Any]
 
@@ -23,7 +23,7 @@ class _Plan(NamedTuple):
 
     records: int
     order: npt.NDArray[np.int64] | None
-    """Block numbers in stream order, shape (records, blocks of a record); None for row order."""
+    """Block numbers in stream order, −1 for a padding block; None for row order."""
     sections: tuple[tuple[Runs, int, int], ...]
     """(runs, runs of the stream, codes of a run) of exponents, shifts and elements."""
     bits: int
@@ -55,7 +55,8 @@ def pack(codes: Codes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, out:
     """
     plan = _plan(spec, blocked, layout)
     out = np.zeros(_bytes(plan.bits, layout), np.uint8) if out is None else out
-    for (runs, count, fields), values in zip(plan.sections, _in_stream_order(codes, blocked, plan), strict=True):
+    ordered = _in_stream_order(codes, blocked, plan, layout.padding_exponent_code)
+    for (runs, count, fields), values in zip(plan.sections, ordered, strict=True):
         write_fields(values.reshape(count, fields), runs, layout.bit_order, out)
     return _reverse_words(out, layout)
 
@@ -102,16 +103,18 @@ def unpack(packed: Bytes, blocked: Blocking, spec: BFPSpec, layout: Layout, *, o
     for wanted, values in zip(found, read, strict=True):
         if not np.shares_memory(wanted, values):
             wanted[...] = values.reshape(wanted.shape)
+    if (layout.exponent_storage_bits or 0) > spec.exponent_bits:
+        found.exponents[...] &= found.exponents.dtype.type(spec.all_ones_code)
     return found
 
 
 def _plan(spec: BFPSpec, blocked: Blocking, layout: Layout) -> _Plan:
     Preset(spec, layout=layout)  # a layout that cannot hold the format is refused here
-    order = None if layout.tile_shape is None else tiled_order(blocked, layout)
+    order = stream_order(spec, blocked, layout)
     blocks = blocked.blocks if order is None else order.size
     per_record = {
         RecordGroup.BLOCK: 1,
-        RecordGroup.TILE: 1 if order is None else order.shape[1],
+        RecordGroup.TILE: tile_blocks(spec, layout) if layout.group is RecordGroup.TILE else 1,
         RecordGroup.TENSOR: max(blocks, 1),
     }[layout.group]
     records = blocks // per_record
@@ -158,16 +161,19 @@ def _reverse_words(stream: Bytes, layout: Layout) -> Bytes:
     return np.ascontiguousarray(stream.reshape(-1, layout.word_bytes)[:, ::-1]).reshape(-1)
 
 
-def _in_stream_order(codes: Codes, blocked: Blocking, plan: _Plan) -> list[AnyArray]:
-    """Return exponents, shifts and elements by block of the stream, blocks padded with zero codes."""
+def _in_stream_order(codes: Codes, blocked: Blocking, plan: _Plan, padding_exponent: int) -> list[AnyArray]:
+    """Return exponents, shifts and elements by block of the stream, short blocks padded with zero codes."""
     elements = padded_elements(codes.elements, blocked)
     if plan.order is None:
         return [codes.exponents, codes.shifts, elements]
-    numbers = plan.order.reshape(-1)
+    if not codes.exponents.size:
+        return [codes.exponents, codes.shifts, elements]
+    padding = np.flatnonzero(plan.order < 0) if plan.order.size > blocked.blocks else None
     found = []
-    for values in (codes.exponents, codes.shifts, elements):
-        ordered = values[np.maximum(numbers, 0)]
-        ordered[numbers < 0] = 0
+    for values, filler in ((codes.exponents, padding_exponent), (codes.shifts, 0), (elements, 0)):
+        ordered = np.take(values, plan.order, axis=0, mode="clip")  # −1 is overwritten next
+        if padding is not None:
+            ordered[padding] = filler
         found.append(ordered)
     return found
 
@@ -177,9 +183,10 @@ def _in_row_order(found: list[AnyArray], blocked: Blocking, spec: BFPSpec, plan:
     shifts = found[1].reshape(exponents.size, spec.shifts_per_block)
     elements = found[2].reshape(exponents.size, blocked.block_elements if exponents.size else 0)
     if plan.order is not None:
-        numbers = plan.order.reshape(-1)
-        places = np.argsort(numbers, kind="stable")[np.count_nonzero(numbers < 0) :]
-        exponents, shifts, elements = exponents[places], shifts[places], elements[places]
+        stored = np.flatnonzero(plan.order >= 0)
+        places = np.empty_like(stored)
+        places[plan.order[stored]] = stored
+        exponents, shifts, elements = (np.take(part, places, axis=0) for part in (exponents, shifts, elements))
     padded = elements.reshape(blocked.rows, -1) if blocked.rows else elements
     return Codes(exponents, shifts, np.ascontiguousarray(padded[:, : blocked.row_length]).reshape(-1))
 

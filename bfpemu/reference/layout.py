@@ -19,12 +19,14 @@ EXPONENT, SHIFT, ELEMENT = "exponent", "shift", "element"
 
 
 class Field(NamedTuple):
-    """Some neighbouring bits of the stream: one code, or zeros where `position` is None (spec 5.2)."""
+    """Some neighbouring bits of the stream: one code, or padding where `position` is None (spec 5.2)."""
 
     bits: int
     kind: str = ""
     position: int | None = None
     """Flat position in the array of codes of this kind."""
+    padding: int = 0
+    """What the bits hold where there is no position (spec 5.4)."""
 
 
 Codes = dict[str, list[int]]
@@ -42,7 +44,7 @@ def pack(codes: Codes, blocking: Blocking, preset: Preset) -> bytes:
     layout = preset.layout
     stream = bitarray(endian=_endian(layout))
     for field in fields(blocking, preset):
-        code = 0 if field.position is None else codes[field.kind][field.position]
+        code = field.padding if field.position is None else codes[field.kind][field.position]
         if field.bits:
             stream += int2ba(code, field.bits, endian=_endian(layout))
     # bitarray numbers the bits of a byte by its endianness and fills the last byte with zeros (spec 5.1).
@@ -73,7 +75,9 @@ def unpack(data: bytes, blocking: Blocking, preset: Preset) -> Codes:
             found[field.kind, field.position] = ba2int(stream[start : start + field.bits])
         start += field.bits
     for kind, position in sorted(found):
-        codes[kind].append(found[kind, position])
+        # Stored bits above those of an exponent code are padding.
+        code = found[kind, position]
+        codes[kind].append(code & preset.format.all_ones_code if kind == EXPONENT else code)
     return codes
 
 
@@ -116,12 +120,12 @@ def fields(blocking: Blocking, preset: Preset) -> Iterator[Field]:
 def records(blocking: Blocking, preset: Preset) -> Iterator[Record]:
     """Yield the blocks of each record, by row (spec 5.2, 5.4)."""
     layout = preset.layout
-    if layout.tile_shape is None:
+    if layout.is_row_major:
         grouped: list[Record] = [_rows(blocking)]
     else:
-        if blocking.end_axis != len(blocking.shape) or len(blocking.counts) != 1:
-            raise SpecError("layout", "a tensor in tiles must be blocked along its last axis (spec 5.4)")
-        grouped = [[tile] for tile in tiles(blocking.exponent_shape, blocking.slots, layout)]
+        if blocking.end_axis != len(blocking.shape):
+            raise SpecError("layout", "a tensor in tiles must be blocked along its last axes (spec 5.4)")
+        grouped = [[tile] for tile in tiles(blocking.exponent_shape, blocking.counts, layout)]
     if layout.group is RecordGroup.TILE:
         yield from grouped
     elif layout.group is RecordGroup.TENSOR:
@@ -155,10 +159,11 @@ def _section(kind: str, record: Record, members: dict[int, dict[int, int]], pres
 
 
 def _block_fields(kind: str, block: int | None, members: dict[int, dict[int, int]], preset: Preset) -> list[Field]:
-    """Return the codes of one kind in one block; a block that fills a tile has codes of 0 (spec 5.2, 5.4)."""
+    """Return the codes of one kind in one block; one that fills a tile has the codes of 5.4 (spec 5.2, 5.4)."""
     spec = preset.format
     if kind == EXPONENT:
-        return [Field(preset.layout.exponent_storage_bits or spec.exponent_bits, kind, block)]
+        layout = preset.layout
+        return [Field(layout.exponent_storage_bits or spec.exponent_bits, kind, block, layout.padding_exponent_code)]
     if kind == SHIFT:
         count = spec.shifts_per_block
         first = None if block is None else block * count

@@ -1,49 +1,90 @@
-"""The order of blocks in tiles and faces (spec 5.4)."""
+"""The order of blocks in tiles and faces, and in a nest of loops (spec 5.4)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from bfpemu.formats import Layout
+from bfpemu.formats import Layout, MatrixAxis
+from bfpemu.formats.layout import Loop
 from bfpemu.reference.blocks import ravel
 
+Position = int | None
+"""A block's flat position in the exponent codes; None is a block that pads a matrix (spec 5.4)."""
 
-def tiles(exponent_shape: tuple[int, ...], block_size: int, layout: Layout) -> Iterator[list[int | None]]:
-    """Yield the blocks of each tile of each matrix, as flat positions in the exponent codes (spec 5.4).
 
-    A block outside the tensor, which fills a tile, is None.
+class Corner(NamedTuple):
+    """Where a block, or a part of a matrix, begins: in elements of the matrix."""
+
+    row: int
+    column: int
+
+
+def tiles(exponent_shape: tuple[int, ...], counts: tuple[int, ...], layout: Layout) -> Iterator[list[Position]]:
+    """Yield the blocks of each tile of each matrix, or all those of a matrix that has none (spec 5.4).
+
+    `counts` are the elements of a block along the blocked axes, of which there are one or two.
     """
-    assert layout.tile_shape is not None
+    block_rows, block_columns = (1, *counts)[-2:]
+    block = block_rows, block_columns
     rows, columns = (1, *exponent_shape)[-2:]
-    matrix = rows, columns
-    matrices = math.prod(exponent_shape[:-2])
-    tile = _in_blocks(layout.tile_shape, block_size)
-    face = _in_blocks(layout.face_shape or layout.tile_shape, block_size)
-    for index in range(matrices):
-        for top, left in _corners((0, 0), matrix, tile):
-            yield [
-                _position(index, row, column, matrix)
-                for face_top, face_left in _corners((top, left), tile, face)
-                for row in range(face_top, face_top + face[0])
-                for column in range(face_left, face_left + face[1])
-            ]
+    area = rows * block[0], columns * block[1]
+    for index in range(math.prod(exponent_shape[:-2])):
+        for corners in _orders(area, block, layout):
+            yield [_position(index, corner, area, block) for corner in corners]
 
 
-def _in_blocks(shape: tuple[int, int], block_size: int) -> tuple[int, int]:
-    """Return a rectangle's rows, and its columns counted in blocks."""
-    return shape[0], shape[1] // block_size
+def _orders(area: tuple[int, int], block: tuple[int, int], layout: Layout) -> Iterator[list[Corner]]:
+    """Yield where the blocks of each tile begin, in their order."""
+    tile = layout.tile_shape
+    if layout.block_order is not None:
+        corners = list(_loops(layout.block_order, _loop_ends(area, layout.block_order)))
+        size = len(corners) if tile is None else tile[0] * tile[1] // (block[0] * block[1])
+        for start in range(0, len(corners), max(size, 1)):
+            yield corners[start : start + size]
+        return
+    assert tile is not None
+    for corner in _parts(Corner(0, 0), area, tile):
+        yield [
+            place
+            for face in _parts(corner, tile, layout.face_shape or tile)
+            for place in _parts(face, layout.face_shape or tile, block)
+        ]
 
 
-def _corners(start: tuple[int, int], area: tuple[int, int], part: tuple[int, int]) -> Iterator[tuple[int, int]]:
+def _loop_ends(area: tuple[int, int], order: Sequence[Loop]) -> list[int]:
+    """Return where each loop ends: at the next larger step of its axis, or where the padded matrix does (spec 5.4)."""
+    ends = []
+    for axis, step in order:
+        steps = [other for name, other in order if name is axis]
+        length = area[0] if axis is MatrixAxis.ROWS else area[1]
+        padded = -(-length // max(steps)) * max(steps)
+        ends.append(min((other for other in steps if other > step), default=padded))
+    return ends
+
+
+def _loops(order: Sequence[Loop], ends: Sequence[int]) -> Iterator[Corner]:
+    """Yield where each block begins: the loops of `order` inside each other, the first outermost."""
+    if not order:
+        yield Corner(0, 0)
+        return
+    axis, step = order[0]
+    for start in range(0, ends[0], step):
+        for row, column in _loops(order[1:], ends[1:]):
+            yield Corner(row + start, column) if axis is MatrixAxis.ROWS else Corner(row, column + start)
+
+
+def _parts(start: Corner, area: tuple[int, int], part: tuple[int, int]) -> Iterator[Corner]:
     """Yield the top left corners of the parts that cover an area, in row-major order."""
-    for row in range(start[0], start[0] + area[0], part[0]):
-        for column in range(start[1], start[1] + area[1], part[1]):
-            yield row, column
+    for row in range(start.row, start.row + area[0], part[0]):
+        for column in range(start.column, start.column + area[1], part[1]):
+            yield Corner(row, column)
 
 
-def _position(index: int, row: int, column: int, matrix: tuple[int, int]) -> int | None:
+def _position(index: int, corner: Corner, area: tuple[int, int], block: tuple[int, int]) -> Position:
     """Return the flat position of a block of a matrix, or None outside it."""
-    if row >= matrix[0] or column >= matrix[1]:
+    if corner.row >= area[0] or corner.column >= area[1]:
         return None
-    return ravel((index, row, column), (index + 1, *matrix))
+    grid = area[0] // block[0], area[1] // block[1]
+    return ravel((index, corner.row // block[0], corner.column // block[1]), (index + 1, *grid))

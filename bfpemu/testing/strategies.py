@@ -22,6 +22,7 @@ from bfpemu.formats import (
     ExponentRule,
     InfinityPolicy,
     Layout,
+    MatrixAxis,
     NanPolicy,
     NegativeZero,
     NegativeZeroCode,
@@ -140,13 +141,13 @@ def layouts(draw: st.DrawFn, spec: BFPSpec) -> Layout:
     """Draw a layout that fits `spec`; alignments that are no multiple of a byte are drawn often."""
     alignment = st.sampled_from([1, 1, 3, 8, 16, 24, 64])
     group = draw(st.sampled_from([RecordGroup.BLOCK, RecordGroup.TENSOR]))
-    tile = face = None
-    if isinstance(spec.block_size, int) and spec.block_size <= 8 and draw(st.booleans()):
-        face = (draw(st.integers(1, 3)), spec.block_size * draw(st.integers(1, 2)))
-        tile = (face[0] * draw(st.integers(1, 2)), face[1] * draw(st.integers(1, 2)))
+    extents = (1, spec.block_size) if isinstance(spec.block_size, int) else spec.block_size
+    arranged: dict[str, Any] = {}
+    if extents is not None and len(extents) == 2 and math.prod(extents) <= 8 and draw(st.booleans()):
         group = draw(st.sampled_from(RecordGroup))
-        face = draw(st.sampled_from([face, None]))
-    plain_rows = group is RecordGroup.TENSOR and tile is None
+        arranged = draw(_tiles(extents) if draw(st.booleans()) else _block_orders(extents, group))
+        arranged["padding_exponent_code"] = draw(st.just(0) | st.integers(0, (1 << spec.exponent_bits) - 1))
+    plain_rows = group is RecordGroup.TENSOR and not arranged
     return Layout(
         group=group,
         exponent_position=draw(st.sampled_from(ExponentPosition)),
@@ -158,9 +159,35 @@ def layouts(draw: st.DrawFn, spec: BFPSpec) -> Layout:
         exponent_alignment_bits=draw(alignment),
         record_alignment_bits=draw(alignment),
         row_alignment_bits=draw(alignment) if plain_rows else 1,
-        tile_shape=tile,
-        face_shape=face,
+        **arranged,
     )
+
+
+@st.composite
+def _tiles(draw: st.DrawFn, block: tuple[int, ...]) -> dict[str, Any]:
+    """Draw tiles, with faces or without, of few blocks: most shapes need padding."""
+    face = (block[0] * draw(st.integers(1, 3)), block[1] * draw(st.integers(1, 2)))
+    tile = (face[0] * draw(st.integers(1, 2)), face[1] * draw(st.integers(1, 2)))
+    return {"tile_shape": tile, "face_shape": draw(st.sampled_from([face, None]))}
+
+
+@st.composite
+def _block_orders(draw: st.DrawFn, block: tuple[int, ...], group: RecordGroup) -> dict[str, Any]:
+    """Draw a nest of loops; those of one axis are in any order, unless tiles must stay together."""
+    loops: list[tuple[MatrixAxis, int]] = []
+    tile = []
+    for axis, size in zip(MatrixAxis, block, strict=True):
+        steps = [size]
+        for factor in draw(st.lists(st.integers(2, 3), max_size=2)):
+            steps.append(steps[-1] * factor)
+        loops += [(axis, step) for step in steps]
+        tile.append(draw(st.sampled_from(steps)))
+    shuffled = draw(st.permutations(loops))
+    if group is not RecordGroup.TILE:
+        return {"block_order": tuple(shuffled)}
+    of_tiles = [loop for loop in shuffled if loop[1] >= tile[loop[0] is MatrixAxis.COLUMNS]]
+    inner = [loop for loop in shuffled if loop not in of_tiles]
+    return {"block_order": (*of_tiles, *inner), "tile_shape": tuple(tile)}
 
 
 @st.composite

@@ -68,7 +68,7 @@ BOTH = ("interleaved", "planar")
 
 def pack_files() -> list[File]:
     """Return one file for each option of a layout."""
-    return [*_plain(), *_widths(), *_tiles(), *_blocks()]
+    return [*_plain(), *_widths(), *_tiles(), *_loops(), *_blocks()]
 
 
 def _plain() -> Iterator[File]:
@@ -184,6 +184,28 @@ def _tiles() -> Iterator[File]:
             layout={"tile_shape": (1, 32), "face_shape": (1, 16), "group": "tile", "exponent_alignment_bits": 512},
         )
         yield preset, [Pack(filled("one_tile", (1, 32), preset)), Pack(filled("two_tiles", (2, 20), preset))]
+
+
+def _loops() -> Iterator[File]:
+    rows: list[tuple[str, int]] = [("rows", 4), ("rows", 2), ("rows", 1)]
+    orders: list[tuple[str, dict[str, Any]]] = [
+        ("row_major", {"block_order": (rows[2], ("columns", 4))}),
+        ("column_major", {"block_order": (("columns", 4), rows[2])}),
+        ("small_steps_outside", {"block_order": (rows[2], ("columns", 4), ("columns", 8), rows[0])}),
+        ("three_steps", {"block_order": (*rows[:2], ("columns", 8), rows[2], ("columns", 4))}),
+        (
+            "tiles_in_columns",
+            {"block_order": (("columns", 8), rows[0], ("columns", 4), rows[2]), "group": "tile", "tile_shape": (4, 8)},
+        ),
+        ("padding_exponent", {"block_order": (rows[0], ("columns", 8), rows[2], ("columns", 4)), "group": "tensor"}),
+    ]
+    for name, layout in orders:
+        more = {"padding_exponent_code": 21} if name == "padding_exponent" else {}
+        preset = option(f"layout_loops_{name}", 4, 4, format={"exponent_bits": 5}, layout=layout | more)
+        yield preset, _tile_cases(preset)
+    pair = option("layout_tiles_of_blocks_of_2_by_4", 5, (2, 4), layout={"group": "tile", "tile_shape": (4, 8)})
+    shapes: dict[str, tuple[int, ...]] = {"one_tile": (4, 8), "short": (3, 5), "matrices": (2, 3, 9)}
+    yield pair, [Pack(filled(name, shape, pair)) for name, shape in shapes.items()]
 
 
 def _tile_cases(preset: Preset) -> list[Pack]:
