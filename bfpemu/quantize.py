@@ -58,7 +58,7 @@ def print_bfp_format_table() -> None:
     >>> print_bfp_format_table()  # doctest: +ELLIPSIS
     Name ...
     """
-    row = "{:<16} {:>8} {:>10} {:>8} {:>10} {:>10} {:>10}"
+    row = "{:<28} {:>8} {:>10} {:>8} {:>10} {:>10} {:>10}"
     print(row.format("Name", "Mantissa", "Block size", "Exponent", "Total bits", "vs FP16", "vs FP32"))
     for name, preset in presets().items():
         spec = preset.format

@@ -130,6 +130,12 @@ def test_the_host_unpacker_below_the_smallest_normal_number():
     assert found.view(np.uint32).tolist() == [0, 0x00100000, 0, 0x81880000, 0x80000000]
 
 
+def test_the_host_unpacker_of_five_bit_exponents():
+    # Code 1 is normalised by 6: exponent field 6 - 6 is exact there, and 5 - 6 is zero.
+    for exponent_code, value in ((6, 2.0**-15), (5, 0.0)):
+        assert BFPTensor.from_codes([exponent_code], [0x01], "tt_bfp8_a_host").dequantize().tolist() == [value]
+
+
 def test_the_hardware_packer_rounds_twice():
     # 0x3fff0000 is 1.9921875: six bits make it 2.0, and the shared exponent is one higher.
     assert codes(words(0x3FFF0000), "tt_bfp8_b_hw") == ([128], [0x40])
@@ -276,6 +282,26 @@ def test_a_power_of_two_saturates_in_hbfp():
     tensor = BFPTensor(np.full((1, 24), 2.0, np.float32), "hbfp8")
     assert set(tensor.mantissas.reshape(-1).tolist()) == {255}
     assert tensor.dequantize()[0, 0] == 2 - 2**-7
+
+
+# --- fields that contradict each other ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, field, code",
+    [
+        ("mxint8", {"zero_exponent": 1 << 20}, "zero-exponent"),
+        ("mxint8", {"zero_exponent": 128}, "parts-conflict"),
+        ("mx9", {"negative_zero": "sign_fill"}, "parts-conflict"),
+        ("mxint8", {"negative_zero": "keep"}, "parts-conflict"),
+        ("mx9", {"significand_range": "full_if_nearer"}, "parts-conflict"),
+        ("mxint8", {"ignored_bit": 0}, "alignment"),
+    ],
+)
+def test_fields_that_no_preset_may_have(name, field, code):
+    with pytest.raises(SpecError) as refused:
+        presets()[name].with_(**field)
+    assert refused.value.code == code
 
 
 # --- with_ ----------------------------------------------------------------------------------
