@@ -15,7 +15,7 @@ from bfpemu.kernels._vector import COLUMNS, ROWS, Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, SCALED_FLOAT, Stages
 from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
-from bfpemu.kernels.integer_steps import WIDEST, Register, fixed_steps, keeping_steps
+from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_steps, keeping_steps
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
 from bfpemu.kernels.panels import Left, Right, group_sums, words_per_group, zero_groups
@@ -156,7 +156,7 @@ def _steps(task: Task, found: _Range) -> Steps | None:
         return keeping_steps(alignment, register, output) if fits else None
     if kind == EXACT:
         fits = found.high - found.low + found.total_width <= WIDEST
-        return fixed_steps(found.low, TIES_TO_EVEN, Register(62, 0), output) if fits else None
+        return exact_steps(found.low, output) if fits else None
     fits = abs(stages.lsb_exponent) <= _FAR and found.high - stages.lsb_exponent + found.width <= WIDEST
     return fixed_steps(stages.lsb_exponent, stages.alignment, register, output) if fits else None
 

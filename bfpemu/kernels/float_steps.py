@@ -16,7 +16,7 @@ import numpy as np
 
 from bfpemu.kernels._jit import bits_float, float_bits, kernel
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.order import Steps
+from bfpemu.kernels.order import Parts, Steps
 from bfpemu.kernels.parameters import (
     AWAY_FROM_ZERO,
     TIES_AWAY,
@@ -166,7 +166,7 @@ def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: b
     nothing = np.int64(0)
 
     @kernel
-    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+    def convert(total: np.int32, exponent: np.int64) -> Parts:
         value = np.float64(total)
         if scaled:
             value = round_in(value)
@@ -176,9 +176,7 @@ def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: b
         return float_bits(value), nothing, nothing
 
     @kernel
-    def join(
-        x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64
-    ) -> tuple[np.int64, np.int64, np.int64]:
+    def join(x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64) -> Parts:
         total = bits_float(x) + bits_float(y) if plain else add_to_odd(bits_float(x), bits_float(y))
         return float_bits(round_in(total)), nothing, nothing
 
@@ -186,7 +184,7 @@ def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: b
     def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
         return one_nan(round_out(bits_float(x)))
 
-    return Steps((0, 0, 0), convert, join, finish)
+    return Steps(1, (0, 0, 0), convert, join, finish)
 
 
 class Alignment(NamedTuple):
@@ -216,14 +214,14 @@ def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRule
     farthest = np.int64(900)
 
     @kernel
-    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+    def convert(total: np.int32, exponent: np.int64) -> Parts:
         mark = exponent + products if aligns_products else nothing
         return float_bits(np.float64(total) * power(exponent)), exponent + reference, mark
 
     @kernel
     def join(
         x: np.int64, x_reference: np.int64, x_mark: np.int64, y: np.int64, y_reference: np.int64, y_mark: np.int64
-    ) -> tuple[np.int64, np.int64, np.int64]:
+    ) -> Parts:
         a, b = bits_float(x), bits_float(y)
         top = max(x_reference, y_reference)
         if not zero_takes_part:
@@ -244,4 +242,4 @@ def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRule
     def finish(x: np.int64, x_reference: np.int64, mark: np.int64) -> np.float64:
         return one_nan(round_out(bits_float(x)))
 
-    return Steps((0, 1 - rules.bias, 0), convert, join, finish)
+    return Steps(3, (0, 1 - rules.bias, 0), convert, join, finish)

@@ -1,7 +1,7 @@
 """Steps of accumulators that hold an integer, in int64 lanes (spec 6.6).
 
 The caller sees to it that no shift loses the upper end: a group sum moved to the left has at most
-`WIDEST` bits. An exact sum that fits is a fixed one without rounding.
+`WIDEST` bits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.float_steps import Alignment, format_rounder, power
-from bfpemu.kernels.order import Steps
+from bfpemu.kernels.order import Parts, Steps
 from bfpemu.kernels.parameters import (
     AWAY_FROM_ZERO,
     TIES_AWAY,
@@ -119,22 +119,40 @@ def fixed_steps(lsb_exponent: int, rounding: int, register: Register, output: Fl
     last = np.int64(lsb_exponent)
 
     @kernel
-    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+    def convert(total: np.int32, exponent: np.int64) -> Parts:
         shift = last - exponent
         moved = shift_right(np.int64(total), max(shift, _ZERO)) << min(max(-shift, _ZERO), _MOST)
         return fit(moved), _ZERO, _ZERO
 
     @kernel
-    def join(
-        x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64
-    ) -> tuple[np.int64, np.int64, np.int64]:
+    def join(x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64) -> Parts:
         return fit(x + y), _ZERO, _ZERO
 
     @kernel
     def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
         return finish_integer(x, last)
 
-    return Steps((0, 0, 0), convert, join, finish)
+    return Steps(1, (0, 0, 0), convert, join, finish)
+
+
+@cache
+def exact_steps(lsb_exponent: int, output: FloatRules) -> Steps:
+    """Return the steps of an exact sum that fits: no unit is below ``2 ** lsb_exponent``; parts are (integer, 0, 0)."""
+    finish_integer, last = _finisher(output), np.int64(lsb_exponent)
+
+    @kernel
+    def convert(total: np.int32, exponent: np.int64) -> Parts:
+        return np.int64(total) << (exponent - last), _ZERO, _ZERO
+
+    @kernel
+    def join(x: np.int64, x1: np.int64, x2: np.int64, y: np.int64, y1: np.int64, y2: np.int64) -> Parts:
+        return x + y, _ZERO, _ZERO
+
+    @kernel
+    def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
+        return finish_integer(x, last)
+
+    return Steps(1, (0, 0, 0), convert, join, finish)
 
 
 @cache
@@ -149,7 +167,7 @@ def keeping_steps(alignment: Alignment, register: Register, output: FloatRules) 
     never = np.int64(-(1 << 40))
 
     @kernel
-    def convert(total: np.int32, exponent: np.int64) -> tuple[np.int64, np.int64, np.int64]:
+    def convert(total: np.int32, exponent: np.int64) -> Parts:
         return np.int64(total), exponent, exponent + reference
 
     @kernel
@@ -159,7 +177,7 @@ def keeping_steps(alignment: Alignment, register: Register, output: FloatRules) 
     @kernel
     def join(
         x: np.int64, x_unit: np.int64, x_reference: np.int64, y: np.int64, y_unit: np.int64, y_reference: np.int64
-    ) -> tuple[np.int64, np.int64, np.int64]:
+    ) -> Parts:
         top = max(x_reference, y_reference)
         if not zero_takes_part:
             both = min(x_reference, y_reference)
@@ -172,4 +190,4 @@ def keeping_steps(alignment: Alignment, register: Register, output: FloatRules) 
     def finish(x: np.int64, x_unit: np.int64, x_reference: np.int64) -> np.float64:
         return finish_integer(x, x_unit)
 
-    return Steps((0, 0, -(1 << 40)), convert, join, finish)
+    return Steps(3, (0, 0, -(1 << 40)), convert, join, finish)

@@ -65,7 +65,7 @@ def unit_products(words: Words, steps: Steps) -> Callable[..., None]:
     `out_left`, of the same shape, which says what is left to the general kernels.
     """
     sums_tile, fill, accumulate = tiles(words)[1], fill_panel(words), accumulate_tile(steps)
-    finish = steps.finish
+    finish, may_leave = steps.finish, steps.parts == PARTS
 
     @kernel
     def run(
@@ -92,7 +92,8 @@ def unit_products(words: Words, steps: Steps) -> Callable[..., None]:
                     )
                     for j in range(COLUMNS):
                         k = i * COLUMNS + j
+                        # Parts that an accumulator does not use hold anything.
                         values[j] = finish(done[0, k], done[1, k], done[2, k])
-                        marks[j] = done[2, k] == LEFT
+                        marks[j] = may_leave and done[2, k] == LEFT
 
     return run

@@ -17,9 +17,12 @@ from bfpemu.kernels._vector import COLUMNS, ROWS
 from bfpemu.kernels.types import AnyArray, Int64Array, Integer
 
 PARTS = 3
-"""Integers of an accumulator."""
+"""Integers of an accumulator, at most."""
 
 TILE = ROWS * COLUMNS
+
+
+Parts = tuple[np.int64, np.int64, np.int64]
 
 
 class Order(NamedTuple):
@@ -33,11 +36,13 @@ class Order(NamedTuple):
 class Steps(NamedTuple):
     """What an accumulator does with one result, as compiled functions."""
 
+    parts: int
+    """Integers that this accumulator uses; the others are never stored."""
     start: tuple[int, int, int]
     """An accumulator of 0."""
-    convert: Callable[..., tuple[np.int64, np.int64, np.int64]]
+    convert: Callable[..., Parts]
     """(sum, exponent of its unit) -> addend"""
-    join: Callable[..., tuple[np.int64, np.int64, np.int64]]
+    join: Callable[..., Parts]
     """(accumulator or addend, the other) -> accumulator"""
     finish: Callable[..., np.float64]
     """accumulator -> the result in the output format; NaN with `left` where this way cannot tell"""
@@ -57,12 +62,25 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
     shape (`scratch_slots`, `PARTS`, `TILE`), whose first slot has the accumulators in the end.
     """
     convert_one, join_one = steps.convert, steps.join
-    zero, one, two = steps.start
+    has_one, has_two = steps.parts > 1, steps.parts > 2
+    zero, one, two = (np.int64(part) for part in steps.start)
+
+    @kernel
+    def get(slot: Int64Array, i: Integer) -> Parts:
+        return slot[0, i], slot[1, i] if has_one else np.int64(0), slot[2, i] if has_two else np.int64(0)
+
+    @kernel
+    def put(slot: Int64Array, i: Integer, parts: Parts) -> None:
+        slot[0, i] = parts[0]
+        if has_one:
+            slot[1, i] = parts[1]
+        if has_two:
+            slot[2, i] = parts[2]
 
     @kernel
     def reset(out: Int64Array) -> None:
         for i in range(TILE):
-            out[0, i], out[1, i], out[2, i] = zero, one, two
+            put(out, i, (zero, one, two))
 
     @kernel
     def convert(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, out: Int64Array) -> None:
@@ -70,8 +88,7 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             exponent = a_exponents[row]
             for column in range(COLUMNS):
                 i = row * COLUMNS + column
-                found = convert_one(sums[row, column], exponent + b_exponents[column])
-                out[0, i], out[1, i], out[2, i] = found
+                put(out, i, convert_one(sums[row, column], exponent + b_exponents[column]))
 
     @kernel
     def step(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, total: Int64Array) -> None:
@@ -81,13 +98,15 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             for column in range(COLUMNS):
                 i = row * COLUMNS + column
                 y, y1, y2 = convert_one(sums[row, column], exponent + b_exponents[column])
-                total[0, i], total[1, i], total[2, i] = join_one(total[0, i], total[1, i], total[2, i], y, y1, y2)
+                x, x1, x2 = get(total, i)
+                put(total, i, join_one(x, x1, x2, y, y1, y2))
 
     @kernel
     def join(x: Int64Array, y: Int64Array) -> None:
         """Add `y` to `x`; both in place, since two arrays that overlap would not become vector code."""
         for i in range(TILE):
-            x[0, i], x[1, i], x[2, i] = join_one(x[0, i], x[1, i], x[2, i], y[0, i], y[1, i], y[2, i])
+            one, other = get(x, i), get(y, i)
+            put(x, i, join_one(one[0], one[1], one[2], other[0], other[1], other[2]))
 
     @kernel
     def tree(scratch: Int64Array, count: Integer) -> None:
