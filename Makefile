@@ -27,7 +27,7 @@ test: $(VENV)/test.stamp ## every check of the numbers: with the JIT, without it
 	$(RUN) tools/make_golden_vectors.py --check
 	$(RUN) tools/make_spec_tables.py --check
 
-bench: $(VENV)/demo.stamp ## measure the speed on this machine
+bench: $(VENV)/bench.stamp ## measure the speed on this machine
 	@$(RUN) tools/bench.py
 
 lint: $(VENV)/test.stamp ## style, layers, types
@@ -57,6 +57,11 @@ $(VENV)/demo.stamp: pyproject.toml $(VENV)/made.stamp
 	@echo 'Installing bfpemu in $(VENV), once ...'
 	@$(PIP) install --quiet --editable '.[demo]'
 	@touch $@
+
+$(VENV)/bench.stamp: pyproject.toml $(VENV)/made.stamp
+	@echo 'Installing bfpemu and what it is measured against in $(VENV), once ...'
+	@$(PIP) install --quiet --editable '.[bench,demo]'
+	@touch $@ $(VENV)/demo.stamp
 
 $(VENV)/test.stamp: pyproject.toml $(VENV)/made.stamp
 	@echo 'Installing bfpemu with the test tools and frameworks in $(VENV), once; this takes minutes ...'

@@ -2,7 +2,8 @@
 
 Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided by the time of
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
-are allocated before, as the copy's are. ``--write`` puts the table into README.md.
+are allocated before, as the copy's are. `bench_products` does the same
+for products of matrices. ``--write`` puts the tables into README.md.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bfpemu.arithmetic.unit import unit
+import bench_products
 from bfpemu.blocking import blocking
 from bfpemu.catalog import resolve
 from bfpemu.codec import decode_rows, encode_rows
 from bfpemu.codec.codes import empty_codes
 from bfpemu.packing import decode_planes, encode_planes, pack_planes
 from bfpemu.sources import source_kind
-from bfpemu.tensor import BFPTensor
 
 ELEMENTS = 1 << 24
 REPEATS = 11
@@ -85,15 +85,6 @@ def rows(name: str, values: np.ndarray, copy: Operation, threads: int) -> list[f
     return [ratio(operation, copy) for operation in (encode, encode_packed, decode_packed, decode)]
 
 
-def product_ratio() -> float:
-    """Return the time of NumPy's float32 matrix product over that of the same product in bfp8, 1024 cubed."""
-    random = np.random.default_rng(1)
-    left, right = (random.standard_normal((1024, 1024), dtype=np.float32) for _ in range(2))
-    a, b = BFPTensor(left, "bfp8"), BFPTensor(right, "bfp8", axis=0)
-    sequential = unit("fp32_sequential")
-    return ratio(lambda: sequential.matmul(a, b, threads=2), lambda: left @ right)
-
-
 def processor() -> str:
     """Return the name of the processor, as the system tells it."""
     information = Path("/proc/cpuinfo")
@@ -130,11 +121,7 @@ def table() -> str:
         print(lines[-1], file=sys.stderr, flush=True)
     baseline = ratio(lambda: numpy_encode(values, 32), copy)
     lines += ["", f"The same 8-bit encoding in whole-array NumPy calls (frexp, ldexp, rint): {baseline:.2f}."]
-    lines += [
-        "",
-        "`fp32_sequential`, the unit with a float32 accumulator, multiplies two encoded 1024 x 1024 matrices of "
-        f"bfp8 on two threads at {product_ratio():.2f} times the speed of NumPy's float32 product.",
-    ]
+    lines += ["", bench_products.table()]
     return "\n".join(lines)
 
 

@@ -102,9 +102,10 @@ def table() -> str:
     left, right = (random.standard_normal((SIZE, SIZE), dtype=np.float32) for _ in range(2))
     others = apytypes_seconds(left[:SMALL, :SMALL], right[:SMALL, :SMALL])
     lines = [
-        f"Products of two encoded {SIZE} x {SIZE} matrices of bfp8 on {THREADS} threads, bit for bit as the unit computes "
-        "them. The first figure is NumPy's time for the float32 product divided by ours. The second says how many "
-        f"times more products a second than APyTypes 0.5.1 ({SMALL} x {SMALL}, one thread, its nearest accumulator) that is.",
+        f"Products of two encoded {SIZE} x {SIZE} matrices of bfp8 on {THREADS} threads, bit for bit as the unit "
+        "computes them. The first figure is NumPy's time for the float32 product divided by ours. The second says how "
+        f"many times more products a second than APyTypes 0.5.1 ({SMALL} x {SMALL}, one thread, its nearest "
+        "accumulator) that is; its exact one is for fixed-point numbers of one scale.",
         "",
         "| unit | against NumPy float32 | against APyTypes |",
         "|---|---|---|",
