@@ -187,11 +187,12 @@ def _any(task: Task, steps: Steps, words: Words, threads: int, *, narrow: bool) 
     shape = len(left.words), len(right.words)
     out, marks = np.empty(shape, np.float32 if narrow else np.float64), np.empty(shape, np.bool_)
     run, order = unit_products(words, steps), _order(task.stages)
-    for_each(
-        _pieces(shape[1] // COLUMNS, threads),
-        lambda part: run(left, right, order, part[0], part[1], out, marks),
-        threads,
-    )
+
+    def work(part: tuple[int, int]) -> None:
+        with np.errstate(all="ignore"):  # without the JIT, NumPy would warn of infinities
+            run(left, right, order, part[0], part[1], out, marks)
+
+    for_each(_pieces(shape[1] // COLUMNS, threads), work, threads)
     return Result(_cut(task, out), _cut(task, marks))
 
 
