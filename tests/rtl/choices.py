@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit
@@ -33,3 +34,53 @@ ENCODE = [
         "bias", BFPSpec("b140", 8, 4, 8, use_subnormals=True, exponent_bias=133), Conversion(exponent_rule="floor")
     ),
 ]
+
+DECODE = [
+    replace(_choice("bfp8", BFP8), in_verilator=True),
+    _choice("few_bits", BFPSpec("m2", 2, 3)),
+    _choice("wide", BFPSpec("m24", 24, 4)),
+    _choice("sign_magnitude", BFPSpec("s5", 5, 4, encoding="sign_magnitude")),
+    replace(_choice("overflows", BFPSpec("e9", 9, 4, 9)), in_verilator=True),
+    _choice("underflows", BFPSpec("b160", 12, 4, 8, exponent_bias=160)),
+]
+
+ADD = [
+    replace(_choice("bfp8", BFP8), in_verilator=True),
+    *(
+        _choice(f"floor_{mode}", BFPSpec("m5", 5, 4, 5), Conversion(exponent_rule="floor", rounding=mode))
+        for mode in ROUNDINGS
+    ),
+    _choice("one_magnitude_bit", BFPSpec("m2", 2, 3)),
+    replace(
+        _choice("subnormals", BFPSpec("e5", 6, 5, 5, use_subnormals=True), Conversion(significand_range="symmetric")),
+        in_verilator=True,
+    ),
+    _choice("wide", BFPSpec("m16", 16, 2), Conversion(rounding="ties_down")),
+]
+
+
+def _dot(name: str, spec: BFPSpec, blocks: int, *, in_verilator: bool = False, **accumulator: Any) -> Choice:
+    unit = DotProductUnit(accumulator=Accumulator(**accumulator), name=name)
+    assert isinstance(spec.block_size, int)
+    return Choice(name, Preset(spec), spec.block_size * blocks, unit, in_verilator)
+
+
+_SMALL = BFPSpec("m5", 5, 4, 6)
+
+DOT = [
+    _dot("float32", BFP8, 4, kind="float", format="fp32", in_verilator=True),
+    _dot("float32_overflows", BFPSpec("e9", 6, 3, 9), 3, kind="float", format="fp32"),
+    _dot("float32_one_block", BFPSpec("b140", 4, 2, exponent_bias=140), 1, kind="float", format="fp32"),
+    _dot("fixed_wraps", _SMALL, 3, kind="fixed", bits=20, lsb_exponent=-12, in_verilator=True),
+    _dot("fixed_saturates", _SMALL, 3, kind="fixed", bits=12, lsb_exponent=-6, overflow="saturate"),
+    _dot("fixed_wide", BFP8, 2, kind="fixed", bits=48, lsb_exponent=-20, overflow="saturate"),
+    _dot(
+        "aligned_saturates", BFP8, 4, kind="aligned", bits=24, fraction_bits=20, overflow="saturate", in_verilator=True
+    ),
+    _dot("aligned_wraps", _SMALL, 3, kind="aligned", bits=10, fraction_bits=8),
+    _dot("aligned_coarse", _SMALL, 4, kind="aligned", bits=8, fraction_bits=-1, overflow="saturate"),
+    _dot("aligned_fine", _SMALL, 4, kind="aligned", bits=40, fraction_bits=30),
+]
+
+CHOICES = {"encode": ENCODE, "decode": DECODE, "add": ADD, "dot": DOT}
+"""Unit of spec 12.2 -> what its devices are built for."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bfpemu.formats import BFPSpec, Conversion, ExponentRule, InfinityPolicy, Preset, Rounding, SignificandRange
+from bfpemu.formats import (
+    BFPSpec,
+    Conversion,
+    Encoding,
+    ExponentRule,
+    InfinityPolicy,
+    Preset,
+    Rounding,
+    SignificandRange,
+)
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, IntegerOverflow
 from tests.rtl.simulators import DESIGNS
 
@@ -51,10 +60,11 @@ MODULES = {
 }
 """Unit of spec 12.2 -> its two micro-architectures."""
 
+_ACCUMULATORS = ["accumulate", "accumulate_float32", "accumulate_fixed", "accumulate_aligned", "round_to_float32"]
 _HELPERS = {
     "decoder_parallel": ["round_to_float32"],
-    "dot_tree": ["accumulate_float32", "accumulate_fixed", "accumulate_aligned", "round_to_float32"],
-    "dot_serial": ["accumulate_float32", "accumulate_fixed", "accumulate_aligned", "round_to_float32"],
+    "dot_tree": _ACCUMULATORS,
+    "dot_serial": _ACCUMULATORS,
 }
 
 
@@ -67,6 +77,7 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
     """Return the parameters of a device of a unit."""
     spec = choice.format
     assert isinstance(spec.block_size, int)
+    is_sign_magnitude = spec.encoding is Encoding.SIGN_MAGNITUDE
     return {
         "N": spec.block_size,
         "MANTISSA_BITS": spec.mantissa_bits,
@@ -78,6 +89,7 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
             if unit == "encode"
             else {}
         ),
+        **({"SIGN_MAGNITUDE": int(is_sign_magnitude)} if unit == "decode" else {}),
         **({"BLOCKS": choice.elements // spec.block_size} if unit == "dot" else {}),
         **(_of_accumulator(choice.dot_unit) if choice.dot_unit else {}),
     }

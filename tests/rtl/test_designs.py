@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtl import choices
 from tests.rtl.answers import write_set
+from tests.rtl.choices import CHOICES
 from tests.rtl.devices import MODULES, Choice, parameters, sources
 from tests.rtl.sets import VectorSet, failing_vectors, read_words
 from tests.rtl.simulators import DESIGNS, Bench, build_icarus, build_verilator, run, simulate, tool
 from tests.rtl.stimuli import stimuli
 
-CHOICES = {"encode": choices.ENCODE}
 CASES = [
     pytest.param(unit, module, choice, id=f"{module}-{choice.name}")
     for unit, several in CHOICES.items()
