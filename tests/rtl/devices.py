@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from bfpemu.formats import (
     BFPSpec,
@@ -16,7 +15,6 @@ from bfpemu.formats import (
     SignificandRange,
 )
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, IntegerOverflow
-from tests.rtl.simulators import DESIGNS
 
 ROUNDINGS = [mode for mode in Rounding if mode is not Rounding.STOCHASTIC]
 NUMBER_OF_ROUNDING = {
@@ -43,8 +41,8 @@ class Choice:
     preset: Preset
     elements: int
     dot_unit: DotProductUnit | None = None
-    in_verilator: bool = False
-    """Whether Verilator simulates it too, which takes a C++ compiler a second."""
+    simulators: tuple[str, ...] = ("icarus",)
+    """Which simulators run it; for Verilator a C++ compiler works for a second."""
 
     @property
     def format(self) -> BFPSpec:
@@ -59,18 +57,6 @@ MODULES = {
     "dot": ("dot_tree", "dot_serial"),
 }
 """Unit of spec 12.2 -> its two micro-architectures."""
-
-_ACCUMULATORS = ["accumulate", "accumulate_float32", "accumulate_fixed", "accumulate_aligned", "round_to_float32"]
-_HELPERS = {
-    "decoder_parallel": ["round_to_float32"],
-    "dot_tree": _ACCUMULATORS,
-    "dot_serial": _ACCUMULATORS,
-}
-
-
-def sources(module: str) -> tuple[Path, ...]:
-    """Return the files that a device is made of."""
-    return tuple(DESIGNS / f"{name}.sv" for name in (module, *_HELPERS.get(module, [])))
 
 
 def parameters(unit: str, choice: Choice) -> dict[str, int]:

@@ -24,23 +24,30 @@ class Bench:
     """The bench around one device: what both simulators need to know to build it."""
 
     device: str
-    sources: tuple[Path, ...]
     stimulus_bits: int
     expected_bits: int
     count: int
     parameters: Mapping[str, int] = field(default_factory=dict)
     has_mutants: bool = False
+    folders: tuple[Path, ...] = (DESIGNS,)
+    """Where the modules are, each in a file of its name; the first folder that has one counts."""
 
-    def macros(self) -> list[str]:
-        """Return the macros that `bench.sv` asks for, as both simulators take them."""
+    def options(self) -> list[str]:
+        """Return where modules are found, and the macros of `bench.sv`, as both simulators take them."""
         parameters = ", ".join(f".{name}({value})" for name, value in self.parameters.items())
         return [
+            *library(*self.folders),
             f"-DDEVICE={self.device}",
             f"-DSTIMULUS_BITS={self.stimulus_bits}",
             f"-DEXPECTED_BITS={self.expected_bits}",
             f"-DCOUNT={self.count}",
             *(["-DWITH_MUTANTS"] if self.has_mutants else [f"-DDEVICE_PARAMETERS={parameters}"]),
         ]
+
+
+def library(*folders: Path) -> list[str]:
+    """Return the options by which both simulators find modules, and files that they include, in some folders."""
+    return [option for folder in folders for option in ("-y", str(folder), f"-I{folder}")]
 
 
 def tool(name: str) -> str:
@@ -68,10 +75,7 @@ def build_icarus(bench: Bench, folder: Path) -> list[str]:
     """Compile the bench with Icarus Verilog; return the command that runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / f"{bench.device}.vvp"
-    run(
-        [tool("iverilog"), "-g2012", "-I", DESIGNS, *bench.macros(), "-s", "bench", "-o", program]
-        + [HERE / "bench.sv", *bench.sources]
-    )
+    run([tool("iverilog"), "-g2012", "-Y.sv", *bench.options(), "-s", "bench", "-o", program, HERE / "bench.sv"])
     return [tool("vvp"), "-N", str(program)]
 
 
@@ -82,11 +86,10 @@ def build_verilator(bench: Bench, folder: Path, *, optimise: bool = False) -> li
     """
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"V{len(list(folder.glob('V*.mk')))}"
-    run(
-        [tool("verilator"), "--cc", "--exe", "--main", "--timing", "-Wno-fatal", "-Wno-WIDTH", "-I" + str(DESIGNS)]
-        + [*bench.macros(), "--top-module", "bench", "-Mdir", folder, "--prefix", prefix]
-        + ["-CFLAGS", "-O2" if optimise else "-O0", HERE / "bench.sv", *bench.sources]
-    )
+    prefixed = ["--top-module", "bench", "-Mdir", folder, "--prefix", prefix]
+    flags = ["-Wno-fatal", "-Wno-WIDTH", "-CFLAGS", "-O2" if optimise else "-O0"]
+    base = [tool("verilator"), "--cc", "--exe", "--main", "--timing"]
+    run([*base, *flags, *prefixed, *bench.options(), HERE / "bench.sv"])
     # The library's objects depend on every new Makefile; an old one leaves them as they are.
     run(["make", "-C", folder, "-f", f"{prefix}.mk", "-o", f"{prefix}.mk", "-o", f"{prefix}_classes.mk"])
     return [str(folder / prefix)]

@@ -8,64 +8,48 @@ import pytest
 
 from tests.rtl.answers import write_set
 from tests.rtl.choices import CHOICES
-from tests.rtl.devices import MODULES, Choice, parameters, sources
-from tests.rtl.sets import VectorSet, failing_vectors, read_words
-from tests.rtl.simulators import DESIGNS, Bench, build_icarus, build_verilator, run, simulate, tool
+from tests.rtl.devices import MODULES, Choice, parameters
+from tests.rtl.sets import failing_vectors, read_words
+from tests.rtl.simulators import DESIGNS, Bench, build_icarus, build_verilator, library, run, simulate, tool
 from tests.rtl.stimuli import stimuli
 
+SIMULATORS = {"icarus": build_icarus, "verilator": build_verilator}
 CASES = [
-    pytest.param(unit, module, choice, id=f"{module}-{choice.name}")
-    for unit, several in CHOICES.items()
+    pytest.param(simulator, unit, module, choice, id=f"{simulator}-{module}-{choice.name}")
+    for simulator in SIMULATORS
+    for unit, choices in CHOICES.items()
     for module in MODULES[unit]
-    for choice in several
-]
-TRANSLATED = [
-    pytest.param(unit, module, choice, id=f"{module}-{choice.name}")
-    for unit, several in CHOICES.items()
-    for module in MODULES[unit]
-    for choice in several
-    if choice.in_verilator
+    for choice in choices
+    if simulator in choice.simulators
 ]
 RANDOM_VECTORS = 40
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which Verilator's own library is compiled once."""
     return tmp_path_factory.mktemp("verilator")
 
 
-def wrong_vectors(program: list[str], vectors: VectorSet) -> list[int]:
-    """Return the numbers of the vectors that a device gets wrong."""
-    output = vectors.folder / "output.hex"
-    assert simulate(program, stimulus=vectors.stimulus, output=output) == ("DONE", vectors.count)
-    return failing_vectors(vectors.expected_words(), read_words(output))
-
-
-def bench(unit: str, module: str, choice: Choice, vectors: VectorSet) -> Bench:
-    bits = (vectors.stimulus_bits, vectors.expected_bits)
-    return Bench(module, sources(module), *bits, vectors.count, parameters(unit, choice))
-
-
-@pytest.mark.parametrize(("unit", "module", "choice"), CASES)
-def test_icarus_gives_the_bits_of_the_reference(unit: str, module: str, choice: Choice, tmp_path: Path) -> None:
-    vectors = write_set(tmp_path, unit, choice, stimuli(unit, choice, RANDOM_VECTORS))
-    program = build_icarus(bench(unit, module, choice, vectors), tmp_path)
-    assert wrong_vectors(program, vectors) == []
-
-
-@pytest.mark.parametrize(("unit", "module", "choice"), TRANSLATED)
-def test_verilator_gives_the_bits_of_the_reference(
-    unit: str, module: str, choice: Choice, tmp_path: Path, library: Path
+@pytest.mark.parametrize(("simulator", "unit", "module", "choice"), CASES)
+def test_devices_give_the_bits_of_the_reference(
+    simulator: str, unit: str, module: str, choice: Choice, tmp_path: Path, built: Path
 ) -> None:
     vectors = write_set(tmp_path, unit, choice, stimuli(unit, choice, RANDOM_VECTORS))
-    program = build_verilator(bench(unit, module, choice, vectors), library)
-    assert wrong_vectors(program, vectors) == []
+    bits = (vectors.stimulus_bits, vectors.expected_bits)
+    bench = Bench(module, *bits, vectors.count, parameters(unit, choice))
+    program = SIMULATORS[simulator](bench, built if simulator == "verilator" else tmp_path)
+    output = tmp_path / "output.hex"
+    assert simulate(program, stimulus=vectors.stimulus, output=output) == ("DONE", vectors.count)
+    assert failing_vectors(vectors.expected_words(), read_words(output)) == []
 
 
 @pytest.mark.parametrize("path", sorted(DESIGNS.glob("*.sv")), ids=lambda path: path.stem)
-def test_every_design_passes_the_linters(path: Path) -> None:
-    yosys = f"read_verilog -sv -I{DESIGNS} {' '.join(map(str, sources(path.stem)))}; prep -flatten -top {path.stem}"
-    everything = [f"-I{DESIGNS}", *sources(path.stem)]
-    assert run([tool("verilator"), "--lint-only", "-Wall", "--top-module", path.stem, *everything]) == ""
-    assert run([tool("iverilog"), "-g2012", "-Wall", "-t", "null", *everything]) == ""
-    assert "Warning" not in run([tool("yosys"), "-p", f"{yosys}; check -assert"])
+def test_three_tools_accept_every_module(path: Path) -> None:
+    module = path.stem
+    assert run([tool("verilator"), "--lint-only", "-Wall", *library(DESIGNS), path]) == ""
+    assert run([tool("iverilog"), "-g2012", "-Wall", "-Y.sv", "-t", "null", *library(DESIGNS), path]) == ""
+    # Yosys looks for no modules by itself, and reads all of them here.
+    every = " ".join(str(file) for file in sorted(DESIGNS.glob("*.sv")))
+    script = f"read_verilog -sv -I{DESIGNS} {every}; prep -flatten -top {module}; check -assert"
+    assert "Warning" not in run([tool("yosys"), "-p", script])

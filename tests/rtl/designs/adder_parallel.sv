@@ -28,7 +28,7 @@ module adder_parallel #(
   localparam int M = MANTISSA_BITS - 1;
   localparam int B = EXPONENT_BITS + N * MANTISSA_BITS; // bits of one block
   localparam int G = M + 3;                             // bits below the larger unit, the last of them sticky
-  localparam int V = M + 1 + G;                         // bits of the magnitude of a sum
+  localparam int V = M + 2 + G;                         // bits of the magnitude of a sum
   localparam int LW = $clog2(V + M + 2);                // bits of a shift
   localparam int W = (EXPONENT_BITS > LW ? EXPONENT_BITS : LW) + 3;
   localparam logic signed [W-1:0] LARGEST_CODE = W'((1 << EXPONENT_BITS) - 2);

@@ -47,9 +47,15 @@ module adder_serial #(
 
   // The leading one of the block, and whether this lane is above Q units at that place (spec 3.5).
   logic [LW-1:0] zeros;
+  logic [V-1:0] normalised;
   always @* begin
     zeros = '0;
-    for (int bit_ = 0; bit_ < V; bit_++) if (joined[bit_]) zeros = LW'(V - 1 - bit_);
+    normalised = joined;
+    for (int stage = LW - 1; stage >= 0; stage--)
+      if ((1 << stage) < V && normalised >> (V - (1 << stage)) == 0) begin
+        normalised = normalised << (1 << stage);
+        zeros = zeros + LW'(1 << stage);
+      end
   end
   wire [V-1:0] raised = size << zeros;
   wire is_above = raised > {{M{1'b1}}, {V - M{1'b0}}};
@@ -99,7 +105,7 @@ module adder_serial #(
       LOOK: seen_above <= seen_above || is_above;
       SHARE: begin
         code <= wanted > LARGEST_CODE ? LARGEST_CODE : wanted < 0 ? '0 : wanted;
-        is_flushed <= joined == 0 || (wanted < 0 && USE_SUBNORMALS == 0);
+        is_flushed <= !normalised[V-1] || (wanted < 0 && USE_SUBNORMALS == 0);
       end
       ENCODE: elements <= {element, elements[N*MANTISSA_BITS-1:MANTISSA_BITS]};
       default: ;
