@@ -53,7 +53,7 @@ ADD = [
         _choice(f"floor_{mode}", BFPSpec("m5", 5, 4, 5), Conversion(exponent_rule="floor", rounding=mode))
         for mode in ROUNDINGS
     ),
-    _choice("one_magnitude_bit", BFPSpec("m2", 2, 3)),
+    _choice("one_magnitude_bit", BFPSpec("m2", 2, 3, 5)),
     replace(
         _choice("subnormals", BFPSpec("e5", 6, 5, 5, use_subnormals=True), Conversion(significand_range="symmetric")),
         simulators=BOTH,
@@ -75,7 +75,7 @@ _SMALL = BFPSpec("m5", 5, 4, 6)
 DOT = [
     _dot("float32", BFP8, 4, kind="float", format="fp32", simulators=BOTH),
     _dot("float32_overflows", BFPSpec("e9", 6, 3, 9), 3, kind="float", format="fp32"),
-    _dot("float32_one_block", BFPSpec("b140", 4, 2, exponent_bias=140), 1, kind="float", format="fp32"),
+    _dot("float32_subnormals", BFPSpec("m16", 16, 2, exponent_bias=140), 2, kind="float", format="fp32"),
     _dot("fixed_wraps", _SMALL, 3, kind="fixed", bits=20, lsb_exponent=-12, simulators=BOTH),
     _dot("fixed_saturates", _SMALL, 3, kind="fixed", bits=12, lsb_exponent=-6, overflow="saturate"),
     _dot("fixed_wide", BFP8, 2, kind="fixed", bits=48, lsb_exponent=-20, overflow="saturate"),

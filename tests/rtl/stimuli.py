@@ -51,6 +51,13 @@ def _float_blocks(choice: Choice, random_count: int, source: random.Random) -> I
     for carry in range(4):  # the largest magnitude rounds up, or just does not
         for negative in (0, 1):
             yield [negative << 31 | (0x3FFFFFFF - (1 << (24 - magnitude_bits)) + carry)] + [0x3F800000] * (n - 1)
+    # Blocks at both ends of the exponent codes, where they are clamped or flushed.
+    for end in (-choice.format.exponent_bias, choice.format.largest_exponent):
+        for beside in range(-3, magnitude_bits + 4):
+            field = 127 + end - beside
+            for fraction in (0, 0x7FFFFF, 0x400000):
+                if 0 <= field < 255:
+                    yield [(lane % 2) << 31 | field << 23 | fraction >> (lane % 3) for lane in range(n)]
     for _ in range(random_count):
         base, spread = source.choice([(1, 6), (120, 12), (127, 3), (240, 20), (100, 60)])
         yield [_random_float(base, spread, source) for _ in range(n)]
@@ -125,10 +132,40 @@ def _code_pairs(choice: Choice, random_count: int, source: random.Random, *, is_
             codes = [corners[(lane + exponent) % len(corners)] for lane in range(n)]
             yield [*row(codes, [exponent]), *row(codes[::-1], [other])]
             yield [*row(codes, [other, exponent]), *row([0] * n, [exponent])]
+    ones, minus_ones = [1] * n, [(1 << spec.mantissa_bits) - 1] * n
+    for exponent in range(4):  # small sums of small exponents, and large sums of large ones
+        for code in corners:
+            yield [*row([code if lane == exponent else 0 for lane in range(n)], [exponent]), *row([0] * n, [0])]
+            yield [*row([code] * n, [nan - 1 - exponent]), *row(ones, [nan - 1, exponent])]
+            yield [*row([code] * n, [exponent, nan - 1]), *row(minus_ones, [exponent, nan - 1])]
+    for first in (corners, ones, minus_ones):  # the next block cancels, or a zero block has a far exponent
+        for far in (middle, nan - 1, 0):
+            codes = [first[lane % len(first)] for lane in range(n)]
+            for second in ([0] * n, ones, minus_ones):
+                signs = second[: spec.block_size] + minus_ones[spec.block_size :]
+                yield [*row(codes, [middle]), *row(signs, [middle, far])]
+                yield [*row(codes, [far, middle]), *row(signs, [middle])]
+    size, zeros = spec.block_size, [0] * n
+    for exponents in ([middle, middle], [middle, middle + 1], [middle, 0], [0, nan - 1], [nan - 1, nan - 2]):
+        for first in (ones, minus_ones, corners * n):
+            for second in (ones, minus_ones, zeros):
+                signs = (first[:size] + second[:size] + zeros)[:n]
+                yield [*row(signs, exponents), *row(ones, [middle])]
+                yield [*row(signs, exponents), *row(ones, [nan - 1])]
+    # Long runs of ones at every exponent: they round up out of the subnormal numbers. Then an infinity with them.
+    high = min(10, spec.magnitude_bits - 1)
+    x = ([(1 << spec.magnitude_bits) - 1, (1 << high) - 1] + [0] * n)[:n]
+    y = ([1 << high, 1] + [0] * n)[:n]
+    for exponent in range(0, nan if is_dot else 0, 1 if n <= 4 else 5):
+        yield [*row(x, [middle]), *row(y, [exponent])]
+        huge = [(1 << spec.magnitude_bits) - 1] * size + minus_ones[size:]
+        yield [*row(huge, [nan - 1]), *row(ones, [nan - 1, exponent])]
     for position in range(blocks):
         exponents = [nan if block == position else middle for block in range(blocks)]
         yield [*row([0] * n, exponents), *row([1] * n, [middle])]
         yield [*row([1] * n, [middle]), *row([0] * n, exponents)]
+        inexact = [0 if code == nan else (nan - 1) * (block % 2) for block, code in enumerate(exponents)]
+        yield [*row([corners[lane % len(corners)] for lane in range(n)], inexact), *row([3] * n, exponents)]
     for _ in range(random_count):
         spread = source.choice([1, 4, 2 * spec.mantissa_bits, nan])
         rows = []
