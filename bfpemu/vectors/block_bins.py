@@ -75,14 +75,17 @@ def _ties(reach: Reach) -> BlockFamily:
     names = [f"tie.{place}.whole{whole}.{sign}" for place in places for whole in wholes for sign in _SIGNS]
     table = np.array(wholes, np.uint64)
     ulp = np.uint64(1 << max(64 - reach.precision, 0))
+    is_float = reach.problem.unit == "encode"
 
     def find(facts: BlockFacts) -> Int64Array:
         at = np.minimum(np.searchsorted(table, facts.whole), len(table) - 1)
+        # The neighbour in a source float; codes have no neighbours of their own, and a quarter is near.
         step = np.where(
             facts.kept_bits >= 0,
             ulp << np.clip(facts.kept_bits, 0, 63).astype(np.uint64),
             ulp >> np.clip(-facts.kept_bits, 0, 63).astype(np.uint64),
         )
+        step = step if is_float else HALF >> np.uint64(1)
         gap = facts.rest - HALF  # wraps around below
         below = (np.uint64(0) - gap <= step) & (facts.rest < HALF)
         above = (gap <= step) & (facts.rest > HALF)
@@ -110,28 +113,28 @@ def _why_no_ones(reach: Reach, whole: int) -> str | None:
 
 def _single_bits(reach: Reach) -> BlockFamily:
     """One bit alone below the guard bit, at every depth."""
-    names = [f"sticky.guard{guard}.depth{depth}" for guard in (0, 1) for depth in range(1, _DEEPEST + 1)]
+    deepest = min(_DEEPEST, reach.depth) if reach.problem.unit == "add" else _DEEPEST
+    names = [f"sticky.guard{guard}.depth{depth}" for guard in (0, 1) for depth in range(1, deepest + 1)]
 
     def find(facts: BlockFacts) -> Int64Array:
         left = facts.rest << np.uint64(1)
         single = (left != 0) & (left & (left - np.uint64(1)) == 0) & ~facts.sticky
         depth = 64 - _bit_lengths(left)
-        known = facts.rounds & single & (depth < _DEEPEST)
-        return _where(known, facts.guard * _DEEPEST + depth)
+        known = facts.rounds & single & (depth < deepest)
+        return _where(known, facts.guard * deepest + depth)
 
     def absent(number: int) -> str | None:
-        guard, depth = divmod(number, _DEEPEST)
+        guard, depth = divmod(number, deepest)
         if guard and depth + 2 > reach.precision:
             return f"a number here has {reach.precision} bits"
-        low, high = reach.tops
-        return None if high - low > depth else f"magnitudes lie within {high - low} binades"
+        return reach.why_not_so_low(depth + 2)
 
     return Family(names, find, absent)
 
 
 def _runs(reach: Reach) -> BlockFamily:
     """A guard bit of 0, then a run of ones: what a first rounding to more bits would turn into a tie."""
-    names = [f"double.ones{count}" for count in range(1, min(reach.precision, 60))]
+    names = [f"double.ones{count}" for count in range(1, min(reach.depth, 60))]
 
     def find(facts: BlockFacts) -> Int64Array:
         left = facts.rest << np.uint64(1)
@@ -141,13 +144,12 @@ def _runs(reach: Reach) -> BlockFamily:
         known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
         return _where(known, count - 1)
 
-    return Family(names, find)
+    return Family(names, find, lambda number: reach.why_not_so_low(number + 2))
 
 
 def _distances(reach: Reach) -> BlockFamily:
     """How many binades an element lies below the largest of its block."""
-    low, high = reach.tops
-    most = min(high - low, 600)
+    most = min(reach.widest_distance, 600)
     names = [f"distance.{distance}.{sign}" for distance in range(most + 1) for sign in _SIGNS]
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -267,6 +269,8 @@ def _saturation(reach: Reach) -> BlockFamily:
         place = number % 7
         if place == 6:
             return _why_no_infinity(reach)
+        if reach.excess == 1 and reach.largest_is_power and place == 5 and conversion.exponent_offset == 0:
+            return "the largest magnitude is one more than the largest significand"
         if reach.clamps_above or reach.is_given:
             return None
         if place and conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
@@ -347,6 +351,8 @@ def _blocks(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
+        if name == "one_large_among_small" and reach.widest_distance < reach.spec.magnitude_bits:
+            return f"the elements of a block lie within {reach.widest_distance} binades"
         if size == 1 and name in ("alternating_signs", "one_large_among_small", "two_holders", "short_tail"):
             return "a block has one element"
         if name == "flushed" and reach.spec.use_subnormals:
@@ -383,7 +389,8 @@ def _zeros(reach: Reach) -> BlockFamily:
         return np.where(found < 0, -1, found)
 
     def absent(number: int) -> str | None:
-        if number == 1 and reach.problem.unit == "requantize" and not _has_negative_zero(reach.problem.a_flat.format):
+        problem = reach.problem
+        if number == 1 and problem.unit in ("requantize", "add") and not _has_negative_zero(problem.a_flat.format):
             return "no code stands for -0"
         return None
 

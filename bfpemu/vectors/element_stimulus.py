@@ -24,6 +24,8 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray
 
 _MOST_CROSSED = 2048
+_MOST_ROWS = 16
+"""Rows of pairs at one distance of exponents."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,17 @@ class ElementStimulus:
             yield self.exponents(side)
             yield self.reserved(side)
         if self.b is None:
-            yield from (self.cells(), self.largest(self.a), self.block_distances())
+            yield from (self.cells(), self.largest(self.a), self.block_distances(), self.far_blocks())
         else:
             yield from (self.ladder(self.b), self.far(self.b), self.corners(self.b), self.largest(self.a))
+            for top in (self.a.spec.largest_exponent_code, 0):
+                yield self.ladder(self.b, top)
             yield self.powers(self.b)
+            if self.problem.unit == "multiply":
+                yield self.edges(self.b)
             if self.problem.unit == "add":
                 yield self.cancelling(self.b)
-        yield from (self.tails(), self.noise())
+        yield from (self.uniform(), self.tails(), self.noise())
 
     # ------------------------------------------------------------------------------------ fields
 
@@ -123,8 +129,8 @@ class ElementStimulus:
         patterns = [np.full(self.lanes, largest), np.arange(self.lanes) % 2, random_codes(self.seed, 61, 1, self.lanes, side.spec.mantissa_bits)[0]]
         elements = np.concatenate([np.broadcast_to(p.astype(np.uint64), (len(codes), self.lanes)) for p in patterns])
         rows = len(elements)
-        other = self.other(side, rows // 3, 0)
-        mixed = self.random_other(side, rows - rows // 3, np.array(codes * 2) % (self._other_codes(side)))
+        other = self.other(side, 2 * (rows // 3), int(self.problem.unit == "multiply"))
+        mixed = self.random_other(side, rows - 2 * (rows // 3), np.array(codes) % self._other_codes(side))
         joined = {name: np.concatenate([other[name], mixed[name]]) for name in other}
         return self.fields(side, elements, np.array(codes * 3)) | joined
 
@@ -155,16 +161,19 @@ class ElementStimulus:
         laid = np.resize(pairs.reshape(-1), rows * self.lanes * 2).reshape(rows, self.lanes, 2)
         return laid[..., 0], laid[..., 1]
 
-    def ladder(self, b: Side) -> Stimulus:
-        """Return pairs of telling and of uniform codes at every small distance of the exponents, both ways."""
+    def ladder(self, b: Side, at: int | None = None) -> Stimulus:
+        """Return pairs of telling and of uniform codes at every small distance of the exponents, both ways.
+
+        The lower exponents are in the middle, or the higher at `at`, where fewer distances are needed.
+        """
         one, two = self._pairs(b)
         reach = self.a.spec.mantissa_bits + b.spec.mantissa_bits + 4
         reach += self.problem.target.format.mantissa_bits // 2
+        reach = reach if at is None else self.a.spec.magnitude_bits + 1
+        base_a = self.a.middle if at is None else min(at, self.a.spec.largest_exponent_code)
+        base_b = b.middle if at is None else min(at, b.spec.largest_exponent_code)
         found = []
-        steps = [
-            (self.a.middle + max(step, 0), b.middle + max(-step, 0), step)
-            for step in range(-reach, reach + 1)
-        ]
+        steps = [(base_a + max(step, 0), base_b + max(-step, 0), step) for step in range(-reach, reach + 1)]
         for ea, eb, step in steps:
             if ea > self.a.spec.largest_exponent_code or eb > b.spec.largest_exponent_code:
                 lower = max(ea - self.a.spec.largest_exponent_code, eb - b.spec.largest_exponent_code)
@@ -173,8 +182,10 @@ class ElementStimulus:
                     continue
             random_a = random_codes(self.seed, 70 + step + reach, 6, self.lanes, self.a.spec.mantissa_bits)
             random_b = random_codes(self.seed, 470 + step + reach, 6, self.lanes, b.spec.mantissa_bits)
-            first = np.concatenate([np.roll(one, step, axis=1), random_a])
-            second = np.concatenate([np.roll(two, step, axis=1), random_b])
+            # Few pairs fit in a narrow block; other ones are taken at the next distance.
+            part = (np.arange(min(len(one), _MOST_ROWS)) + step * _MOST_ROWS) % len(one)
+            first = np.concatenate([np.roll(one[part], step, axis=1), random_a])
+            second = np.concatenate([np.roll(two[part], step, axis=1), random_b])
             found.append(self.fields(self.a, first, ea) | self.fields(b, second, eb))
         return _joined(found)
 
@@ -186,12 +197,18 @@ class ElementStimulus:
             codes = [code for code in telling_exponents(low.spec) if code <= low.spec.largest_exponent_code]
             large = np.array(few_codes(high.spec), np.uint64)
             small = np.array(few_codes(low.spec), np.uint64)
+            ends = codes_of(high.spec, np.array(significand_range(high.spec)))
+            units = codes_of(low.spec, np.array([1, -1 if low.spec.has_sign else 1]))
             lanes = np.arange(self.lanes)
             for number, code in enumerate(codes):
                 # Zeros in every third lane of the larger operand leave the smaller one alone there.
                 one = np.where(lanes % 3 == number % 3, np.uint64(0), large[(lanes + number) % len(large)])
                 two = small[(lanes * 5 + number) % len(small)]
-                sides = [self.fields(high, one[None], top), self.fields(low, two[None], code)]
+                alone = np.where(lanes == number % self.lanes, ends[number % 2 :: 2][0], np.uint64(0))
+                single = units[(lanes + number // self.lanes) % 2]
+                least = np.where(lanes == number % self.lanes, ends[0], np.uint64(0))
+                firsts, seconds = np.stack([one, alone, least]), np.stack([two, single, np.roll(single, 1)])
+                sides = [self.fields(high, firsts, top), self.fields(low, seconds, code)]
                 found.append((sides[1] | sides[0]) if swap else (sides[0] | sides[1]))
         return _joined(found)
 
@@ -271,16 +288,59 @@ class ElementStimulus:
             values = sorted(value for value in integers if value < 2 << top)
             if spec.has_sign:
                 values += [-value for value in values if value]
-            found.append(self._turned(np.array(values), 1 << top, self.lanes if self.level > 1 or top > spec.magnitude_bits - 3 else 2))
+            turns = self.lanes if self.level > 1 or top > spec.magnitude_bits - 3 else 2
+            found.append(self._turned(np.array(values), 1 << top, turns, self.a.middle))
+            least = significand_range(spec)[0]
+            if top == spec.magnitude_bits - 1:
+                for exponent in (spec.largest_exponent_code, 0, 1):
+                    found.append(self._turned(np.array(values), 1 << top, 2, exponent))
+                found.append(self._turned(np.array(values), least or 1, 2, self.a.middle))
         return _joined(found)
 
-    def _turned(self, values: AnyArray, holder: int, turns: int) -> Stimulus:
+    def _turned(self, values: AnyArray, holder: int, turns: int, exponent: int) -> Stimulus:
         room = max(self.lanes - 1, 1)
         count = -(-len(values) // room)
         rows = np.full((count, self.lanes), holder)
         rows[:, self.lanes - room :] = np.resize(values, (count, room))
         turned = np.concatenate([np.roll(rows, turn, axis=1) for turn in range(min(turns, self.lanes))])
-        return self.fields(self.a, codes_of(self.a.spec, turned), self.a.middle)
+        return self.fields(self.a, codes_of(self.a.spec, turned), exponent)
+
+    def far_blocks(self) -> Stimulus:
+        """Return vectors with one block at the largest exponent, and another at every one."""
+        codes = telling_exponents(self.a.spec)
+        found = []
+        for value in (1, -1 if self.a.spec.has_sign else 1):
+            elements = codes_of(self.a.spec, np.full((len(codes), self.lanes), value))
+            exponents = np.repeat(np.array(codes)[:, None], self.a.blocks, axis=1)
+            for row in range(len(codes)):
+                exponents[row, row % self.a.blocks] = self.a.spec.largest_exponent_code
+            size = -(-self.lanes // self.a.blocks)
+            low, high = significand_range(self.a.spec)
+            for row in range(len(codes)):
+                block = row % self.a.blocks
+                elements[row, block * size : (block + 1) * size] = 0
+                elements[row, block * size] = codes_of(self.a.spec, np.array([low if row // self.a.blocks % 2 else high]))[0]
+            found.append(self.fields(self.a, elements, exponents))
+        return _joined(found)
+
+    def edges(self, b: Side) -> Stimulus:
+        """Return products whose exponent is beside both ends of the result's range."""
+        one, two = self._pairs(b)
+        target, a = self.problem.target.format, self.a.spec
+        offset = self.problem.target.conversion.exponent_offset
+        found = []
+        for end in (target.smallest_exponent, target.largest_exponent):
+            for step in range(-4, 5):
+                scale = end + step - target.fraction_bits - offset + target.magnitude_bits - 1
+                total = scale + a.exponent_bias + a.fraction_bits + b.spec.exponent_bias + b.spec.fraction_bits
+                total -= a.magnitude_bits + b.spec.magnitude_bits
+                ea = min(max(total // 2, total - b.spec.largest_exponent_code, 0), a.largest_exponent_code)
+                eb = total - ea
+                if 0 <= eb <= b.spec.largest_exponent_code:
+                    shift = step % self.lanes
+                    first = self.fields(self.a, np.roll(one, shift, axis=1), ea)
+                    found.append(first | self.fields(b, np.roll(two, shift, axis=1), eb))
+        return _joined(found)
 
     def block_distances(self) -> Stimulus:
         """Return blocks of one vector with exponents at every small distance from each other."""
@@ -292,6 +352,24 @@ class ElementStimulus:
         exponents = np.clip(exponents, 0, self.a.spec.largest_exponent_code)
         elements = random_codes(self.seed, 64, len(exponents), self.lanes, self.a.spec.mantissa_bits)
         return self.fields(self.a, elements, exponents)
+
+    def uniform(self) -> Stimulus:
+        """Return vectors of one pair of codes, plain and with signs in turn, in the middle and at both ends."""
+        found = []
+        lanes = np.arange(self.lanes)
+        ends = [(side.middle, 0, 1, side.spec.largest_exponent_code - 1, side.spec.largest_exponent_code) for side in self.sides]
+        for exponents in zip(*ends, strict=True):
+            choices = [_extremes(side.spec) for side in self.sides]
+            for values in product(*choices):
+                for turns in (1, -1):
+                    piece: Stimulus = {}
+                    for number, (side, value, exponent) in enumerate(zip(self.sides, values, exponents, strict=True)):
+                        low, high = significand_range(side.spec)
+                        signs = np.where(lanes % 2 == 0, 1, turns if number == 0 or self.problem.unit == "add" else 1)
+                        elements = np.clip(value * signs, low, high)[None]
+                        piece |= self.fields(side, codes_of(side.spec, elements), max(exponent, 0))
+                    found.append(piece)
+        return _joined(found)
 
     def tails(self) -> Stimulus:
         """Return vectors of which only the first elements are not zero."""
@@ -312,6 +390,11 @@ class ElementStimulus:
             exponents = np.clip(side.middle + steps, 0, side.spec.largest_exponent_code)
             found |= self.fields(side, elements, exponents)
         return found
+
+
+def _extremes(spec: BFPSpec) -> list[int]:
+    low, high = significand_range(spec)
+    return sorted({low, high, 1, high // 2 + 1} | ({-1} if low else set()))
 
 
 def _joined(pieces: list[Stimulus]) -> Stimulus:

@@ -18,7 +18,7 @@ from bfpemu.vectors.families import Tally, summary
 from bfpemu.vectors.filling import Stimulus, filling
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.recheck import Items, reference_answer
+from bfpemu.vectors.recheck import reference_answer, row_of
 from bfpemu.vectors.words import Fields
 
 VERSION = 1
@@ -181,11 +181,6 @@ def recheck(problem: Problem, stimulus: Fields, answer: Fields, first: int, ever
                 f"kernels and reference model must agree (spec 12.11), and differ in vector {first + row} of "
                 f"{problem.unit}: {row_of(answer, row)} and {found}; please report this with the format",
             )
-
-
-def row_of(items: Fields, row: int) -> Items:
-    """Return the items of one vector as integers."""
-    return {name: array[row].tolist() for name, array in items.items()}
 
 
 def _rows(items: Fields) -> int:

@@ -54,7 +54,7 @@ class Plan:
     def directed(self) -> Iterator[Stimulus]:
         """Yield directed stimulus, which the conversion takes, in pieces."""
         for number, piece in enumerate(self._pieces()):
-            rows = len(next(iter(piece.values())))
+            rows = len(next(iter(piece.values()), ()))
             if rows:
                 yield acceptable(self.problem, self._with_supplied(piece, rows, number))
 

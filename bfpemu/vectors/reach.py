@@ -50,7 +50,7 @@ class Reach:
             return smallest, bias
         ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
         if problem.unit == "multiply":
-            return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + 1
+            return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
         carry = problem.unit == "add"
         return min(end[0] for end in ends), max(end[1] for end in ends) + carry
 
@@ -67,7 +67,23 @@ class Reach:
     def wanted_ends(self) -> tuple[int, int]:
         """The smallest and the largest exponent that the rule gives."""
         low, high = self.tops
+        if self.largest_is_power:
+            return self.wanted(low, is_power=True), self.wanted(high, is_power=True)
         return self.wanted(low, is_power=True), self.wanted(high, is_largest=True)
+
+    @property
+    def largest_is_power(self) -> bool:
+        """Whether the largest magnitude is a power of two, as products and sums of the least significands are."""
+        problem = self.problem
+        if problem.unit == "encode":
+            return False
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        return all(spec.encoding is Encoding.TWOS_COMPLEMENT for spec in operands)
+
+    @property
+    def excess(self) -> int:
+        """How far the exponent of the rule can be above the largest."""
+        return self.wanted_ends[1] - self.spec.largest_exponent
 
     @property
     def is_given(self) -> bool:
@@ -109,6 +125,37 @@ class Reach:
         conversion = self.problem.target.conversion
         return self.spec.magnitude_bits + conversion.post_truncate_bits - conversion.exponent_offset
 
+    @cached_property
+    def widest_distance(self) -> int:
+        """The most binades that an element lies below the largest of its block."""
+        problem, low_high = self.problem, self.tops
+        if problem.unit == "encode":
+            return low_high[1] - low_high[0]
+        if problem.unit == "add":
+            a, b = _tops(problem.a_flat.format), _tops(problem.b_flat.format)
+            return max(a[1] - b[0], b[1] - a[0])
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        size = self.spec.elements_per_block or 1
+        if any((spec.elements_per_block or 1) % size for spec in operands):
+            return low_high[1] - low_high[0]
+        return sum(_spread(spec) for spec in operands)
+
+    @property
+    def depth(self) -> int:
+        """How deep bits below the place of rounding are looked for."""
+        problem = self.problem
+        if problem.unit == "add":
+            return problem.a_flat.format.mantissa_bits + problem.b_flat.format.mantissa_bits
+        return self.precision
+
+    def why_not_so_low(self, places: int) -> str | None:
+        """Return why no element has a bit so many places below the last kept one, or None."""
+        if self.is_given or (self.flushes and self.spec.use_subnormals):
+            return None
+        if self.most_kept_bits - 1 + places <= self.widest_distance:
+            return None
+        return f"the bits of a block lie within {self.widest_distance + 1} places"
+
     def why_no_cell(self, kept: int, guard: bool, below: bool, odd: bool) -> str | None:
         """Return why no number has such bits around the place where it is rounded, or None."""
         if kept == 0 and odd:
@@ -120,6 +167,9 @@ class Reach:
         last = max((place for place, isset in ((kept, odd), (kept + 1, guard), (kept + 2, below)) if isset), default=0)
         if kept and last > self.precision:
             return f"a number here has {self.precision} bits, and this needs {last}"
+        too_low = self.why_not_so_low(2 if below else 1 if guard else 0)
+        if too_low:
+            return too_low
         if self.clamps_above or self.is_given or kept < self.most_kept_bits:
             return None
         if kept > self.most_kept_bits:
@@ -136,6 +186,12 @@ class Reach:
     def follows_maximum(self) -> bool:
         """Whether the largest magnitude alone gives the exponent."""
         return self.problem.target.conversion.exponent_rule in _RULES_OF_MAXIMUM
+
+
+def _spread(spec: BFPSpec) -> int:
+    """Return how many binades the values of one block span."""
+    full = spec.encoding is Encoding.TWOS_COMPLEMENT
+    return spec.magnitude_bits - 1 + full + (1 << spec.sub_shift_bits) - 1
 
 
 def _tops(spec: BFPSpec) -> tuple[int, int]:

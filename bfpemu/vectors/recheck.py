@@ -11,6 +11,7 @@ from bfpemu.reference.group import Row
 from bfpemu.reference.tensor import EncodedTensor, decode_tensor, encode_tensor
 from bfpemu.reference.trace import ResultStep, Scaled
 from bfpemu.vectors.problem import ACCUMULATOR_EXPONENT_BITS, Problem
+from bfpemu.vectors.words import Fields
 
 Items = dict[str, list[int]]
 """Name of a field -> the items of one vector."""
@@ -39,6 +40,11 @@ def reference_answer(problem: Problem, stimulus: Items) -> Items:
         return _codes(elementwise.requantize(a, target))
     b = _operand(problem, stimulus, "b_", problem.b_flat)
     return _codes((elementwise.add if problem.unit == "add" else elementwise.multiply)(a, b, target))
+
+
+def row_of(items: Fields, row: int) -> Items:
+    """Return the items of one vector as integers."""
+    return {name: array[row].tolist() for name, array in items.items()}
 
 
 def traced(problem: Problem, stimulus: Items) -> DotResult:
