@@ -57,6 +57,12 @@ CODES: dict[str, str] = {
     "input-missing": "the input file exists and can be read",
     "output-kind": "an output file is .npy for one tensor, .npz or .safetensors",
     "output-unwritable": "the output file can be created",
+    "device-output": "what a device gave is hexadecimal words, CSV or JSON lines of the width of the set",
+    "set-disagreement": "kernels and reference model give the same expected words",
+    "set-files": "the files of a set have the hashes, counts and widths of its manifest",
+    "set-manifest": "the manifest of a set is JSON with the keys of the spec",
+    "set-unit": "the formats of a set can be used with its unit",
+    "set-version": "the version of a set is known here",
     "tensor-name": "the named tensor is in the file",
     "usage": "command-line arguments fit each other",
 }
