@@ -28,12 +28,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.rtl.answers import write_set  # noqa: E402
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
-from tests.rtl.sets import VectorSet  # noqa: E402
+from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, run, simulate, tool  # noqa: E402
-from tests.rtl.stimuli import stimuli  # noqa: E402
 
 SHORT = {"encoder_tree": 60, "decoder_parallel": 60, "adder_parallel": 60, "dot_tree": 60}
 """Device -> mutants of the short form."""
@@ -133,7 +131,7 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
 
 
 def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout: int) -> None:
-    """Give a survivor its verdict: is it the same device at its ports, idle data left aside?"""
+    """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
     ports = "clk, rst, in_valid, out_ready"
     watch = f"""module watch_KIND(input {ports}, input [{vectors.stimulus_bits - 1}:0] in_data,
       output in_ready, out_valid, output [{vectors.expected_bits - 1}:0] data);
@@ -172,7 +170,7 @@ def measure(device: str, count: int, seed: int, folder: Path, jobs: int, timeout
     folder.mkdir(parents=True, exist_ok=True)
     unit = UNIT_OF[device]
     choice = CHOICES[unit][0]
-    vectors = write_set(folder / "set", unit, choice, stimuli(unit, choice, random_count=200))
+    vectors = level_one(unit, choice, folder / "set")
     mutants = make_mutants(device, choice, count, seed, folder)
     simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
@@ -188,8 +186,8 @@ def report(score: Score) -> Iterator[str]:
         f"{len(score.of(verdict)):4} {verdict}" for verdict in ("killed", "equivalent", "undecided", "alive")
     )
     yield (
-        f"{score.device:17} {score.choice:18} seed {score.seed:<5} {score.vectors:5} vectors  {len(score.mutants):4} mutants  "
-        f"{counts}  {score.percent:6.2f} %  {score.seconds:6.1f} s"
+        f"{score.device:17} {score.choice:18} seed {score.seed:<5} {score.vectors:5} vectors  "
+        f"{len(score.mutants):4} mutants  {counts}  {score.percent:6.2f} %  {score.seconds:6.1f} s"
     )
     for mutant in [*score.of("alive"), *score.of("undecided")]:
         yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"

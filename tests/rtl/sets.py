@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bfpemu.vectors.generate import Request, generate
+from bfpemu.vectors.problem import Problem
+from tests.rtl.devices import Choice
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,14 @@ def failing_vectors(expected: Sequence[str], got: Sequence[str]) -> list[int]:
     return [i for i, word in enumerate(expected) if i >= len(got) or got[i] != word]
 
 
-def first_hits(folder: Path) -> Mapping[str, int]:
+def first_hits(folder: Path) -> dict[str, int]:
     """Return each bin of a set that is hit, with the first vector that hits it (spec 12.10)."""
     coverage = json.loads((folder / "coverage.json").read_text(encoding="ascii"))
     return {name: entry["first"] for name, entry in coverage.items() if "first" in entry}
+
+
+def level_one(unit: str, choice: Choice, folder: Path) -> VectorSet:
+    """Make the set that `bfpemu vectors generate` makes (spec 12.8)."""
+    elements = choice.elements if unit == "dot" else 0
+    generate(Request(Problem(unit, choice.preset, dot_unit=choice.dot_unit, elements=elements)), folder)
+    return VectorSet.read(folder)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DESIGNS = HERE / "designs"
-PACKAGES = {"iverilog": "iverilog", "vvp": "iverilog", "verilator": "verilator", "yosys": "yosys"}
+PROGRAMS = ("iverilog", "verilator", "yosys", "g++", "make")
+"""What is needed; the packages of Debian and Ubuntu have the same names. `tools/install_simulators.sh` installs them."""
 
 
 class ToolError(Exception):
@@ -54,10 +55,10 @@ def tool(name: str) -> str:
     """Return the path of a program, or say what is missing and how to get it."""
     path = shutil.which(name)
     if path is None:
-        packages = " ".join(sorted(set(PACKAGES.values())))
+        missing = [program for program in PROGRAMS if shutil.which(program) is None]
         raise ToolError(
-            f"the program {name!r} must be installed to simulate the devices in tests/rtl, and is not: "
-            f"apt-get install -y --no-install-recommends {packages}"
+            f"the program {name!r} must be installed to simulate the devices in tests/rtl, and is not found: "
+            f"apt-get install -y --no-install-recommends {' '.join(missing)}"
         )
     return path
 
@@ -91,7 +92,8 @@ def build_verilator(bench: Bench, folder: Path, *, optimise: bool = False) -> li
     base = [tool("verilator"), "--cc", "--exe", "--main", "--timing"]
     run([*base, *flags, *prefixed, *bench.options(), HERE / "bench.sv"])
     # The library's objects depend on every new Makefile; an old one leaves them as they are.
-    run(["make", "-C", folder, "-f", f"{prefix}.mk", "-o", f"{prefix}.mk", "-o", f"{prefix}_classes.mk"])
+    tool("g++")  # which the Makefile calls
+    run([tool("make"), "-C", folder, "-f", f"{prefix}.mk", "-o", f"{prefix}.mk", "-o", f"{prefix}_classes.mk"])
     return [str(folder / prefix)]
 
 
