@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, run, simulate, tool  # noqa: E402
 
-SHORT = {"encoder_tree": 60, "decoder_parallel": 60, "adder_parallel": 60, "dot_tree": 60}
+SHORT = dict.fromkeys(("encoder_tree", "decoder_parallel", "adder_parallel", "dot_tree"), 25)
 """Device -> mutants of the short form."""
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
@@ -164,13 +164,10 @@ def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout
         mutant.verdict = "undecided"
 
 
-def measure(device: str, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
-    """Return the score of the vectors on one device, as its unit's first choice builds it."""
+def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
+    """Return the score of a set on one device, as its unit's first choice builds it."""
     start = time.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
-    unit = UNIT_OF[device]
-    choice = CHOICES[unit][0]
-    vectors = level_one(unit, choice, folder / "set")
+    choice = CHOICES[UNIT_OF[device]][0]
     mutants = make_mutants(device, choice, count, seed, folder)
     simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
@@ -205,12 +202,18 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "mutants", help="where everything is kept")
     given = parser.parse_args()
     counts = SHORT if given.short else dict.fromkeys(given.device or UNIT_OF, given.count)
-    scores = []
+    shutil.rmtree(given.folder, ignore_errors=True)
+    given.folder.mkdir(parents=True)
+    scores: list[Score] = []
+    sets: dict[str, VectorSet] = {}
     try:
         for device, count in counts.items():
+            unit = UNIT_OF[device]
+            if unit not in sets:
+                sets[unit] = level_one(unit, CHOICES[unit][0], given.folder.resolve() / unit)
             folder = (given.folder / f"{device}.{given.seed}").resolve()
-            subprocess.run(["rm", "-rf", folder], check=True)
-            scores.append(measure(device, count, given.seed, folder, given.jobs, given.timeout))
+            folder.mkdir()
+            scores.append(measure(device, sets[unit], count, given.seed, folder, given.jobs, given.timeout))
             print("\n".join(report(scores[-1])), flush=True)
     except ToolError as error:
         print(error, file=sys.stderr)
