@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 DESIGNS = HERE / "designs"
 PROGRAMS = ("iverilog", "verilator", "yosys", "g++", "make")
-"""What is needed; the packages of Debian and Ubuntu have the same names. `tools/install_simulators.sh` installs them."""
+"""What is needed, and the packages of Debian and Ubuntu; `tools/install_simulators.sh` installs them."""
 
 
 class ToolError(Exception):

@@ -13,6 +13,8 @@ from tests.rtl.devices import MODULES
 from tests.rtl.sets import VectorSet
 from tests.rtl.stimuli import stimuli
 
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
 BUGS = bugs()
 _SETS: dict[tuple[str, str], VectorSet] = {}
 

@@ -10,8 +10,10 @@ from tests.rtl.answers import write_set
 from tests.rtl.choices import CHOICES
 from tests.rtl.devices import MODULES, Choice, parameters
 from tests.rtl.sets import failing_vectors, read_words
-from tests.rtl.simulators import DESIGNS, Bench, build_icarus, build_verilator, library, run, simulate, tool
+from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_icarus, build_verilator, library, run, simulate, tool
 from tests.rtl.stimuli import stimuli
+
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
 
 SIMULATORS = {"icarus": build_icarus, "verilator": build_verilator}
 CASES = [
@@ -53,3 +55,9 @@ def test_three_tools_accept_every_module(path: Path) -> None:
     every = " ".join(str(file) for file in sorted(DESIGNS.glob("*.sv")))
     script = f"read_verilog -sv -I{DESIGNS} {every}; prep -flatten -top {module}; check -assert"
     assert "Warning" not in run([tool("yosys"), "-p", script])
+
+
+def test_a_missing_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="'yosys' must be installed .* apt-get install .* iverilog verilator yosys"):
+        tool("yosys")

@@ -12,6 +12,8 @@ from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
 from tools.mutants import SHORT, UNIT_OF, measure
 
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
 SEED = 7
 
 
@@ -20,11 +22,12 @@ def test_vectors_of_level_one_notice_mutants(device: str, tmp_path: Path) -> Non
     unit = UNIT_OF[device]
     vectors = level_one(unit, CHOICES[unit][0], tmp_path / "set")
     score = measure(device, vectors, SHORT[device], SEED, tmp_path, jobs=1, timeout=10)
-    # Another version of Yosys chooses other mutants; one undecided of so few is 4 %.
-    assert score.percent >= 92, [mutant.where for mutant in score.mutants if mutant.verdict in ("alive", "undecided")]
+    # Another version of Yosys chooses other mutants, and one of so few is 2.5 %.
+    assert score.percent >= 95, [mutant.where for mutant in score.mutants if mutant.verdict in ("alive", "undecided")]
 
 
 def test_a_poor_set_has_a_poor_score(tmp_path: Path) -> None:
-    choice = CHOICES["decode"][0]
-    vectors = write_set(tmp_path / "set", "decode", choice, stimuli("decode", choice, random_count=0)[:3])
-    assert measure("decoder_parallel", vectors, 20, SEED, tmp_path, jobs=1, timeout=10).percent < 70
+    choice = CHOICES["encode"][0]
+    zeros = stimuli("encode", choice, random_count=0)[:2]
+    vectors = write_set(tmp_path / "set", "encode", choice, zeros)
+    assert measure("encoder_tree", vectors, 10, SEED, tmp_path, jobs=1, timeout=10).percent < 70

@@ -11,6 +11,8 @@ from tests.rtl.choices import ENCODE
 from tests.rtl.devices import parameters
 from tests.rtl.simulators import DESIGNS, tool
 
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
 DEVICE = "encoder_serial"
 BROKEN = {
     "a_tie_goes_away": ("rounding_signed.svh", "half && (rest || odd);       // ties_to_even", "half;"),
