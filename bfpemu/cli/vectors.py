@@ -31,7 +31,9 @@ def _problem_options(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--unit", "unit_word", metavar="UNIT", help=_UNIT_HELP),
-            click.option("--format", "format_word", default="bfp8", show_default=True, metavar="FORMAT", help=FORMAT_HELP),
+            click.option(
+                "--format", "format_word", default="bfp8", show_default=True, metavar="FORMAT", help=FORMAT_HELP
+            ),
             click.option("--b-format", "b_word", metavar="FORMAT", help="Of the second operand, if it is another."),
             click.option("--to", "result_word", metavar="FORMAT", help="Of the result of add, multiply, requantize."),
             click.option(

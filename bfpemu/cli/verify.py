@@ -12,12 +12,24 @@ from bfpemu.cli.options import FILE, check_output, force_option, json_option
 @click.command("verify")
 @click.argument("folder", type=FILE, metavar="DIR")
 @click.option(
-    "--output", "-o", "files", multiple=True, metavar="FILE", help="What the device gave; may be repeated; - is standard input."
+    "--output",
+    "-o",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="What the device gave; may be repeated; - is standard input.",
 )
 @click.option(
-    "--max-errors", type=click.IntRange(0), default=20, show_default=True, metavar="N", help="Explain so many; 0 explains all kept."
+    "--max-errors",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Explain so many; 0 explains all kept.",
 )
-@click.option("--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Status 4 when fewer bins are hit.")
+@click.option(
+    "--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Status 4 when fewer bins are hit."
+)
 @click.option("--html", type=FILE, metavar="REPORT.html", help="Write one file with the report and its plots, too.")
 @force_option
 @json_option

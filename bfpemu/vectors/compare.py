@@ -113,7 +113,9 @@ def _count(result: Comparison, numbers: npt.NDArray[np.int64], wanted: Bytes, go
         count = int((flipped >> np.uint64(bit) & np.uint64(1)).sum())
         if count:
             result.bits[bit] += count
-    same_scale = ~np.any([changed[name].any(axis=1) for name in changed if name in ("exponents", "shifts")] or [False], axis=0)
+    same_scale = ~np.any(
+        [changed[name].any(axis=1) for name in changed if name in ("exponents", "shifts")] or [False], axis=0
+    )
     steps = ordered(problem, left[main.name]) - ordered(problem, right[main.name])
     chosen = steps[differs & np.broadcast_to(same_scale, unknown.shape)[:, None]]
     for step, count in zip(*np.unique(chosen, return_counts=True), strict=True):
@@ -137,9 +139,7 @@ def _kinds(
     a, b = ordered(problem, right[main]), ordered(problem, left[main])
     sign = value & (~changed[main] | (a == -b)).all(axis=1)
     flags, held = row.get("flags", nothing), row.get("accumulator", nothing) | row.get("accumulator_exponent", nothing)
-    return np.select(
-        [unknown, exponent, sign, value, flags, held], [np.int64(n) for n in range(6)], np.int64(6)
-    )
+    return np.select([unknown, exponent, sign, value, flags, held], [np.int64(n) for n in range(6)], np.int64(6))
 
 
 def ordered(problem: Problem, items: AnyArray) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -17,7 +17,8 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Bytes, words_of_digits
 
 _MOST_MISMATCHES = 512
-_MOST_MATCHES = 512
+_FEW_MATCHES, _MANY_MATCHES = 512, 16384
+_FINALISTS = 12
 _FEWEST_FOR_A_SLIP = 8
 _STEPS = {
     "exponent_bias": (1, -1),
@@ -56,16 +57,24 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
     """Return the differences that explain at least half of the mismatches, best first."""
     if not comparison.kept:
         return []
-    sample = _Sample(comparison)
-    guesses = [*_slips(comparison), *sample.transforms(), *sample.alternatives()]
+    sample = _Sample(comparison, _FEW_MATCHES)
+    likely = _best([*_slips(comparison), *sample.transforms(), *sample.alternatives()])
+    texts = {guess.text for guess in likely[:_FINALISTS]}
+    # Close alternatives are told apart by the vectors on which the device is right.
+    whole = _Sample(comparison, _MANY_MATCHES)
+    slips = [guess for guess in likely if guess.text in texts and guess.text.startswith("results ")]
+    return _best([*slips, *whole.transforms(texts), *whole.alternatives(texts)])[:most]
+
+
+def _best(guesses: list[Guess]) -> list[Guess]:
     likely = [guess for guess in guesses if 2 * guess.explained >= guess.looked_at and guess.explained]
-    return sorted(likely, key=lambda guess: (guess.looked_at - guess.explained, guess.contradicted))[:most]
+    return sorted(likely, key=lambda guess: (guess.looked_at - guess.explained, guess.contradicted))
 
 
 class _Sample:
     """Differing vectors and some that agree, with their stimulus."""
 
-    def __init__(self, comparison: Comparison) -> None:
+    def __init__(self, comparison: Comparison, most_matches: int) -> None:
         found = comparison.found
         self.problem = found.problem
         kept = [item for item in comparison.kept if (item[1] != ord("x")).all()][:_MOST_MISMATCHES]
@@ -74,14 +83,16 @@ class _Sample:
         limit = comparison.compared
         if comparison.differing > len(comparison.kept):
             limit = min(limit, comparison.kept[-1][0])  # beyond, it is not known which agree
-        step = max(limit // (2 * _MOST_MATCHES), 1)
-        agreeing = [number for number in range(0, limit, step) if number not in differing][:_MOST_MATCHES]
+        step = max(limit // (2 * most_matches), 1)
+        agreeing = [number for number in range(0, limit, step) if number not in differing][:most_matches]
         self.count, self.matches = len(numbers), len(agreeing)
         both = np.array(numbers + agreeing, np.int64)
         self.stimulus = found.words("stimulus").items_of(both)
         right = found.words("expected").items_of(both)
         self.right = self.problem.expected.pack(right)
-        digits = np.stack([digits for _, digits in kept]) if kept else np.zeros((0, self.problem.expected.digits), np.uint8)
+        digits = (
+            np.stack([digits for _, digits in kept]) if kept else np.zeros((0, self.problem.expected.digits), np.uint8)
+        )
         self.got = np.concatenate([words_of_digits(digits)[0], self.right[self.count :]])
 
     def guess(self, text: str, words: Bytes) -> Guess:
@@ -90,11 +101,13 @@ class _Sample:
         explained = int(same[: self.count].sum())
         return Guess(text, explained, self.count, int((~same[self.count :]).sum()), self.matches)
 
-    def alternatives(self) -> Iterator[Guess]:
-        """Yield a guess for every other value of every parameter."""
+    def alternatives(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+        """Yield a guess for every other value of every parameter, or for those of `texts`."""
         if not self.count:
             return
         for text, make in _alternatives(self.problem):
+            if texts is not None and text not in texts:
+                continue
             try:
                 other = make()
                 if other.expected != self.problem.expected or other.stimulus != self.problem.stimulus:
@@ -104,10 +117,12 @@ class _Sample:
                 continue
             yield self.guess(text, words)
 
-    def transforms(self) -> Iterator[Guess]:
-        """Yield a guess for every way in which the right words may be turned."""
-        if not self.count:
-            return
+    def transforms(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+        """Yield a guess for every way in which the right words may be turned, or for those of `texts`."""
+        if self.count:
+            yield from (guess for guess in self._transforms() if texts is None or guess.text in texts)
+
+    def _transforms(self) -> Iterator[Guess]:
         layout = self.problem.expected
         items = layout.unpack(self.right)
         main = layout.fields[0]
@@ -184,7 +199,10 @@ def _alternatives(problem: Problem) -> Iterator[tuple[str, Callable[[], Problem]
         yield text, lambda name=name, value=value: with_unit(output=dataclasses.replace(unit.output, **{name: value}))
     accumulator = unit.accumulator
     for text, value, name in _other_values(accumulator, "accumulator."):
-        yield text, lambda name=name, value=value: with_unit(accumulator=dataclasses.replace(accumulator, **{name: value}))
+        yield (
+            text,
+            lambda name=name, value=value: with_unit(accumulator=dataclasses.replace(accumulator, **{name: value})),
+        )
     held = accumulator.format
     if held is not None:
         for text, value, name in _other_values(held, "accumulator.format."):
@@ -210,10 +228,16 @@ def _of_preset(problem: Problem, name: str, *, encodes: bool) -> Iterator[tuple[
         return
     conversion = preset.conversion
     for text, value, field in _other_values(conversion, prefix):
-        yield text, lambda field=field, value=value: with_preset(conversion=dataclasses.replace(conversion, **{field: value}))
+        yield (
+            text,
+            lambda field=field, value=value: with_preset(conversion=dataclasses.replace(conversion, **{field: value})),
+        )
     for text, steps in _chains(problem, preset):
-        yield f"{prefix}{text}", lambda steps=steps: with_preset(
-            conversion=dataclasses.replace(conversion, source_chain=(*conversion.source_chain, *steps))
+        yield (
+            f"{prefix}{text}",
+            lambda steps=steps: with_preset(
+                conversion=dataclasses.replace(conversion, source_chain=(*conversion.source_chain, *steps))
+            ),
         )
     for bits in range(1, 5):
         for mode in (Rounding.TIES_TO_EVEN, Rounding.TIES_AWAY, Rounding.TOWARD_ZERO):
@@ -266,4 +290,10 @@ def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def _spelled(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(str(value)) if isinstance(value, StrEnum) else str(value)
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else repr(str(value))
+        if isinstance(value, StrEnum)
+        else str(value)
+    )

@@ -184,7 +184,7 @@ def _dyadic(x: Fraction) -> str:
     odd = x.numerator >> zeros
     if -16 <= exponent < 0 and odd < 1 << 24:
         return f"{odd} * 2**{exponent}"
-    return str(odd << exponent) if 0 <= exponent and odd.bit_length() + exponent <= 24 else f"{odd} * 2**{exponent}"
+    return str(odd << exponent) if exponent >= 0 and odd.bit_length() + exponent <= 24 else f"{odd} * 2**{exponent}"
 
 
 # ------------------------------------------------------------------------------------------ stages
@@ -207,7 +207,9 @@ def _stages(problem: Problem, stimulus: Items, wanted: Items, items: list[int]) 
         exponent = facts.code[block] - problem.target.format.exponent_bias
         state = "a NaN block" if facts.is_nan[block] else "flushed" if facts.is_flushed[block] else "rounded"
         highest = facts.highest[block] - 1
-        largest = "no number other than 0" if facts.highest[block] < -(1 << 39) else f"largest magnitude in binade {highest}"
+        largest = (
+            "no number other than 0" if facts.highest[block] < -(1 << 39) else f"largest magnitude in binade {highest}"
+        )
         lines.append(f"block {block}: {largest}, the rule gives {facts.wanted[block]}, exponent {exponent}, {state}")
     for item in items[:_MOST_ITEMS]:
         block, lane = divmod(item, size)

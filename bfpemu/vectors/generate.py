@@ -56,7 +56,9 @@ Progress = Callable[[int, int], None]
 """Takes the vectors done and the total."""
 
 
-def generate(request: Request, folder: Path, *, force: bool = False, progress: Progress | None = None) -> dict[str, Any]:
+def generate(
+    request: Request, folder: Path, *, force: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
     """Write a set into a folder and return its manifest.
 
     Parameters
@@ -233,5 +235,6 @@ def _check_target(folder: Path, *, force: bool) -> None:
     if not force:
         raise BfpFileError("output-unwritable", f"folder {str(folder)!r} must not exist; pass --force to replace a set")
     if not (folder / MANIFEST).exists():
-        raise BfpFileError("output-unwritable", f"folder {str(folder)!r} must be a set to be replaced, has no {MANIFEST}")
-
+        raise BfpFileError(
+            "output-unwritable", f"folder {str(folder)!r} must be a set to be replaced, has no {MANIFEST}"
+        )

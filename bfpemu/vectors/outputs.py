@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from bfpemu.errors import BfpFileError, BfpFormatError
-from bfpemu.vectors.words import INVALID, Bytes, WordLayout, _NIBBLES
+from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
 
 _PIECE = 1 << 22
 _UNKNOWN = np.zeros(256, np.bool_)
@@ -217,7 +217,8 @@ def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
             continue
         if len(row) < len(header) or (numbered is not None and row[numbered].strip() != str(first)):
             raise BfpFormatError(
-                "device-output", f"rows of {where} must have all columns and follow each other (spec 12.12), got row {first}"
+                "device-output",
+                f"rows of {where} must have all columns and follow each other (spec 12.12), got row {first}",
             )
         items = {field.name: [row[places[field.name, item]] for item in range(field.count)] for field in layout.fields}
         yield _word(items, where, first, layout)
@@ -231,12 +232,11 @@ def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
         try:
             found = json.loads(line)
             found = found.get("expected", found.get("output", found))
-            items = {
-                field.name: [str(item) for item in _as_list(found[field.name])] for field in layout.fields
-            }
+            items = {field.name: [str(item) for item in _as_list(found[field.name])] for field in layout.fields}
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise BfpFormatError(
-                "device-output", f"line {count} of {where} must be an object with the fields of 12.3 (spec 12.12): {error}"
+                "device-output",
+                f"line {count} of {where} must be an object with the fields of 12.3 (spec 12.12): {error}",
             ) from error
         yield _word(items, where, count, layout)
         count += 1

@@ -62,7 +62,9 @@ def bars(rows: list[tuple[str, int]]) -> str:
         height = max((_HEIGHT - _LABELS) * count / most, 1)
         x, y = number * step, _HEIGHT - _LABELS - height
         title = f"<title>{escape(name)}: {count:,}</title>"
-        shapes.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(step - 2, 1):.1f}" height="{height:.1f}" fill="#36648b">{title}</rect>')
+        shapes.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(step - 2, 1):.1f}" height="{height:.1f}" fill="#36648b">{title}</rect>'
+        )
         if number % labelled == 0:
             shapes.append(
                 f'<text x="{x + step / 2:.1f}" y="{_HEIGHT - 8}" font-size="11" text-anchor="middle">{escape(name)}</text>'

@@ -136,7 +136,9 @@ def open_set(folder: Path) -> VectorSet:
                 f"the fields of {side} words must follow from unit and formats (spec 12.3), and differ in {str(folder)!r}",
             )
     if MANIFEST in manifest["files"] or not {"stimulus.hex", "expected.hex", COVERAGE} <= set(manifest["files"]):
-        raise BfpFormatError("set-manifest", f"the manifest in {str(folder)!r} must name the files of a set (spec 12.7)")
+        raise BfpFormatError(
+            "set-manifest", f"the manifest in {str(folder)!r} must name the files of a set (spec 12.7)"
+        )
     for name, facts in manifest["files"].items():
         _check_file(folder, name, facts, manifest["vectors"]["total"])
     found = VectorSet(folder, manifest, problem)
@@ -161,7 +163,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be an object with a version (spec 12.7)")
     if found["version"] != VERSION:
         raise BfpFormatError(
-            "set-version", f"the version of a set must be {VERSION} (spec 12.7), got {found['version']} in {str(path)!r}"
+            "set-version",
+            f"the version of a set must be {VERSION} (spec 12.7), got {found['version']} in {str(path)!r}",
         )
     for key, kind in _KEYS.items():
         if not isinstance(found.get(key), kind):
@@ -181,10 +184,13 @@ def _check_file(folder: Path, name: str, facts: Any, total: int) -> None:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
-        raise BfpFormatError("set-files", f"file {name!r} of {str(folder)!r} must be there: {error.strerror}") from error
+        raise BfpFormatError(
+            "set-files", f"file {name!r} of {str(folder)!r} must be there: {error.strerror}"
+        ) from error
     if digest.hexdigest() != facts.get("sha256"):
         raise BfpFormatError(
-            "set-files", f"file {name!r} of {str(folder)!r} must have the hash of its manifest (spec 12.7), and has another"
+            "set-files",
+            f"file {name!r} of {str(folder)!r} must have the hash of its manifest (spec 12.7), and has another",
         )
     if facts.get("words", total) != total:
         raise BfpFormatError("set-files", f"{name!r} must have {total} words (spec 12.7), got {facts['words']}")

@@ -84,13 +84,21 @@ def text(found: dict[str, Any]) -> str:
     lines = [found["verdict"]]
     for number, mismatch in enumerate(found["mismatches"]):
         lines += ["", *(_first(mismatch) if number == 0 else [_short(mismatch)])]
-    tables = (("categories", "category"), ("fields", "field"), ("lanes", "item"), ("bits", "bit"), ("distances", "distance"))
+    tables = (
+        ("categories", "category"),
+        ("fields", "field"),
+        ("lanes", "item"),
+        ("bits", "bit"),
+        ("distances", "distance"),
+    )
     for key, label in tables:
         if found[key]:
             lines += ["", f"differing by {label}", *_bars(found[key], key)]
     if found["bins"]:
         lines += ["", "directed vectors by bin: differing of all, the worst first"]
-        lines += [f"  {row['differing']:>7,} of {row['vectors']:<7,} {row['bin']}" for row in found["bins"][:_MOST_BINS]]
+        lines += [
+            f"  {row['differing']:>7,} of {row['vectors']:<7,} {row['bin']}" for row in found["bins"][:_MOST_BINS]
+        ]
         more = len(found["bins"]) - _MOST_BINS
         lines += [f"  and {more:,} bins more; --json has all"] if more > 0 else []
     if found["differing"]:
