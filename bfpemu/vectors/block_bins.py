@@ -216,7 +216,16 @@ def _exponent_codes(reach: Reach) -> BlockFamily:
     return Family([f"exponent.code{code}" for code in codes], find, absent)
 
 
-_RANGE = ("below_by_2", "below_by_1", "smallest", "above_smallest", "below_largest", "largest", "above_by_1", "above_by_2")
+_RANGE = (
+    "below_by_2",
+    "below_by_1",
+    "smallest",
+    "above_smallest",
+    "below_largest",
+    "largest",
+    "above_by_1",
+    "above_by_2",
+)
 
 
 def _exponent_range(reach: Reach) -> BlockFamily:

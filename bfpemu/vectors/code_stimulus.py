@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from bfpemu.formats import BFPSpec, Encoding
 from bfpemu.vectors.problem import Problem
@@ -83,7 +82,9 @@ def telling_exponents(spec: BFPSpec) -> list[int]:
     ones = spec.all_ones_code
     if ones < _ALL_EXPONENTS:
         return list(range(ones + 1))
-    return sorted(set(few_exponents(spec)) | {spec.exponent_bias + step for step in range(-8, 9)} & set(range(ones + 1)))
+    return sorted(
+        set(few_exponents(spec)) | {spec.exponent_bias + step for step in range(-8, 9)} & set(range(ones + 1))
+    )
 
 
 def few_exponents(spec: BFPSpec) -> list[int]:

@@ -56,7 +56,10 @@ def lane_family(field: str, spec: BFPSpec, lanes: int) -> CodeFamily:
     bits = spec.mantissa_bits
     prefix = field.removesuffix("elements")
     names = [
-        f"{prefix}{kind}.bit{bit}.lane{lane}" for kind in ("onehot", "onecold") for bit in range(bits) for lane in range(lanes)
+        f"{prefix}{kind}.bit{bit}.lane{lane}"
+        for kind in ("onehot", "onecold")
+        for bit in range(bits)
+        for lane in range(lanes)
     ]
     ones = np.uint64((1 << bits) - 1)
 

@@ -69,7 +69,9 @@ def _named(
     places = {name: number for number, name in enumerate(names)}
 
     def find(facts: DotFacts) -> Int64Array:
-        found = [sorted({places[name] for name in bins(facts, row) if name in places}) for row in range(len(facts.results))]
+        found = [
+            sorted({places[name] for name in bins(facts, row) if name in places}) for row in range(len(facts.results))
+        ]
         width = max((len(row) for row in found), default=0)
         return np.array([row + [-1] * (width - len(row)) for row in found], np.int64).reshape(len(found), width)
 
@@ -238,7 +240,9 @@ def _why_no_sum(stimulus: DotStimulus) -> Callable[[str], str | None]:
         if name == "sum.zero_by_cancellation" and stimulus.group_elements == 1:
             return "a group has one element"
         if drop and ("single_bit" in name or "limit" in name):
-            return f"products are multiples of 2 ** {drop}, or this sum is none" if _is_odd(name, drop, stimulus) else None
+            return (
+                f"products are multiples of 2 ** {drop}, or this sum is none" if _is_odd(name, drop, stimulus) else None
+            )
         return None
 
     return absent
@@ -255,7 +259,12 @@ def _is_odd(name: str, drop: int, stimulus: DotStimulus) -> bool:
 
 def _align_names(stimulus: DotStimulus) -> list[str]:
     window = min(stimulus.window, 80)
-    names = [f"align.{which}_above.{distance}.{sign}" for which in ("accumulator", "sum") for distance in range(window) for sign in ("pos", "neg")]
+    names = [
+        f"align.{which}_above.{distance}.{sign}"
+        for which in ("accumulator", "sum")
+        for distance in range(window)
+        for sign in ("pos", "neg")
+    ]
     return [*names, "align.accumulator_above.far", "align.sum_above.far", "align.zero_accumulator", "align.zero_sum"]
 
 
@@ -514,7 +523,10 @@ def _why_no_result(problem: Problem) -> Callable[[str], str | None]:
             return f"no sum lies above 2 ** {high}"
         if "infinity" in name and output.overflow == "saturate":
             return "the output saturates"
-        if name == "result.nan" and "nan" not in (problem.a_flat.format.exponent_reserved, problem.b_flat.format.exponent_reserved):
+        if name == "result.nan" and "nan" not in (
+            problem.a_flat.format.exponent_reserved,
+            problem.b_flat.format.exponent_reserved,
+        ):
             return "no block is NaN"
         return None
 
@@ -567,6 +579,8 @@ def _order(stimulus: DotStimulus) -> DotFamily:
     def absent(_: int) -> str | None:
         if stimulus.slots == 1:
             return "a vector has one slot"
-        return "an exact accumulator knows no order" if stimulus.unit.accumulator.kind is AccumulatorKind.EXACT else None
+        return (
+            "an exact accumulator knows no order" if stimulus.unit.accumulator.kind is AccumulatorKind.EXACT else None
+        )
 
     return Family(["order.matters"], find, absent)

@@ -52,9 +52,7 @@ class DotStimulus:
         self.group = self.unit.group_size or math.gcd(*sizes)
         self.top_a, self.top_b = _largest_shift(self.a), _largest_shift(self.b)
         # exponent of a group sum = code of a + code of b + this (spec 6.3)
-        self.base = -sum(
-            spec.exponent_bias + spec.fraction_bits + _largest_shift(spec) for spec in (self.a, self.b)
-        )
+        self.base = -sum(spec.exponent_bias + spec.fraction_bits + _largest_shift(spec) for spec in (self.a, self.b))
         self.ends = (self.base, self.base + self.a.largest_exponent_code + self.b.largest_exponent_code)
         self.middle = min(max(-self._width() + 2, self.ends[0]), self.ends[1])
         self.low_a, self.high_a = significand_range(self.a)
@@ -137,8 +135,12 @@ class DotStimulus:
             places = (np.arange(len(pairs)) + number) % room + start
             for place, (x, y) in zip(places, pairs, strict=True):
                 a[place], b[place] = x, y
-            a_codes[start // (self.a.elements_per_block or 1) : (start + self.slot) // (self.a.elements_per_block or 1)] = codes[0]
-            b_codes[start // (self.b.elements_per_block or 1) : (start + self.slot) // (self.b.elements_per_block or 1)] = codes[1]
+            a_codes[
+                start // (self.a.elements_per_block or 1) : (start + self.slot) // (self.a.elements_per_block or 1)
+            ] = codes[0]
+            b_codes[
+                start // (self.b.elements_per_block or 1) : (start + self.slot) // (self.b.elements_per_block or 1)
+            ] = codes[1]
         return a, b, a_codes, b_codes
 
     def factors(self, total: int) -> list[tuple[int, int]] | None:
@@ -273,7 +275,9 @@ class DotStimulus:
         every = range(self.ends[0], self.ends[1] + 1)
         sums = [self.most, 1, -3, 2, -self.most] if len(every) <= 64 else [self.most, -1, 3]
         step = max(len(every) // 1500, 1)
-        return self.rows([[Term((k + n) % self.slots, s, k)] for n, s in enumerate(sums) for k in every[n % step :: step]])
+        return self.rows(
+            [[Term((k + n) % self.slots, s, k)] for n, s in enumerate(sums) for k in every[n % step :: step]]
+        )
 
     def _patterns(self) -> list[int]:
         """Return telling group sums."""
@@ -295,7 +299,9 @@ class DotStimulus:
     def ladder(self) -> Stimulus:
         """Return two terms at every distance of their exponents, in both orders, with telling sums."""
         patterns = self._patterns()
-        pairs = [(one, other) for n, one in enumerate(patterns[:8]) for other in (patterns[(n * 3 + 1) % 8], patterns[n ^ 1])]
+        pairs = [
+            (one, other) for n, one in enumerate(patterns[:8]) for other in (patterns[(n * 3 + 1) % 8], patterns[n ^ 1])
+        ]
         pairs += [(patterns[n], patterns[-1 - n]) for n in range(4)]
         vectors = []
         window = min(self.window, 90)
@@ -303,7 +309,9 @@ class DotStimulus:
             for number, (one, other) in enumerate(pairs if abs(distance) <= 8 else pairs[distance % 3 :: 3]):
                 first = (number + distance) % max(self.slots - 1, 1)
                 low = self._low(distance)
-                vectors.append([Term(first, one, low + max(distance, 0)), Term(first + 1, other, low + max(-distance, 0))])
+                vectors.append(
+                    [Term(first, one, low + max(distance, 0)), Term(first + 1, other, low + max(-distance, 0))]
+                )
         return self.rows(vectors)
 
     def _low(self, distance: int) -> int:
@@ -313,7 +321,7 @@ class DotStimulus:
     def far(self) -> Stimulus:
         """Return two terms at distances up to the largest: single bits, ones beside them, and every third."""
         most = self.ends[1] - self.ends[0]
-        near = set(range(0, min(most, _MOST_FAR) + 1))
+        near = set(range(min(most, _MOST_FAR) + 1))
         bits = {(1 << bit) + step for bit in range(most.bit_length()) for step in (-1, 0, 1)}
         found = sorted({d for d in near | bits | set(range(0, most + 1, 3)) | {most, most - 1} if 0 <= d <= most})
         vectors = []
@@ -376,18 +384,27 @@ class DotStimulus:
                 terms = self.decomposed(limit + step, unit, reference)
                 if terms is None:
                     continue
-                if accumulator.kind is AccumulatorKind.ALIGNED and not any(term.exponent == reference for term in terms):
+                if accumulator.kind is AccumulatorKind.ALIGNED and not any(
+                    term.exponent == reference for term in terms
+                ):
                     continue
                 vectors.append(terms)
                 used = terms[-1].slot
                 for extra in (1, -1, self.most, -self.most):
-                    more = [Term(used + n, extra * s, max(unit, terms[0].exponent)) for n, s in ((1, 1), (2, -1), (3, 1))]
+                    more = [
+                        Term(used + n, extra * s, max(unit, terms[0].exponent)) for n, s in ((1, 1), (2, -1), (3, 1))
+                    ]
                     vectors += [terms + more[:count] for count in (1, 2, 3)]
         for sign in (1, -1):
             for count in range(1, self.slots + 1):
                 high = self.middle if accumulator.kind is AccumulatorKind.ALIGNED else self.ends[1]
                 vectors.append([Term(slot, sign * self.most, high) for slot in range(count)])
-                vectors.append([Term(slot, -sign * self.most if slot == count - 1 else sign * self.most, high) for slot in range(count)])
+                vectors.append(
+                    [
+                        Term(slot, -sign * self.most if slot == count - 1 else sign * self.most, high)
+                        for slot in range(count)
+                    ]
+                )
         return self.rows(vectors)
 
     def sum_edges(self) -> Stimulus:
@@ -413,8 +430,12 @@ class DotStimulus:
                         vectors.append([Term(0, sign * base, self.middle), Term(1, other, self.middle + step)])
         for distance in range(0, min(self.window, 60), 2):
             for small in (1, -1):
-                vectors.append([Term(0, 5, self.middle), Term(1, -5, self.middle), Term(2, small, self.middle - distance)])
-                vectors.append([Term(0, small, self.middle - distance), Term(1, 5, self.middle), Term(2, -5, self.middle)])
+                vectors.append(
+                    [Term(0, 5, self.middle), Term(1, -5, self.middle), Term(2, small, self.middle - distance)]
+                )
+                vectors.append(
+                    [Term(0, small, self.middle - distance), Term(1, 5, self.middle), Term(2, -5, self.middle)]
+                )
         return self.rows(vectors)
 
     def zeros(self) -> Stimulus:

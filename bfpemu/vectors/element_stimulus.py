@@ -83,7 +83,10 @@ class ElementStimulus:
         codes = np.asarray(exponents, np.uint64)
         if codes.ndim < 2:
             codes = np.broadcast_to(codes.reshape(-1, 1), (rows, side.blocks))
-        found: Stimulus = {f"{side.prefix}elements": elements.astype(np.uint64), f"{side.prefix}exponents": codes.copy()}
+        found: Stimulus = {
+            f"{side.prefix}elements": elements.astype(np.uint64),
+            f"{side.prefix}exponents": codes.copy(),
+        }
         if side.spec.sub_shift_bits:
             count = side.blocks * side.spec.shifts_per_block
             turn = np.arange(rows)[:, None] // 3 * np.arange(count)
@@ -126,7 +129,11 @@ class ElementStimulus:
         """Return every exponent with largest, small and mixed elements."""
         codes = telling_exponents(side.spec)
         largest = side.spec.largest_significand
-        patterns = [np.full(self.lanes, largest), np.arange(self.lanes) % 2, random_codes(self.seed, 61, 1, self.lanes, side.spec.mantissa_bits)[0]]
+        patterns = [
+            np.full(self.lanes, largest),
+            np.arange(self.lanes) % 2,
+            random_codes(self.seed, 61, 1, self.lanes, side.spec.mantissa_bits)[0],
+        ]
         elements = np.concatenate([np.broadcast_to(p.astype(np.uint64), (len(codes), self.lanes)) for p in patterns])
         rows = len(elements)
         other = self.other(side, 2 * (rows // 3), int(self.problem.unit == "multiply"))
@@ -148,7 +155,9 @@ class ElementStimulus:
                     rows.append(np.full(self.lanes, element))
                     exponents.append([code if at == block else side.middle for at in range(side.blocks)])
         elements = np.array(rows, np.uint64)
-        return self.fields(side, elements, np.array(exponents)) | self.random_other(side, len(rows), 0 if self.b is None else self._middle_of_other(side))
+        return self.fields(side, elements, np.array(exponents)) | self.random_other(
+            side, len(rows), 0 if self.b is None else self._middle_of_other(side)
+        )
 
     def _middle_of_other(self, side: Side) -> int:
         others = [one for one in self.sides if one is not side]
@@ -319,7 +328,9 @@ class ElementStimulus:
             for row in range(len(codes)):
                 block = row % self.a.blocks
                 elements[row, block * size : (block + 1) * size] = 0
-                elements[row, block * size] = codes_of(self.a.spec, np.array([low if row // self.a.blocks % 2 else high]))[0]
+                elements[row, block * size] = codes_of(
+                    self.a.spec, np.array([low if row // self.a.blocks % 2 else high])
+                )[0]
             found.append(self.fields(self.a, elements, exponents))
         return _joined(found)
 
@@ -357,7 +368,10 @@ class ElementStimulus:
         """Return vectors of one pair of codes, plain and with signs in turn, in the middle and at both ends."""
         found = []
         lanes = np.arange(self.lanes)
-        ends = [(side.middle, 0, 1, side.spec.largest_exponent_code - 1, side.spec.largest_exponent_code) for side in self.sides]
+        ends = [
+            (side.middle, 0, 1, side.spec.largest_exponent_code - 1, side.spec.largest_exponent_code)
+            for side in self.sides
+        ]
         for exponents in zip(*ends, strict=True):
             choices = [_extremes(side.spec) for side in self.sides]
             for values in product(*choices):
@@ -375,7 +389,9 @@ class ElementStimulus:
         """Return vectors of which only the first elements are not zero."""
         found: Stimulus = {}
         for number, side in enumerate(self.sides):
-            elements = random_codes(self.seed, 65 + number, self.lanes, self.lanes, side.spec.mantissa_bits) | np.uint64(1)
+            elements = random_codes(
+                self.seed, 65 + number, self.lanes, self.lanes, side.spec.mantissa_bits
+            ) | np.uint64(1)
             elements = np.where(np.arange(self.lanes) <= np.arange(self.lanes)[:, None], elements, np.uint64(0))
             found |= self.fields(side, elements, side.middle)
         return found

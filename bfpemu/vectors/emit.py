@@ -55,8 +55,13 @@ class HexEmitter(Emitter):
     def __init__(self, sink: Sink, total: int, layout: WordLayout, which: int, title: str) -> None:
         super().__init__(sink, total)
         self.layout, self.which = layout, which
-        lines = [f"// {title}", f"// {total} words of {layout.bits} bits, {layout.digits} digits; fields from bit 0 up:"]
-        lines += [f"//   {field.name}: {field.count} of {field.width} bits from bit {field.lsb}" for field in layout.fields]
+        lines = [
+            f"// {title}",
+            f"// {total} words of {layout.bits} bits, {layout.digits} digits; fields from bit 0 up:",
+        ]
+        lines += [
+            f"//   {field.name}: {field.count} of {field.width} bits from bit {field.lsb}" for field in layout.fields
+        ]
         sink.write("".join(f"{line}\n" for line in lines).encode())
 
     def add(self, stimulus: Fields, answer: Fields, words: tuple[Bytes, Bytes]) -> None:
@@ -130,7 +135,9 @@ class JsonEmitter(Emitter):
         """Write one line a vector."""
         sides = []
         for layout, items in zip(self.layouts, (stimulus, answer), strict=True):
-            fields = [(field.name, zip(*_hex_columns(items[field.name], field.width), strict=True)) for field in layout.fields]
+            fields = [
+                (field.name, zip(*_hex_columns(items[field.name], field.width), strict=True)) for field in layout.fields
+            ]
             texts = [[f'"{name}": ["' + '", "'.join(row) + '"]' for row in rows] for name, rows in fields]
             sides.append(["{" + ", ".join(row) + "}" for row in zip(*texts, strict=True)])
         lines = [
@@ -193,6 +200,7 @@ def emitters(problem: Problem, total: int, emit: Sequence[str], folder: Path | N
 
     `memh` is always there: a set is its words.
     """
+
     def sink(name: str) -> Sink:
         return Sink(None if folder is None else folder / name)
 

@@ -61,7 +61,9 @@ class SourcePatterns:
         last = max(top, emin) - self.fraction_bits
         if top > self.bias or exponent < last:
             return None
-        return sign << (self.bits - 1) | ((max(top, emin) - emin) << self.fraction_bits) + (integer << (exponent - last))
+        return sign << (self.bits - 1) | ((max(top, emin) - emin) << self.fraction_bits) + (
+            integer << (exponent - last)
+        )
 
     def classes(self) -> dict[str, int]:
         """Return a pattern of each kind of number, by its name."""
@@ -229,7 +231,11 @@ class EncodeStimulus:
             around = self.background(lanes, 0)
             np.fill_diagonal(around, field | middle | sign)
             near = words(self.seed, _BACKGROUND, 0, lanes, lanes)
-            near = (near & np.uint64(max(middle, 1) - 1)) | np.uint64(field) | (near & np.uint64(1 << 63)) >> np.uint64(64 - self.source.bits)
+            near = (
+                (near & np.uint64(max(middle, 1) - 1))
+                | np.uint64(field)
+                | (near & np.uint64(1 << 63)) >> np.uint64(64 - self.source.bits)
+            )
             np.fill_diagonal(near, field | ((1 << point) - 1) | sign)
             least = np.full((lanes, lanes), field | (self.sign ^ sign), np.uint64)
             np.fill_diagonal(least, (field | sign) + 1)
@@ -277,7 +283,10 @@ class EncodeStimulus:
         cells = []
         for top in range(high, low - 1, -1):
             for sign in (0, self.sign):
-                for integer, extra in ((1, 0), ((1 << (self.source.fraction_bits + 1)) - 1, -self.source.fraction_bits)):
+                for integer, extra in (
+                    (1, 0),
+                    ((1 << (self.source.fraction_bits + 1)) - 1, -self.source.fraction_bits),
+                ):
                     pattern = self.source.of(0, integer, top + extra)
                     if pattern is not None:
                         cells.append(pattern | sign)
@@ -341,7 +350,10 @@ class EncodeStimulus:
         largest = spec.largest_significand
         rows = []
         integers = [(1, 0), (3, -1), (largest, 1 - bits), (2 * largest + 1, -bits), (4 * largest + 1, -1 - bits)]
-        integers += [(4 * largest + 3, -1 - bits), ((1 << (self.source.fraction_bits + 1)) - 1, -self.source.fraction_bits)]
+        integers += [
+            (4 * largest + 3, -1 - bits),
+            ((1 << (self.source.fraction_bits + 1)) - 1, -self.source.fraction_bits),
+        ]
         low, high = spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent - spec.fraction_bits
         tops = {self.top_of(end) + step for end in (low, high) for step in range(-3, 4)} | set(self.reach.tops)
         for number, top in enumerate(sorted(tops)):

@@ -81,5 +81,7 @@ def bins_of(families: Iterable[Family[Any]], facts: Any, rows_per_vector: int = 
 def summary(report: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Return how many bins there are, were hit, cannot occur, and are not reached (spec 12.7)."""
     states = ("hit", "cannot_occur", "not_reached")
-    counts = {state: sum(("hits" if state == "hit" else state) in entry for entry in report.values()) for state in states}
+    counts = {
+        state: sum(("hits" if state == "hit" else state) in entry for entry in report.values()) for state in states
+    }
     return {"bins": len(report)} | counts

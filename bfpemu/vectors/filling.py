@@ -62,7 +62,11 @@ def _patterns(problem: Problem, seed: int, first: int, kinds: AnyArray, bits: An
     run = (mask >> place) ^ np.where(bits >> np.uint64(51) & np.uint64(1) == 0, np.uint64(0), mask)
     # A tie or its neighbour: the bits below a place are 1000..., plus or minus 1.
     low = np.uint64(1) << place
-    tie = ((fraction & ~((low << np.uint64(1)) - np.uint64(1))) | low) + (bits >> np.uint64(49)) % np.uint64(3) - np.uint64(1)
+    tie = (
+        ((fraction & ~((low << np.uint64(1)) - np.uint64(1))) | low)
+        + (bits >> np.uint64(49)) % np.uint64(3)
+        - np.uint64(1)
+    )
     fraction = np.where(kinds == _RUNS, run, np.where(kinds == _TIES, tie & mask, fraction))
     sign = (bits >> np.uint64(63)) << np.uint64(kind.exponent_bits + point)
     uniform = bits & np.uint64((1 << (1 + kind.exponent_bits + point)) - 1)
@@ -84,9 +88,9 @@ def _exponents(width: int, seed: int, number: int, first: int, kinds: AnyArray, 
     """Return exponent codes that lie close to each other, but for the uniform kind."""
     ones = (1 << width) - 1
     base = words(seed, _BASES, first, len(bits), 1)
-    centre = np.where(
-        base & np.uint64(1) == 0, (base >> np.uint64(8)) & np.uint64(ones), np.uint64(ones >> 1)
-    ).astype(np.int64)
+    centre = np.where(base & np.uint64(1) == 0, (base >> np.uint64(8)) & np.uint64(ones), np.uint64(ones >> 1)).astype(
+        np.int64
+    )
     window = np.where(kinds == _NEAR, 3, 25)
     near = np.clip(centre + (bits >> np.uint64(40)).astype(np.int64) % window - window // 2, 0, ones)
     return np.where(kinds == _UNIFORM, bits >> np.uint64(64 - width), near.astype(np.uint64))
@@ -148,5 +152,7 @@ def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: P
     has_infinity = spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY
     if has_infinity and (problem.refuses_nan or problem.refuses_infinity):
         elements = stimulus[f"{prefix}elements"]
-        found[f"{prefix}elements"] = np.where(elements == np.uint64(1 << (spec.mantissa_bits - 1)), np.uint64(0), elements)
+        found[f"{prefix}elements"] = np.where(
+            elements == np.uint64(1 << (spec.mantissa_bits - 1)), np.uint64(0), elements
+        )
     return found

@@ -101,7 +101,9 @@ class Problem:
         if not 1 <= elements <= 1 << 16:
             raise SpecError("set-unit", f"elements must be 1 to 65536 (spec 12.2), got {elements}")
         if self.unit in ("encode", "decode") and any(count != elements for count in counts):
-            raise SpecError("set-unit", f"{self.unit} must have one block a vector (spec 12.2), got {elements} elements")
+            raise SpecError(
+                "set-unit", f"{self.unit} must have one block a vector (spec 12.2), got {elements} elements"
+            )
         return elements
 
     def _check_conversion(self) -> None:

@@ -40,7 +40,5 @@ def words(seed: int, stream: int, first: int, rows: int, columns: int) -> Words:
     (True, '0x71a8f0f4f7eeb1ee')
     """
     start = np.array([(seed * 0xD1342543DE82EF95 + stream * 0x2545F4914F6CDD1D) & _MASK], np.uint64)
-    place = np.arange(rows * columns, dtype=np.uint64).reshape(rows, columns) + np.uint64(
-        (first * columns) & _MASK
-    )
+    place = np.arange(rows * columns, dtype=np.uint64).reshape(rows, columns) + np.uint64((first * columns) & _MASK)
     return _mixed(_mixed(start) + (place + np.uint64(1)) * _STEP)
