@@ -59,5 +59,5 @@ def test_three_tools_accept_every_module(path: Path) -> None:
 
 def test_a_missing_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match="'yosys' must be installed .* apt-get install .* iverilog verilator yosys"):
+    with pytest.raises(ToolError, match=r"'yosys' must be installed .* apt-get install .* iverilog verilator yosys"):
         tool("yosys")
