@@ -190,7 +190,8 @@ def report(score: Score) -> Iterator[str]:
     )
     yield (
         f"{score.device:17} {score.choice:18} seed {score.seed:<5} {score.vectors:5} vectors  "
-        f"{len(score.mutants):4} mutants  {counts}  {score.percent:6.2f} to {score.percent_at_most:6.2f} %  {score.seconds:6.1f} s"
+        f"{len(score.mutants):4} mutants  {counts}  "
+        f"{score.percent:6.2f} to {score.percent_at_most:6.2f} %  {score.seconds:6.1f} s"
     )
     for mutant in [*score.of("alive"), *score.of("undecided")]:
         yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"
