@@ -21,6 +21,7 @@ from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
 from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
 from bfpemu.vectors.words import AnyArray
 
+_ALL_BITS = 7
 _MOST_ROWS = 16
 """Rows of pairs at one distance of exponents."""
 
@@ -42,7 +43,7 @@ class ElementStimulus(OperandStimulus):
                 yield self.ladder(self.b, top)
             yield self.powers(self.b)
             if self.problem.unit == "multiply":
-                yield self.edges(self.b)
+                yield from (self.edges(self.b), self.product_cells(self.b))
             if self.problem.unit == "add":
                 yield self.cancelling(self.b)
         yield from (self.uniform(), self.tails(), self.noise())
@@ -163,6 +164,8 @@ class ElementStimulus(OperandStimulus):
             for whole in telling_wholes(bits):
                 for rest, count in telling_rests(whole, max(places, 0)):
                     integers.add((whole << max(places, 0)) | (rest << max(max(places, 0) - count, 0)))
+            if spec.magnitude_bits <= _ALL_BITS and top == spec.magnitude_bits - 1:
+                integers |= set(range(2 << top))
             integers |= {1 << bit for bit in range(top + 1)} | {(1 << bit) - 1 for bit in range(top + 1)}
             values = sorted(value for value in integers if value < 2 << top)
             if spec.has_sign:
@@ -204,6 +207,33 @@ class ElementStimulus(OperandStimulus):
             found.append(self.fields(self.a, elements, exponents))
         return joined(found)
 
+    def product_cells(self, b: Side) -> Stimulus:
+        """Return products around every place where they are rounded, beside the largest product."""
+        bits = self.problem.target.format.magnitude_bits
+        bits += self.problem.target.conversion.post_truncate_bits
+        (low_a, high_a), (low_b, high_b) = significand_range(self.a.spec), significand_range(b.spec)
+        places = (high_a * high_b).bit_length() - bits
+        wanted = {
+            whole << max(places, 0) | rest >> max(count - max(places, 0), 0) << max(max(places, 0) - count, 0)
+            for whole in telling_wholes(bits)
+            for rest, count in telling_rests(whole, max(places, 0))
+        }
+        found = _factored(wanted, high_a, high_b)
+        pairs = [(x * sign, y) for x, y in found for sign in ((1, -1) if low_a else (1,))]
+        room = max(self.lanes - 1, 1)
+        count = -(-len(pairs) // room)
+        laid = np.resize(np.array(pairs), (count, room, 2))
+        pieces = []
+        for holder in ((high_a, high_b), (low_a or high_a, low_b or high_b)):
+            rows = np.empty((count, self.lanes, 2), np.int64)
+            rows[:] = holder
+            rows[:, self.lanes - room :] = laid
+            for turn in range(min(2, self.lanes)):
+                turned = np.roll(rows, turn, axis=1)
+                first = self.fields(self.a, codes_of(self.a.spec, turned[..., 0]), self.a.middle)
+                pieces.append(first | self.fields(b, codes_of(b.spec, turned[..., 1]), b.middle))
+        return joined(pieces)
+
     def edges(self, b: Side) -> Stimulus:
         """Return products whose exponent is beside both ends of the result's range."""
         one, two = self._pairs(b)
@@ -233,3 +263,16 @@ class ElementStimulus(OperandStimulus):
         exponents = np.clip(exponents, 0, self.a.spec.largest_exponent_code)
         elements = random_codes(self.seed, 64, len(exponents), self.lanes, self.a.spec.mantissa_bits)
         return self.fields(self.a, elements, exponents)
+
+
+def _factored(wanted: set[int], high_a: int, high_b: int) -> list[tuple[int, int]]:
+    """Return factors of those numbers that are products of two significands; of wide ones only by powers of two."""
+    if max(high_a, high_b) < 1 << _ALL_BITS + 1:
+        products = {x * y: (x, y) for x in range(high_a + 1) for y in range(high_b + 1)}
+        return [products[number] for number in sorted(wanted) if number in products]
+    found = []
+    for number in sorted(wanted - {0}):
+        shift = max(number.bit_length() - high_a.bit_length(), 0)
+        if number >> shift << shift == number and 1 << shift <= high_b:
+            found.append((number >> shift, 1 << shift))
+    return found

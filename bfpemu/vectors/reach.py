@@ -29,10 +29,11 @@ class Reach:
         if problem.unit == "encode":
             steps = [step.fraction_bits for step in problem.target.conversion.source_chain]
             return min([problem.kind.fraction_bits, *steps]) + 1
-        a = problem.a_flat.format.magnitude_bits + (problem.a_flat.format.encoding is Encoding.TWOS_COMPLEMENT)
+        # The least significand of two's complement has one bit more, and all others of its bits are 0.
+        a = problem.a_flat.format.magnitude_bits
         if problem.unit == "requantize":
             return a
-        b = problem.b_flat.format.magnitude_bits + (problem.b_flat.format.encoding is Encoding.TWOS_COMPLEMENT)
+        b = problem.b_flat.format.magnitude_bits
         return a + b if problem.unit == "multiply" else 1 << 20
 
     @cached_property
