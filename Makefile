@@ -9,7 +9,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint golden clean
+.PHONY: help demo test simulators mutants bench lint golden clean
 
 help: ## show this text
 	@echo 'usage: make TARGET'
@@ -18,7 +18,7 @@ help: ## show this text
 demo: $(VENV)/demo.stamp ## pack the weights of a small network in seven formats and see what each costs
 	@$(RUN) tools/demo.py
 
-test: $(VENV)/test.stamp ## every check of the numbers: with the JIT, without it, golden vectors, tables
+test: $(VENV)/test.stamp simulators ## every check of the numbers: with the JIT, without it, golden vectors, tables
 	$(RUN) -m pytest -n 2
 	$(RUN) -m coverage erase
 	NUMBA_DISABLE_JIT=1 BFPEMU_PROFILE=nojit $(RUN) -m coverage run -m pytest -n 2 -m 'not slow'
@@ -26,6 +26,13 @@ test: $(VENV)/test.stamp ## every check of the numbers: with the JIT, without it
 	$(RUN) -m coverage report
 	$(RUN) tools/make_golden_vectors.py --check
 	$(RUN) tools/make_spec_tables.py --check
+
+simulators: ## install what simulates hardware, with apt, where it is missing and root may
+	@tools/install_simulators.sh
+
+mutants: $(VENV)/test.stamp simulators ## how many faulty devices the vectors notice: mutants, then realistic bugs
+	$(RUN) tools/mutants.py
+	$(RUN) tools/bugs.py
 
 bench: $(VENV)/bench.stamp ## measure the speed on this machine
 	@$(RUN) tools/bench.py

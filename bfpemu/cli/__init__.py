@@ -1,4 +1,4 @@
-"""The command line: ``bfpemu formats | pack | unpack | inspect | compare | analyze | emit``.
+"""The command line: ``bfpemu formats | pack | unpack | inspect | compare | analyze | emit | vectors | verify``.
 
 Each command is a module of its own name. Until a command runs, nothing heavier than click
 is imported: help needs neither NumPy nor rich nor the catalogue.

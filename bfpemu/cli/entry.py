@@ -10,7 +10,7 @@ import click
 
 from bfpemu.errors import BfpError
 
-_COMMANDS = ("formats", "pack", "unpack", "inspect", "compare", "analyze", "emit")
+_COMMANDS = ("formats", "pack", "unpack", "inspect", "compare", "analyze", "emit", "vectors", "verify")
 _REFUSED = 2
 _INTERRUPTED = 130
 
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 after one line on standard error when the input, an argument or a file cannot
-        be used; 130 after an interrupt.
+        0, or what a command says of its answer (spec 9.2); 2 after one line on standard error
+        when the input, an argument or a file cannot be used; 130 after an interrupt.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        group.main(words or ["--help"], prog_name="bfpemu", standalone_mode=False)
+        status = group.main(words or ["--help"], prog_name="bfpemu", standalone_mode=False)
     except BfpError as error:
         return _refuse(str(error), error.code)
     except click.UsageError as error:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         return _refuse(f"output must be writable, got: {error.strerror or error}", "output-unwritable")
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _refuse(message: str, code: str) -> int:

@@ -1,0 +1,1 @@
+"""Sets of stimulus and expected words for hardware, and the comparison with what a device gave (spec 12)."""

@@ -1,0 +1,157 @@
+"""Expected words, from the compiled kernels (spec 12.11)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.arithmetic import elementwise, products
+from bfpemu.arithmetic.rows import group_elements, operand_rows, product_bits
+from bfpemu.formats import Preset
+from bfpemu.formats.unit import AccumulatorKind, FloatFormat
+from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, NOT_A_NUMBER
+from bfpemu.kernels.vectors import dot_pairs
+from bfpemu.tensor import BFPTensor
+from bfpemu.vectors.problem import ACCUMULATOR_EXPONENT_BITS, Problem
+from bfpemu.vectors.words import AnyArray, Fields
+
+Int64Array = npt.NDArray[np.int64]
+
+
+def expected(problem: Problem, stimulus: Fields) -> dict[str, AnyArray]:
+    """Return the items of the expected words of some vectors.
+
+    Examples
+    --------
+    >>> from bfpemu.catalog import resolve
+    >>> problem = Problem("decode", resolve("8x2"))
+    >>> found = expected(problem, {"elements": np.array([[64, 192]]), "exponents": np.array([[128]])})
+    >>> [hex(item) for item in found["y"][0].tolist()]
+    ['0x3f800000', '0xbf800000']
+    """
+    if problem.unit == "encode":
+        return _codes(_encoded(problem, stimulus))
+    if problem.unit == "decode":
+        return {"y": _patterns(_tensor(problem, stimulus, "", problem.a_flat).dequantize(problem.dtype, threads=1))}
+    a = _tensor(problem, stimulus, "a_", problem.a_flat)
+    if problem.unit == "requantize":
+        return _codes(elementwise.requantize(a, problem.target, threads=1, **supplied(problem, stimulus)))
+    b = _tensor(problem, stimulus, "b_", problem.b_flat)
+    if problem.unit == "dot":
+        return _dot(problem, a, b)
+    function = elementwise.add if problem.unit == "add" else elementwise.multiply
+    return _codes(function(a, b, problem.target, threads=1, **supplied(problem, stimulus)))
+
+
+def supplied(problem: Problem, stimulus: Fields) -> dict[str, Any]:
+    """Return exponents and random words of some vectors, as functions of tensors take them."""
+    found: dict[str, Any] = {}
+    if problem.needs_exponents:
+        found["exponents"] = stimulus["exponents"].astype(np.int64) - problem.target.format.exponent_bias
+    if problem.needs_random_words:
+        found["random_words"] = stimulus["random"].astype(np.uint64)
+    return found
+
+
+def _encoded(problem: Problem, stimulus: Fields) -> BFPTensor:
+    dtype = problem.kind.dtype
+    data = stimulus["x"].astype(f"u{dtype.itemsize}", copy=False).view(dtype)
+    return BFPTensor(data, problem.target, threads=1, **supplied(problem, stimulus))
+
+
+def _tensor(problem: Problem, stimulus: Fields, prefix: str, preset: Preset) -> BFPTensor:
+    spec, blocks = preset.format, problem.blocks(preset)
+    shifts = None
+    if spec.sub_shift_bits:
+        codes = stimulus[f"{prefix}shifts"]
+        shifts = codes.reshape(len(codes), blocks, spec.shifts_per_block)
+    return BFPTensor.from_codes(
+        stimulus[f"{prefix}exponents"], stimulus[f"{prefix}elements"], preset, shift_codes=shifts
+    )
+
+
+def _codes(tensor: BFPTensor) -> dict[str, AnyArray]:
+    found = {"elements": tensor.element_codes, "exponents": tensor.exponent_codes}
+    if tensor.format.sub_shift_bits:
+        found["shifts"] = tensor.shift_codes.reshape(len(tensor.element_codes), -1)
+    return found
+
+
+def _patterns(values: AnyArray) -> AnyArray:
+    found: AnyArray = values.view(f"u{values.dtype.itemsize}")
+    return found
+
+
+def _dot(problem: Problem, a: BFPTensor, b: BFPTensor) -> dict[str, AnyArray]:
+    unit = problem.dot_unit
+    assert unit is not None
+    size = group_elements(a, b, unit)
+    stages = products.kernel_stages(unit, size, product_bits(a.format, b.format))
+    left, right = operand_rows(a, -1, size), operand_rows(b, -1, size)
+    count = len(left.significands)
+    registers, numbers = np.zeros((count, 4), np.int64), np.zeros((count, 3), np.int64)
+    flags = np.zeros(count, np.uint8)
+    is_exact = unit.accumulator.kind is AccumulatorKind.EXACT
+    base, limbs = products._limbs(left, right) if is_exact else (0, 0)
+    dot_pairs(
+        stages,
+        products._rules(unit.accumulator.format),
+        products._rules(unit.output),
+        left.significands,
+        right.significands,
+        left.scales + right.scales,
+        left.poisoned | right.poisoned,
+        limbs,
+        base,
+        registers,
+        numbers,
+        flags,
+    )
+    found: dict[str, AnyArray] = {"result": float_patterns(numbers, unit.output)[:, None], "flags": flags[:, None]}
+    if problem.shows_accumulator:
+        found |= _registers(problem, registers, numbers[:, 0] == NOT_A_NUMBER)
+    return found
+
+
+def _registers(problem: Problem, registers: Int64Array, is_nan: npt.NDArray[np.bool_]) -> dict[str, AnyArray]:
+    """Return the fields of the accumulator (spec 12.4)."""
+    assert problem.dot_unit is not None
+    accumulator = problem.dot_unit.accumulator
+    if accumulator.format is not None:
+        held = float_patterns(registers[:, :3], accumulator.format)
+        return {"accumulator": np.where(is_nan, np.uint64(0), held)[:, None]}
+    assert accumulator.bits is not None
+    integers = np.where(is_nan, 0, registers[:, 1]) & ((1 << accumulator.bits) - 1)
+    found = {"accumulator": integers.astype(np.uint64)[:, None]}
+    if accumulator.kind is AccumulatorKind.ALIGNED:
+        exponents = np.where(is_nan, 0, registers[:, 2]) & ((1 << ACCUMULATOR_EXPONENT_BITS) - 1)
+        found["accumulator_exponent"] = exponents.astype(np.uint64)[:, None]
+    return found
+
+
+def float_patterns(numbers: Int64Array, format: FloatFormat) -> npt.NDArray[np.uint64]:
+    """Return the bit patterns of (state, integer, exponent) that a float format holds exactly (spec 6.2).
+
+    Examples
+    --------
+    >>> from bfpemu.formats.unit import FLOAT_FORMATS
+    >>> [hex(word) for word in float_patterns(np.array([[0, -3, -1], [3, 0, 0]]), FLOAT_FORMATS["fp32"]).tolist()]
+    ['0xbfc00000', '0x7fc00000']
+    """
+    state, value, exponent = numbers[:, 0], numbers[:, 1], numbers[:, 2]
+    bits, bias = format.fraction_bits, format.bias
+    # The integer has at most 53 bits, so a float64 holds it, and its field is where the leading one is.
+    words = np.abs(value).astype(np.float64).view(np.int64)
+    top = (words >> 52) - 1023 + exponent
+    significand = (words & ((1 << 52) - 1)) | (1 << 52)
+    below = np.clip(1 - bias - top, 0, 60)  # places that a subnormal lies below the smallest normal
+    magnitude = (significand >> (52 - bits)) >> below
+    field = np.where(below == 0, top + bias, 0)
+    found = np.where(below == 0, (magnitude & ((1 << bits) - 1)) + (field << bits), magnitude)
+    found = np.where(value == 0, 0, found)
+    infinity = ((1 << format.exponent_bits) - 1) << bits
+    found = np.where(state == FINITE, found, np.where(state == NOT_A_NUMBER, infinity | 1 << (bits - 1), infinity))
+    negative = np.where(state == FINITE, value < 0, state == NEGATIVE_INFINITY)
+    return found.astype(np.uint64) | (negative.astype(np.uint64) << np.uint64(format.exponent_bits + bits))

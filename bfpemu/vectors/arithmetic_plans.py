@@ -1,0 +1,83 @@
+"""The plans of the units that compute: elements and dot products (spec 12.8, 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.block_bins import block_families
+from bfpemu.vectors.code_stimulus import telling_exponents
+from bfpemu.vectors.decode_bins import code_family, lane_family
+from bfpemu.vectors.dot_bins import dot_families
+from bfpemu.vectors.dot_facts import DotFacts
+from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.element_stimulus import ElementStimulus
+from bfpemu.vectors.facts import block_facts
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.recheck import row_of, traced
+from bfpemu.vectors.words import Fields
+
+
+class ElementwisePlan(Plan):
+    """The plan of `add`, `multiply` and `requantize`."""
+
+    @property
+    def rows_per_vector(self) -> int:
+        """Blocks of the result that a vector has."""
+        return self.problem.blocks(self.problem.target)
+
+    def _families(self) -> list[Family[Any]]:
+        found: list[Family[Any]] = [*block_families(self.problem)]
+        operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
+        for which, preset in operands:
+            found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
+        return found
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return the facts of the blocks of results."""
+        return block_facts(self.problem, stimulus, answer)
+
+
+class DotPlan(Plan):
+    """The plan of `dot`."""
+
+    @property
+    def _stimulus(self) -> DotStimulus:
+        return DotStimulus(self.problem, self.seed, self.level)
+
+    def _families(self) -> list[Family[Any]]:
+        found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
+        for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
+            found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
+            found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements))
+        return found
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        yield from self._stimulus.pieces()
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return the vectors with their traces."""
+        rows = len(answer["result"])
+        results = [traced(self.problem, row_of(stimulus, row)) for row in range(rows)]
+        return DotFacts(stimulus, answer, results, self._turned(stimulus, answer))
+
+    def _turned(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return which vectors have another answer when their slots follow each other the other way round."""
+        plan = self._stimulus
+        if plan.lanes % plan.slot or plan.slots == 1:
+            return np.zeros(len(answer["result"]), np.int64)
+        turned = {
+            name: items.reshape(len(items), plan.slots, -1)[:, ::-1].reshape(items.shape)
+            for name, items in stimulus.items()
+        }
+        other = expected(self.problem, turned)
+        differs = (other["result"] != answer["result"]) | (other["flags"] != answer["flags"])
+        return differs[:, 0].astype(np.int64)

@@ -1,0 +1,307 @@
+"""Bins of `dot`: what the stages of the reference model held (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from bfpemu.formats.unit import AccumulatorKind, FloatFormat
+from bfpemu.reference.dot import DotResult
+from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep
+from bfpemu.vectors.dot_facts import (
+    DotFacts,
+    DotFamily,
+    Number,
+    additions,
+    exact_sum,
+    named_family,
+    value_of,
+)
+from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.dot_sum_bins import (
+    align_bins,
+    align_names,
+    cancel_bins,
+    cancel_names,
+    product_bins,
+    product_names,
+    reserved,
+    sum_bins,
+    sum_names,
+    why_no_sum,
+    why_one_slot,
+)
+from bfpemu.vectors.facts import Int64Array
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.problem import Problem
+
+
+def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
+    """Return the bins of stages; those of codes are made elsewhere."""
+    return [
+        named_family(product_names(problem), product_bins(problem)),
+        reserved(problem),
+        named_family([f"sum.{name}" for name in sum_names(stimulus)], sum_bins(stimulus), why_no_sum(stimulus)),
+        named_family(align_names(stimulus), align_bins(stimulus), why_one_slot(stimulus)),
+        named_family(_CELL_NAMES, _cell_bins(problem), _why_no_cell(problem)),
+        named_family(_EDGE_NAMES, _edge_bins(problem), _why_no_edge(problem)),
+        named_family(cancel_names(stimulus), cancel_bins(stimulus), why_one_slot(stimulus)),
+        named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
+        named_family(_FLAG_NAMES, _flag_bins, _why_no_flag(problem)),
+        _order(stimulus),
+    ]
+
+
+_CELL_NAMES = [
+    f"round.{stage}.{sign}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
+    for stage in ("accumulator", "output")
+    for sign in ("pos", "neg")
+    for cell in range(8)
+]
+
+
+def _cell(exact: Number, unit: int, stage: str) -> str:
+    """Return the bin of a number that is rounded to a multiple of ``2 ** unit``."""
+    shift = unit - exact.exponent
+    magnitude = abs(exact.integer)
+    if shift <= 0:
+        odd, guard, sticky = magnitude << -shift & 1, 0, False
+    else:
+        odd = magnitude >> shift & 1
+        guard = magnitude >> (shift - 1) & 1
+        sticky = magnitude & ((1 << (shift - 1)) - 1) != 0
+    sign = "neg" if exact.integer < 0 else "pos"
+    return f"round.{stage}.{sign}.lsb{odd}.guard{guard}.sticky{int(sticky)}"
+
+
+def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
+    """Sign, last kept bit, guard and sticky of what an accumulator rounds, and of the output."""
+    assert problem.dot_unit is not None
+    accumulator, output = problem.dot_unit.accumulator, problem.dot_unit.output
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        for before, addend, step in additions(facts.results[row], problem):
+            if accumulator.kind is AccumulatorKind.FIXED and isinstance(step, GroupStep) and addend.integer:
+                yield _cell(addend, accumulator.lsb_exponent, "accumulator")
+            elif accumulator.kind is AccumulatorKind.ALIGNED and isinstance(step, GroupStep | JoinStep):
+                if step.aligned_exponent is None:
+                    continue
+                for number in (before, addend):
+                    if number.integer:
+                        yield _cell(number, step.aligned_exponent, "accumulator")
+            elif accumulator.kind is AccumulatorKind.FLOAT and accumulator.format is not None:
+                total = exact_sum(before, addend)
+                if total.integer:
+                    yield _cell(total, _float_unit(total, accumulator.format), "accumulator")
+        last = facts.results[row].trace[-1]
+        if isinstance(last, ResultStep):
+            held = value_of(last.accumulator, problem)
+            if held is not None and held.integer:
+                yield _cell(held, _float_unit(held, output), "output")
+
+    return bins
+
+
+def _float_unit(exact: Number, format: FloatFormat) -> int:
+    return max(exact.top, 1 - format.bias) - format.fraction_bits
+
+
+def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
+    assert problem.dot_unit is not None
+    accumulator, output = problem.dot_unit.accumulator, problem.dot_unit.output
+    held = accumulator.format
+
+    def absent(name: str) -> str | None:
+        signed = problem.a_flat.format.has_sign or problem.b_flat.format.has_sign
+        if ".neg" in name and not signed:
+            return "nothing is negative"
+        if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
+            return "the accumulator is exact"
+        if ".accumulator." in name or "guard0.sticky0" in name:
+            return None
+        fits = held is not None and held.fraction_bits <= output.fraction_bits
+        if held is not None and fits and held.exponent_bits <= output.exponent_bits:
+            return "the output holds every number of the accumulator"
+        is_fixed = accumulator.kind is AccumulatorKind.FIXED
+        if is_fixed and (accumulator.bits or 0) <= output.fraction_bits + 2:
+            return "the output holds every integer of the accumulator"
+        return None
+
+    return absent
+
+
+_EDGES = ("two_below", "one_below", "at", "one_above", "two_above", "far_above")
+_EDGE_NAMES = [f"edge.{name}.{sign}" for name in _EDGES for sign in ("pos", "neg")] + ["edge.again", "edge.and_back"]
+
+
+def _edge_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
+    """Return a search for exact sums beside the ends of an integer accumulator."""
+    assert problem.dot_unit is not None
+    accumulator = problem.dot_unit.accumulator
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        if accumulator.bits is None:
+            return
+        half, hits = 1 << (accumulator.bits - 1), 0
+        for total, shown in _integer_sums(facts.results[row]):
+            over = total - (half - 1) if total > 0 else -half - total
+            sign = "pos" if total > 0 else "neg"
+            if hits and -half <= total < half and shown == total:
+                yield "edge.and_back"
+            hits += not -half <= total < half
+            if hits > 1 and not -half <= total < half:
+                yield "edge.again"
+            names = {-2: "two_below", -1: "one_below", 0: "at", 1: "one_above", 2: "two_above"}
+            if over in names or over > 2:
+                yield f"edge.{names.get(over, 'far_above')}.{sign}"
+
+    def _integer_sums(result: DotResult) -> Iterator[tuple[int, int]]:
+        for before, addend, step in additions(result, problem):
+            assert isinstance(step, GroupStep | JoinStep)
+            after = value_of(step.accumulator_after, problem)
+            if after is None:
+                continue
+            if step.aligned is not None:
+                yield sum(step.aligned), after.integer
+            elif isinstance(step, GroupStep):
+                shift = addend.exponent - before.exponent
+                exact = addend.integer << shift if shift >= 0 else addend.integer >> -shift
+                yield before.integer + exact, after.integer
+            else:
+                yield before.integer + addend.integer, after.integer
+
+    return bins
+
+
+def _why_no_edge(problem: Problem) -> Callable[[str], str | None]:
+    assert problem.dot_unit is not None
+    accumulator = problem.dot_unit.accumulator
+    stimulus = DotStimulus(problem, 0, 1)
+
+    def absent(name: str) -> str | None:
+        if accumulator.bits is None:
+            return "the accumulator is no integer of stated width"
+        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+            return "nothing is negative"
+        half, groups = 1 << (accumulator.bits - 1), -(-stimulus.lanes // stimulus.group)
+        if accumulator.kind is AccumulatorKind.ALIGNED:
+            room = accumulator.fraction_bits - stimulus._width()
+            most = groups * stimulus.most << room if room >= 0 else (groups * stimulus.most >> -room) + groups
+        else:
+            most = groups * stimulus.most << max(stimulus.ends[1] - accumulator.lsb_exponent, 0)
+        return f"no sum of {groups} groups is above {most}" if most < half + 2 else None
+
+    return absent
+
+
+_RESULT_NAMES = [
+    f"result.{name}" for name in ("zero", "subnormal.pos", "subnormal.neg", "normal.pos", "normal.neg", "largest.pos")
+] + [f"result.{name}" for name in ("largest.neg", "infinity.pos", "infinity.neg", "nan", "smallest_normal.pos")]
+
+
+def _result_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
+    assert problem.dot_unit is not None
+    output = problem.dot_unit.output
+    point, width = output.fraction_bits, output.exponent_bits + output.fraction_bits
+    infinity = ((1 << output.exponent_bits) - 1) << point
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        pattern = facts.results[row].pattern
+        sign, magnitude = ("neg" if pattern >> width else "pos"), pattern & ((1 << width) - 1)
+        if magnitude == 0:
+            yield "result.zero"
+        elif magnitude > infinity:
+            yield "result.nan"
+        elif magnitude == infinity:
+            yield f"result.infinity.{sign}"
+        else:
+            yield f"result.{'subnormal' if magnitude < 1 << point else 'normal'}.{sign}"
+            if magnitude == infinity - 1:
+                yield f"result.largest.{sign}"
+            if magnitude == 1 << point:
+                yield f"result.smallest_normal.{sign}"
+
+    return bins
+
+
+def _why_no_result(problem: Problem) -> Callable[[str], str | None]:
+    assert problem.dot_unit is not None
+    output, stimulus = problem.dot_unit.output, DotStimulus(problem, 0, 1)
+
+    def absent(name: str) -> str | None:
+        low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.most * stimulus.slots).bit_length()
+        accumulator = stimulus.unit.accumulator
+        if accumulator.kind is AccumulatorKind.FIXED:
+            low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
+        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+            return "nothing is negative"
+        if name.startswith("result.subnormal") and output.subnormals == "flush":
+            return "the output flushes subnormals"
+        if ("subnormal" in name or "smallest" in name) and low > 1 - output.bias:
+            return f"no sum lies below 2 ** {low}"
+        if ("largest" in name or "infinity" in name) and high <= output.bias:
+            return f"no sum lies above 2 ** {high}"
+        if "infinity" in name and output.overflow == "saturate":
+            return "the output saturates"
+        if name == "result.nan" and "nan" not in (
+            problem.a_flat.format.exponent_reserved,
+            problem.b_flat.format.exponent_reserved,
+        ):
+            return "no block is NaN"
+        return None
+
+    return absent
+
+
+_FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
+_FLAG_NAMES = [f"flag.{name}" for name in _FLAGS] + [f"flag.{name}.alone" for name in _FLAGS] + ["flag.none"]
+
+
+def _flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
+    flags = facts.results[row].flags
+    names = [name for bit, name in enumerate(_FLAGS) if flags >> bit & 1]
+    yield from (f"flag.{name}" for name in names)
+    if len(names) == 1:
+        yield f"flag.{names[0]}.alone"
+    if not names:
+        yield "flag.none"
+
+
+def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
+    assert problem.dot_unit is not None
+    no_edge, no_result = _why_no_edge(problem), _why_no_result(problem)
+    unit = problem.dot_unit
+    kind = unit.accumulator.kind
+
+    def absent(name: str) -> str | None:
+        if name in ("flag.overflow.alone", "flag.underflow.alone"):
+            return "it comes with inexact"
+        if name.startswith("flag.invalid"):
+            return no_result("result.nan")
+        if name.startswith("flag.saturated") and unit.sum_bits is None:
+            return no_edge("edge.one_above.pos")
+        if name == "flag.overflow" and kind is not AccumulatorKind.FLOAT:
+            return no_result("result.largest.pos")
+        if name == "flag.underflow" and kind is AccumulatorKind.FIXED:
+            low = unit.accumulator.lsb_exponent
+            return None if low < 1 - unit.output.bias else "no number of the accumulator is so small"
+        return no_result("result.subnormal.pos") if name == "flag.underflow" else None
+
+    return absent
+
+
+def _order(stimulus: DotStimulus) -> DotFamily:
+    """Vectors whose blocks in the opposite order give another result or other flags."""
+
+    def find(facts: DotFacts) -> Int64Array:
+        return np.where(facts.turned > 0, 0, -1)
+
+    def absent(_: int) -> str | None:
+        if stimulus.slots == 1:
+            return "a vector has one slot"
+        return (
+            "an exact accumulator knows no order" if stimulus.unit.accumulator.kind is AccumulatorKind.EXACT else None
+        )
+
+    return Family(["order.matters"], find, absent)

@@ -1,0 +1,160 @@
+"""Bins of `encode` that depend on the source's patterns (spec 12.10)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bfpemu.vectors.encode_stimulus import MOST_CROSSED
+from bfpemu.vectors.facts import BlockFacts, Int64Array
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_patterns import SourcePatterns
+from bfpemu.vectors.words import AnyArray
+
+_KINDS = (
+    "zero",
+    "min_subnormal",
+    "subnormal",
+    "max_subnormal",
+    "min_normal",
+    "normal",
+    "max_normal",
+    "infinity",
+    "quiet_nan",
+    "signalling_nan",
+)
+
+
+def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
+    """Return the bins of source patterns: kinds in lanes, single bits, exponent fields, NaN and infinities together."""
+    kind = problem.kind
+    source = SourcePatterns(kind.exponent_bits, kind.fraction_bits)
+    return [
+        _kinds(problem, source),
+        _one_hot(problem, source, level),
+        _fields(problem, source),
+        _specials(problem, source),
+    ]
+
+
+def _words(facts: BlockFacts) -> AnyArray:
+    return facts.stimulus["x"].astype(np.uint64)
+
+
+def _refused(problem: Problem, kind: int) -> str | None:
+    bias = (1 << (problem.kind.exponent_bits - 1)) - 1
+    if kind == 6 and Reach(problem).largest_accepted_top < bias:
+        return "the conversion refuses numbers as large"
+    if kind >= 8 and problem.refuses_nan:
+        return "the conversion refuses NaN"
+    return "the conversion refuses infinities" if kind == 7 and problem.refuses_infinity else None
+
+
+def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
+    lanes = problem.elements
+    names = [f"class.{kind}.{sign}.lane{lane}" for kind in _KINDS for sign in ("pos", "neg") for lane in range(lanes)]
+    point, field = source.fraction_bits, np.uint64(1 << source.fraction_bits)
+
+    def find(facts: BlockFacts) -> Int64Array:
+        words = _words(facts)
+        magnitude = words & np.uint64((1 << (source.bits - 1)) - 1)
+        infinity = np.uint64(source.infinity)
+        kind = np.select(
+            [
+                magnitude == 0,
+                magnitude > infinity,
+                magnitude == infinity,
+                magnitude == infinity - np.uint64(1),
+                magnitude == field,
+                magnitude > field,
+                magnitude == field - np.uint64(1),
+                magnitude == 1,
+            ],
+            [
+                np.int64(0),
+                np.where(magnitude >> np.uint64(point - 1) & np.uint64(1), 8, 9),
+                np.int64(7),
+                np.int64(6),
+                np.int64(4),
+                np.int64(5),
+                np.int64(3),
+                np.int64(1),
+            ],
+            np.int64(2),
+        )
+        negative = (words >> np.uint64(source.bits - 1)).astype(np.int64)
+        return (2 * kind + negative) * lanes + np.arange(lanes)
+
+    return Family(names, find, lambda number: _refused(problem, number // lanes // 2))
+
+
+def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
+    lanes, bits = problem.elements, source.bits
+    crosses = level > 1 or bits * lanes <= MOST_CROSSED
+    names = [f"onehot.bit{bit}.lane{lane}" for bit in range(bits) for lane in range(lanes)]
+    if not crosses:
+        names = [*(f"onehot.bit{bit}" for bit in range(bits)), *(f"onehot.lane{lane}" for lane in range(lanes))]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        words = _words(facts)
+        single = (words != 0) & (words & (words - np.uint64(1)) == 0)
+        alone = single & ((words != 0).sum(axis=1) == 1)[:, None]
+        bit = np.zeros(words.shape, np.int64)
+        for place in range(bits):
+            bit = np.where(words == np.uint64(1 << place), place, bit)
+        if crosses:
+            return np.where(alone, bit * lanes + np.arange(lanes), -1)
+        both = [np.where(alone, bit, -1), np.where(alone, bits + np.arange(lanes), -1)]
+        return np.concatenate(both, axis=1)
+
+    return Family(names, find)
+
+
+def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
+    count = (1 << source.exponent_bits) - 1
+    names = [f"field.{field}" for field in range(count)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        fields = (_words(facts) >> np.uint64(source.fraction_bits)).astype(np.int64) & count
+        finite = fields < count
+        return np.where(finite.all(axis=1), np.where(finite, fields, -1).max(axis=1), -1)
+
+    def absent(number: int) -> str | None:
+        most = Reach(problem).largest_accepted_top + (count >> 1)
+        return "the conversion refuses numbers as large" if number > most else None
+
+    return Family(names, find, absent)
+
+
+_TOGETHER = ("nan_and_infinity", "two_nan", "both_infinities", "nan_among_zeros", "infinity_among_zeros", "payload")
+
+
+def _specials(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
+    point = source.fraction_bits
+    names = [f"special.{name}" for name in _TOGETHER[:-1]] + [f"special.payload.bit{bit}" for bit in range(point)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        words = _words(facts)
+        magnitude = words & np.uint64((1 << (source.bits - 1)) - 1)
+        nan, infinite = magnitude > np.uint64(source.infinity), magnitude == np.uint64(source.infinity)
+        negative = words != magnitude
+        zeros = (magnitude == 0).sum(axis=1) == magnitude.shape[1] - 1
+        masks = [
+            nan.any(axis=1) & infinite.any(axis=1),
+            nan.sum(axis=1) >= 2,
+            (infinite & negative).any(axis=1) & (infinite & ~negative).any(axis=1),
+            nan.any(axis=1) & zeros,
+            infinite.any(axis=1) & zeros,
+        ]
+        fractions = magnitude & np.uint64((1 << point) - 1)
+        masks += [(nan & (fractions == np.uint64(1 << bit))).any(axis=1) for bit in range(point)]
+        return np.stack([np.where(mask, number, -1) for number, mask in enumerate(masks)], axis=1)
+
+    def absent(number: int) -> str | None:
+        if problem.elements == 1 and number < 3:
+            return "a block has one element"
+        needs_nan, needs_infinity = number not in (2, 4), number in (0, 2, 4)
+        return (_refused(problem, 8) if needs_nan else None) or (_refused(problem, 7) if needs_infinity else None)
+
+    return Family(names, find, absent)

@@ -1,0 +1,87 @@
+"""Bins as data: families of names, a search for them, and why some cannot occur (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Facts = TypeVar("Facts")
+Indices = npt.NDArray[np.int64]
+
+NEVER_SAID = "no directed vector reaches it, and no reason is known why none could"
+
+
+def _no_reason(_: int) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Family(Generic[Facts]):
+    """Bins that are found in one way."""
+
+    names: Sequence[str]
+    find: Callable[[Facts], Indices]
+    """Facts -> numbers of bins, of any shape whose first axis is the facts' own; -1 for none."""
+    absent: Callable[[int], str | None] = _no_reason
+    """Number of a bin -> why it cannot occur, or None."""
+
+
+@dataclass
+class Tally:
+    """Hits of the bins of some families, vector by vector."""
+
+    families: Sequence[Family[Any]]
+    hits: dict[str, int] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
+
+    def add(self, facts: Any, first_vector: int, rows_per_vector: int = 1) -> None:
+        """Count the bins of more vectors, of which the first has the number `first_vector`."""
+        for family in self.families:
+            found = family.find(facts)
+            flat = found.reshape(len(found), -1)
+            rows, columns = np.nonzero(flat >= 0)
+            numbers = flat[rows, columns]
+            # A bin counts once for a vector, however many elements are in it.
+            keys = np.unique(numbers * (len(found) + 1) + rows // rows_per_vector)
+            bins, starts, counts = np.unique(keys // (len(found) + 1), return_index=True, return_counts=True)
+            for number, start, count in zip(bins.tolist(), starts.tolist(), counts.tolist(), strict=True):
+                name = family.names[number]
+                self.hits[name] = self.hits.get(name, 0) + count
+                self.first.setdefault(name, first_vector + int(keys[start] % (len(found) + 1)))
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return every bin with its hits and first vector, or why it has none (spec 12.10)."""
+        found: dict[str, dict[str, Any]] = {}
+        for family in self.families:
+            for number, name in enumerate(family.names):
+                if name in self.hits:
+                    found[name] = {"hits": self.hits[name], "first": self.first[name]}
+                    continue
+                reason = family.absent(number)
+                found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
+        return found
+
+
+def bins_of(families: Iterable[Family[Any]], facts: Any, rows_per_vector: int = 1) -> list[set[str]]:
+    """Return the names of the bins that each vector hits."""
+    found: list[set[str]] = []
+    for family in families:
+        numbers = family.find(facts)
+        flat = numbers.reshape(len(numbers) // rows_per_vector, -1)
+        found = found or [set() for _ in range(len(flat))]
+        for row, column in zip(*np.nonzero(flat >= 0), strict=True):
+            found[row].add(family.names[flat[row, column]])
+    return found
+
+
+def summary(report: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Return how many bins there are, were hit, cannot occur, and are not reached (spec 12.7)."""
+    states = ("hit", "cannot_occur", "not_reached")
+    counts = {
+        state: sum(("hits" if state == "hit" else state) in entry for entry in report.values()) for state in states
+    }
+    return {"bins": len(report)} | counts

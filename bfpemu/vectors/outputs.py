@@ -1,0 +1,281 @@
+"""What a device gave, read in the spellings that benches write (spec 12.12)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from bfpemu.errors import BfpFileError, BfpFormatError
+from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
+
+_PIECE = 1 << 22
+_UNKNOWN = np.zeros(256, np.bool_)
+_UNKNOWN[[ord(mark) for mark in "xXzZ?"]] = True
+_LOWER = np.arange(256, dtype=np.uint8)
+_LOWER[ord("A") : ord("F") + 1] += 32
+_COLUMN = re.compile(r"(?:expected\.|output\.)?(\w+)(?:\[(\d+)\])?$")
+
+
+class Results(NamedTuple):
+    """Some words of a device, in ASCII."""
+
+    digits: Bytes
+    """shape (rows, digits): lower-case digits, ``x`` where the device gave x or z."""
+    has_unknown: bool
+    """Whether there is an ``x``."""
+
+
+def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Results]:
+    """Yield the words of files that follow each other; ``-`` is standard input.
+
+    Raises
+    ------
+    BfpFileError
+        ``input-missing``.
+    BfpFormatError
+        ``device-output``.
+    """
+    for name in files:
+        if name == "-":
+            yield from _read(sys.stdin.buffer, "standard input", layout)
+            continue
+        try:
+            with Path(name).open("rb") as file:
+                yield from _read(file, repr(name), layout)
+        except OSError as error:
+            raise BfpFileError("input-missing", f"output file {name!r} cannot be read: {error.strerror}") from error
+
+
+def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Results]:
+    reader = _HexReader(where, layout)
+    rest, is_first = b"", True
+    while True:
+        data = file.read(_PIECE)
+        if is_first:
+            kind = _kind(data)
+            is_first = False
+            if kind != "hex":
+                text = io.TextIOWrapper(io.BytesIO(data + file.read()), encoding="utf-8", errors="replace", newline="")
+                yield from (_csv if kind == "csv" else _json)(text, where, layout)
+                return
+        if not data:
+            if rest:
+                yield reader.words(rest + b"\n")
+            reader.finish()
+            return
+        data = rest + data
+        end = data.rfind(b"\n") + 1
+        rest = data[end:]
+        if end:
+            yield reader.words(data[:end])
+
+
+def _kind(data: bytes) -> str:
+    head = data.lstrip()[:4096]
+    if head.startswith(b"{"):
+        return "json"
+    first = head.split(b"\n", 1)[0]
+    return "csv" if b"," in first and not first.startswith((b"//", b"#")) else "hex"
+
+
+class _HexReader:
+    """Lines of hexadecimal digits."""
+
+    def __init__(self, where: str, layout: WordLayout) -> None:
+        self.where, self.digits, self.bits = where, layout.digits, layout.bits
+        self.lines, self.found = 0, 0
+        self.in_comment = False
+
+    def words(self, data: bytes) -> Results:
+        """Return the words of whole lines."""
+        data = data.replace(b"\r\n", b"\n")
+        if b"_" in data and b"/" not in data:
+            data = data.replace(b"_", b"")
+        width = self.digits + 1
+        if len(data) % width == 0 and not self.in_comment:
+            rows = np.frombuffer(data, np.uint8).reshape(-1, width)
+            if (rows[:, -1] == ord("\n")).all() and self._are_digits(rows[:, :-1]):
+                self.lines += len(rows)
+                return self._result(rows[:, :-1])
+        return self._result(self._slowly(data))
+
+    def finish(self) -> None:
+        """Say when a comment has no end."""
+        if self.in_comment:
+            raise BfpFormatError("device-output", f"a comment of {self.where} must end with */ (spec 12.12)")
+
+    @staticmethod
+    def _are_digits(rows: Bytes) -> bool:
+        return bool(((_NIBBLES[rows] != INVALID) | _UNKNOWN[rows]).all())
+
+    def _result(self, rows: Bytes) -> Results:
+        self.found += len(rows)
+        unknown = _UNKNOWN[rows]
+        has_unknown = bool(unknown.any())
+        lower = _LOWER[rows]
+        if has_unknown:
+            lower = np.where(unknown, np.uint8(ord("x")), lower)
+        spare = 4 * self.digits - self.bits
+        if spare and len(rows):
+            top = _NIBBLES[lower[:, 0]]
+            over = (top != INVALID) & (top >> np.uint8(4 - spare) != 0)
+            if over.any():
+                raise BfpFormatError(
+                    "device-output",
+                    f"a word must have {self.bits} bits (spec 12.12), and result "
+                    f"{self.found - len(rows) + int(over.argmax())} of {self.where} has more",
+                )
+        return Results(lower, has_unknown)
+
+    def _slowly(self, data: bytes) -> Bytes:
+        found: list[str] = []
+        for line in data.decode("ascii", "replace").split("\n")[:-1]:
+            self.lines += 1
+            text = self._without_comments(line).strip()
+            if not text:
+                continue
+            for word in text.split():
+                if word.startswith("@"):
+                    self._check_address(word, self.found + len(found))
+                    continue
+                found.append(self._checked(word))
+        return np.frombuffer("".join(found).encode(), np.uint8).reshape(-1, self.digits)
+
+    def _without_comments(self, line: str) -> str:
+        if self.in_comment:
+            _, end, line = line.partition("*/")
+            if not end:
+                return ""
+            self.in_comment = False
+        while "/*" in line:
+            before, _, after = line.partition("/*")
+            _, end, rest = after.partition("*/")
+            if not end:
+                self.in_comment = True
+                return before
+            line = f"{before} {rest}"
+        return line.split("//", 1)[0].split("#", 1)[0]
+
+    def _check_address(self, word: str, expected: int) -> None:
+        try:
+            address = int(word[1:].replace("_", ""), 16)
+        except ValueError:
+            address = -1
+        if address != expected:
+            raise BfpFormatError(
+                "device-output",
+                f"an address must be that of the next word, @{expected:x} (spec 12.12), got {word!r} in line "
+                f"{self.lines} of {self.where}",
+            )
+
+    def _checked(self, word: str) -> str:
+        text = word.replace("_", "")
+        if text[:2] in ("0x", "0X"):
+            text = text[2:]
+        if len(text) != self.digits:
+            raise BfpFormatError(
+                "device-output",
+                f"a word must have {self.digits} digits for {self.bits} bits (spec 12.12), got {len(text)} in line "
+                f"{self.lines} of {self.where}; print all digits, as %h does and %0h does not",
+            )
+        array = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+        if not self._are_digits(array[None]) or (len(text) == 1 and text == "?"):
+            raise BfpFormatError(
+                "device-output",
+                f"a word must be hexadecimal digits, x or z (spec 12.12), got {word[:40]!r} in line {self.lines} "
+                f"of {self.where}",
+            )
+        return text
+
+
+# ----------------------------------------------------------------------------------- CSV and JSON
+
+
+def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
+    rows = csv.reader(text)
+    header = next(rows, [])
+    places: dict[tuple[str, int], int] = {}
+    for place, column in enumerate(header):
+        match = _COLUMN.match(column.strip())
+        if match and not column.strip().startswith("stimulus."):
+            places[match[1], int(match[2] or 0)] = place
+    numbered = places.get(("vector", 0))
+    wanted = [(field.name, item) for field in layout.fields for item in range(field.count)]
+    missing = [key for key in wanted if key not in places]
+    if missing:
+        name, item = missing[0]
+        raise BfpFormatError("device-output", f"{where} must have a column {name}[{item}] (spec 12.12)")
+    for first, row in enumerate(rows):
+        if not row:
+            continue
+        if len(row) < len(header) or (numbered is not None and row[numbered].strip() != str(first)):
+            raise BfpFormatError(
+                "device-output",
+                f"rows of {where} must have all columns and follow each other (spec 12.12), got row {first}",
+            )
+        items = {field.name: [row[places[field.name, item]] for item in range(field.count)] for field in layout.fields}
+        yield _word(items, where, first, layout)
+
+
+def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
+    count = 0
+    for line in text:
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+            found = found.get("expected", found.get("output", found))
+            items = {field.name: [str(item) for item in _as_list(found[field.name])] for field in layout.fields}
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise BfpFormatError(
+                "device-output",
+                f"line {count} of {where} must be an object with the fields of 12.3 (spec 12.12): {error}",
+            ) from error
+        yield _word(items, where, count, layout)
+        count += 1
+
+
+def _as_list(items: Any) -> list[Any]:
+    return items if isinstance(items, list) else [items]
+
+
+def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout) -> Results:
+    """Return one word of items in hexadecimal, of which unknown ones make all their digits unknown."""
+    value, unknown = 0, 0
+    for field in layout.fields:
+        if len(items[field.name]) != field.count:
+            raise BfpFormatError(
+                "device-output",
+                f"{field.name} must have {field.count} items (spec 12.12), got {len(items[field.name])} in row {row} "
+                f"of {where}",
+            )
+        for item, text in enumerate(items[field.name]):
+            digits = text.strip().lower().replace("_", "").removeprefix("0x")
+            place = field.lsb + item * field.width
+            if digits and set(digits) & set("xz?"):
+                unknown |= ((1 << field.width) - 1) << place
+                continue
+            try:
+                number = int(digits, 16)
+            except ValueError:
+                number = -1
+            if not 0 <= number < 1 << field.width:
+                raise BfpFormatError(
+                    "device-output",
+                    f"items of {field.name} must be hexadecimal of {field.width} bits (spec 12.12), "
+                    f"got {text[:40]!r} in row {row} of {where}",
+                )
+            value |= number << place
+    text = f"{value:0{layout.digits}x}"
+    if unknown:
+        marks = f"{unknown:0{layout.digits}x}"
+        text = "".join("x" if mark != "0" else digit for digit, mark in zip(text, marks, strict=True))
+    return Results(np.frombuffer(text.encode(), np.uint8).reshape(1, -1), bool(unknown))

@@ -1,0 +1,137 @@
+"""What a unit's set is made of: directed stimulus, the facts of vectors, and bins (spec 12.8, 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bfpemu.vectors.block_bins import block_families
+from bfpemu.vectors.code_stimulus import DecodeStimulus
+from bfpemu.vectors.decode_bins import CodeFacts, decode_families
+from bfpemu.vectors.encode_bins import encode_families
+from bfpemu.vectors.encode_stimulus import EncodeStimulus
+from bfpemu.vectors.facts import block_facts
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.pseudorandom import words
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.words import AnyArray, Fields
+
+_RANDOM, _GIVEN = 31, 32
+
+
+class Plan:
+    """The directed half of a set.
+
+    Parameters
+    ----------
+    problem : Problem
+    level : int
+        1 or 2.
+    seed : int
+    """
+
+    def __init__(self, problem: Problem, level: int, seed: int) -> None:
+        self.problem, self.level, self.seed = problem, level, seed
+        self.families: list[Family[Any]] = self._families()
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether the directed vectors are all inputs, up to the order of elements."""
+        return False
+
+    @property
+    def rows_per_vector(self) -> int:
+        """Rows of facts that a vector has."""
+        return 1
+
+    def _families(self) -> list[Family[Any]]:
+        raise NotImplementedError
+
+    def directed(self) -> Iterator[Stimulus]:
+        """Yield directed stimulus, which the conversion takes, in pieces."""
+        for number, piece in enumerate(self._pieces()):
+            rows = len(next(iter(piece.values()), ()))
+            if rows:
+                yield acceptable(self.problem, self._with_supplied(piece, rows, number))
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        raise NotImplementedError
+
+    def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
+        """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
+        found = dict(piece)
+        for field in self.problem.stimulus.fields:
+            if field.name in found:
+                continue
+            stream = _RANDOM if field.name == "random" else _GIVEN
+            bits = words(self.seed, 40 * stream + number, 0, rows, field.count) >> np.uint64(64 - field.width)
+            if field.name == "random":  # every third word is an extreme one
+                turn = np.arange(rows)[:, None] + np.arange(field.count)
+                bits = np.where(turn % 6 == 0, np.uint64(0), bits)
+                bits = np.where(turn % 6 == 3, np.uint64((1 << field.width) - 1), bits)
+            found[field.name] = bits
+        return found
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return what the bins are looked for in."""
+        raise NotImplementedError
+
+
+class EncodePlan(Plan):
+    """The plan of `encode`."""
+
+    def _families(self) -> list[Family[Any]]:
+        return [*block_families(self.problem), *encode_families(self.problem, self.level)]
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
+        for patterns in stimulus.pieces():
+            yield {"x": patterns} | self._given(patterns)
+
+    def _given(self, patterns: AnyArray) -> Stimulus:
+        """Return exponents, where they are supplied: those that fit the largest number, and ones beside them."""
+        if not self.problem.needs_exponents or not len(patterns):
+            return {}
+        kind, spec = self.problem.kind, self.problem.target.format
+        ones = (1 << kind.exponent_bits) - 1
+        fields = (patterns >> np.uint64(kind.fraction_bits)).astype(np.int64) & ones
+        highest = np.where(fields < ones, fields, 0).max(axis=1) - (ones >> 1)
+        exponent = highest + 1 - spec.magnitude_bits + spec.fraction_bits
+        beside = np.array([0, 0, 0, 1, 0, 0, -1])[np.arange(len(patterns)) % 7]
+        codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
+        return {"exponents": codes.astype(np.uint64)[:, None]}
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return the facts of blocks."""
+        return block_facts(self.problem, stimulus, answer)
+
+
+class DecodePlan(Plan):
+    """The plan of `decode`."""
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every element is there with every exponent and shift."""
+        return DecodeStimulus(self.problem, self.seed, self.level).is_exhaustive
+
+    def _families(self) -> list[Family[Any]]:
+        return list(decode_families(self.problem))
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        yield from DecodeStimulus(self.problem, self.seed, self.level).pieces()
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return codes and answers."""
+        return CodeFacts(stimulus, answer)
+
+
+def plan_of(problem: Problem, level: int, seed: int) -> Plan:
+    """Return the plan of a problem's unit."""
+    from bfpemu.vectors.arithmetic_plans import DotPlan, ElementwisePlan
+
+    kinds: dict[str, type[Plan]] = {"encode": EncodePlan, "decode": DecodePlan, "dot": DotPlan}
+    return kinds.get(problem.unit, ElementwisePlan)(problem, level, seed)

@@ -1,0 +1,216 @@
+"""What a source can bring about in a format, and so which bins cannot occur (spec 12.10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
+from bfpemu.vectors.problem import Problem
+
+_RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The numbers that a unit encodes."""
+
+    problem: Problem
+
+    @property
+    def spec(self) -> BFPSpec:
+        """The format of the result."""
+        return self.problem.target.format
+
+    @cached_property
+    def precision(self) -> int:
+        """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
+        problem = self.problem
+        if problem.unit == "encode":
+            steps = [step.fraction_bits for step in problem.target.conversion.source_chain]
+            return min([problem.kind.fraction_bits, *steps]) + 1
+        # The least significand of two's complement has one bit more, and all others of its bits are 0.
+        a = problem.a_flat.format.magnitude_bits
+        if problem.unit == "requantize":
+            return a
+        b = problem.b_flat.format.magnitude_bits
+        return a + b if problem.unit == "multiply" else 1 << 20
+
+    @cached_property
+    def largest_accepted_top(self) -> int:
+        """``floor(log2)`` of the largest number that `encode` is given: what the conversion refuses lies above."""
+        conversion = self.problem.target.conversion
+        most = 1 << 14
+        if conversion.exponent_overflow is ExponentOverflow.ERROR and not self.is_given:
+            # One for a carry of the rounding, one for a rule that raises an exponent afterwards.
+            most = self.spec.largest_exponent - self.wanted(0, is_largest=True) - 2
+        if self.problem.refuses_infinity:
+            for step in conversion.source_chain:
+                if step.overflow is StepOverflow.INFINITY:
+                    most = min(most, step.maximum_exponent - 1)
+        return most
+
+    @cached_property
+    def tops(self) -> tuple[int, int]:
+        """``floor(log2)`` of the smallest and of the largest magnitude other than 0."""
+        problem = self.problem
+        if problem.unit == "encode":
+            kind = problem.kind
+            bias = (1 << (kind.exponent_bits - 1)) - 1
+            smallest = 1 - bias - kind.fraction_bits
+            if problem.target.conversion.source_subnormals is not SourceSubnormals.EXACT:
+                smallest = 1 - bias
+            for step in problem.target.conversion.source_chain:
+                smallest = max(smallest, step.minimum_exponent - step.fraction_bits)
+            return smallest, min(bias, self.largest_accepted_top)
+        ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
+        if problem.unit == "multiply":
+            return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
+        carry = problem.unit == "add"
+        return min(end[0] for end in ends), max(end[1] for end in ends) + carry
+
+    def wanted(self, top: int, *, is_power: bool = False, is_largest: bool = False) -> int:
+        """Return the exponent of the rule for a largest magnitude of ``floor(log2)`` `top` (spec 3.5)."""
+        spec, conversion = self.spec, self.problem.target.conversion
+        found = top + 1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset
+        if conversion.exponent_rule is ExponentRule.CEIL:
+            return found + (not is_power)
+        needs_more = is_largest and self.precision > spec.magnitude_bits
+        return found + (conversion.exponent_rule is ExponentRule.RCEIL and needs_more)
+
+    @cached_property
+    def wanted_ends(self) -> tuple[int, int]:
+        """The smallest and the largest exponent that the rule gives."""
+        low, high = self.tops
+        if self.largest_is_power:
+            return self.wanted(low, is_power=True), self.wanted(high, is_power=True)
+        return self.wanted(low, is_power=True), self.wanted(high, is_largest=True)
+
+    @property
+    def largest_is_power(self) -> bool:
+        """Whether the largest magnitude is a power of two, as products and sums of the least significands are."""
+        problem = self.problem
+        if problem.unit == "encode":
+            return False
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        return all(spec.encoding is Encoding.TWOS_COMPLEMENT for spec in operands)
+
+    @property
+    def excess(self) -> int:
+        """How far the exponent of the rule can be above the largest."""
+        return self.wanted_ends[1] - self.spec.largest_exponent
+
+    @property
+    def is_given(self) -> bool:
+        """Whether exponents are supplied."""
+        return self.problem.needs_exponents
+
+    @property
+    def clamps_above(self) -> bool:
+        """Whether elements can be too large for the largest exponent."""
+        conversion = self.problem.target.conversion
+        if self.is_given:
+            return True
+        saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
+        return saturates and self.wanted_ends[1] > self.spec.largest_exponent
+
+    @property
+    def flushes(self) -> bool:
+        """Whether the exponent of a block can be below the smallest."""
+        return not self.is_given and self.wanted_ends[0] < self.spec.smallest_exponent
+
+    @property
+    def is_above(self) -> bool:
+        """Whether an exponent can be above the largest."""
+        return not self.is_given and self.wanted_ends[1] > self.spec.largest_exponent
+
+    def why_no_exponent(self, exponent: int) -> str | None:
+        """Return why the rule never gives an exponent, or None when it may."""
+        if self.is_given:
+            return None
+        low, high = self.wanted_ends
+        if low <= exponent <= high:
+            return None
+        what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
+        return f"the rule gives the exponents {low} to {high} for {what}"
+
+    @property
+    def most_kept_bits(self) -> int:
+        """The largest number of bits before the binary point of a wide element that the rule leaves."""
+        conversion = self.problem.target.conversion
+        return self.spec.magnitude_bits + conversion.post_truncate_bits - conversion.exponent_offset
+
+    @cached_property
+    def widest_distance(self) -> int:
+        """The most binades that an element lies below the largest of its block."""
+        problem, low_high = self.problem, self.tops
+        if problem.unit == "encode":
+            return low_high[1] - low_high[0]
+        if problem.unit == "add":
+            a, b = _tops(problem.a_flat.format), _tops(problem.b_flat.format)
+            return max(a[1] - b[0], b[1] - a[0])
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        size = self.spec.elements_per_block or 1
+        if any((spec.elements_per_block or 1) % size for spec in operands):
+            return low_high[1] - low_high[0]
+        return sum(_spread(spec) for spec in operands)
+
+    @property
+    def depth(self) -> int:
+        """How deep bits below the place of rounding are looked for."""
+        problem = self.problem
+        if problem.unit == "add":
+            return problem.a_flat.format.mantissa_bits + problem.b_flat.format.mantissa_bits
+        return self.precision
+
+    def why_not_so_low(self, places: int) -> str | None:
+        """Return why no element has a bit so many places below the last kept one, or None."""
+        if self.is_given or (self.flushes and self.spec.use_subnormals):
+            return None
+        if self.most_kept_bits - 1 + places <= self.widest_distance:
+            return None
+        return f"the bits of a block lie within {self.widest_distance + 1} places"
+
+    def why_no_cell(self, kept: int, guard: bool, below: bool, odd: bool) -> str | None:
+        """Return why no number has such bits around the place where it is rounded, or None."""
+        if kept == 0 and odd:
+            return "an integer part of 0 is even"
+        if kept == 0 and not guard and not below:
+            return "a number other than 0 has a bit"
+        if kept == 1 and not odd:
+            return "an integer part of one bit is 1"
+        last = max((place for place, isset in ((kept, odd), (kept + 1, guard), (kept + 2, below)) if isset), default=0)
+        if kept and last > self.precision:
+            return f"a number here has {self.precision} bits, and this needs {last}"
+        too_low = self.why_not_so_low(2 if below else 1 if guard else 0)
+        if too_low:
+            return too_low
+        if self.clamps_above or self.is_given or kept < self.most_kept_bits:
+            return None
+        if kept > self.most_kept_bits:
+            return f"the rule leaves at most {self.most_kept_bits} bits before the binary point"
+        rule = self.problem.target.conversion.exponent_rule
+        bits = self.spec.magnitude_bits
+        if rule is ExponentRule.RCEIL and (guard or below) and (bits == 1 or (bits == 2 and odd)):
+            return "the rule rceil leaves no number above the largest significand"
+        if rule is ExponentRule.CEIL and (guard or below or odd):
+            return "the rule ceil leaves a power of two alone with so many bits"
+        return None
+
+    @property
+    def follows_maximum(self) -> bool:
+        """Whether the largest magnitude alone gives the exponent."""
+        return self.problem.target.conversion.exponent_rule in _RULES_OF_MAXIMUM
+
+
+def _spread(spec: BFPSpec) -> int:
+    """Return how many binades the values of one block span."""
+    full = spec.encoding is Encoding.TWOS_COMPLEMENT
+    return spec.magnitude_bits - 1 + full + (1 << spec.sub_shift_bits) - 1
+
+
+def _tops(spec: BFPSpec) -> tuple[int, int]:
+    shift = (1 << spec.sub_shift_bits) - 1
+    low = spec.smallest_exponent - spec.fraction_bits - shift
+    full = spec.encoding is Encoding.TWOS_COMPLEMENT
+    return low, spec.largest_exponent - spec.fraction_bits + spec.magnitude_bits - 1 + full

@@ -1,0 +1,108 @@
+"""Stimulus words and what the reference model answers to them, field by field as in spec 12.3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bfpemu.formats import BFPSpec
+from bfpemu.reference import (
+    EncodedBlock,
+    Value,
+    decode_block,
+    dot_blocks,
+    encode_block,
+    read_float,
+    round_to_float,
+)
+from bfpemu.reference.elementwise import sum_of
+from tests.rtl.devices import Choice
+from tests.rtl.sets import VectorSet, packed, write_words
+
+Items = list[list[int]]
+"""The items of each field of one stimulus word."""
+
+
+def stimulus_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
+    """Return name, width and count of each field of a stimulus word."""
+    spec, elements = choice.format, choice.elements
+    assert isinstance(spec.block_size, int)
+    if unit == "encode":
+        return [("x", 32, elements)]
+    operand = [
+        ("elements", spec.mantissa_bits, elements),
+        ("exponents", spec.exponent_bits, elements // spec.block_size),
+    ]
+    if unit == "decode":
+        return operand
+    return [(f"{side}_{name}", width, count) for side in "ab" for name, width, count in operand]
+
+
+def expected_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
+    """Return name, width and count of each field of an expected word."""
+    spec, elements = choice.format, choice.elements
+    if unit == "decode":
+        return [("y", 32, elements)]
+    if unit == "dot":
+        return [("result", 32, 1), ("flags", 5, 1)]
+    return [("elements", spec.mantissa_bits, elements), ("exponents", spec.exponent_bits, 1)]
+
+
+def answer(unit: str, choice: Choice, items: Items) -> Items:
+    """Return the items of the expected word, from the reference model."""
+    return {"encode": _encode, "decode": _decode, "add": _add, "dot": _dot}[unit](choice, items)
+
+
+def _encoded(choice: Choice, values: Sequence[Value]) -> Items:
+    block = encode_block(values, choice.preset)
+    return [list(block.element_codes), [block.exponent_code]]
+
+
+def _encode(choice: Choice, items: Items) -> Items:
+    (patterns,) = items
+    return _encoded(choice, [read_float(bits, "float32", choice.preset.conversion) for bits in patterns])
+
+
+def _values(spec: BFPSpec, elements: list[int], exponents: list[int]) -> list[Value]:
+    (exponent,) = exponents
+    return decode_block(EncodedBlock(exponent, (), tuple(elements)), spec)
+
+
+def _decode(choice: Choice, items: Items) -> Items:
+    return [[round_to_float(value, "float32") for value in _values(choice.format, items[0], items[1])]]
+
+
+def _add(choice: Choice, items: Items) -> Items:
+    a, b = (_values(choice.format, *items[first : first + 2]) for first in (0, 2))
+    return _encoded(choice, [sum_of(x, y) for x, y in zip(a, b, strict=True)])
+
+
+def _dot(choice: Choice, items: Items) -> Items:
+    a_elements, a_exponents, b_elements, b_exponents = items
+    spec, unit = choice.format, choice.dot_unit
+    assert unit is not None
+    result = dot_blocks(a_exponents, [], a_elements, spec, b_exponents, [], b_elements, spec, unit)
+    return [[result.pattern], [result.flags]]
+
+
+def write_set(
+    folder: Path,
+    unit: str,
+    choice: Choice,
+    stimuli: Sequence[Items],
+    function: Callable[[str, Choice, Items], Items] = answer,
+) -> VectorSet:
+    """Write the words of some stimuli and their answers as a set (spec 12.5, 12.7)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"version": 1, "unit": unit, "elements": choice.elements, "vectors": {"total": len(stimuli)}}
+    for kind, widths, rows in (
+        ("stimulus", stimulus_widths(unit, choice), stimuli),
+        ("expected", expected_widths(unit, choice), [function(unit, choice, items) for items in stimuli]),
+    ):
+        bits = sum(width * count for _, width, count in widths)
+        words = (packed(zip((w for _, w, _ in widths), items, strict=True)) for items in rows)
+        write_words(folder / f"{kind}.hex", bits, words)
+        manifest[kind] = {"bits": bits, "digits": -(-bits // 4)}
+    (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, indent=2) + "\n", encoding="ascii")
+    return VectorSet.read(folder)

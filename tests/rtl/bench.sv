@@ -1,0 +1,66 @@
+// Feeds a device the words of a stimulus file and writes what it gives, one hexadecimal word a line.
+//
+// Macros:   DEVICE its module, DEVICE_PARAMETERS (.N(8), ...), STIMULUS_BITS, EXPECTED_BITS, COUNT (vectors),
+//           WITH_MUTANTS when the netlist has the input `mutant`.
+// Plusargs: +stimulus=FILE; +output=FILE for the results; +expected=FILE to stop at the first one that differs;
+//           +mutant=K; +patience=CYCLES without a result, after which the device hangs.
+//
+// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs.
+module bench;
+  logic clk = 1'b0, rst = 1'b1, in_valid = 1'b0, out_ready = 1'b0;
+  logic in_ready, out_valid;
+  logic [`STIMULUS_BITS-1:0] in_data, stimulus[0:`COUNT-1];
+  logic [`EXPECTED_BITS-1:0] out_data, expected[0:`COUNT-1];
+  string name;
+  integer output_file = 0, compares = 0, sent = 0, received = 0, idle = 0, patience = 10000;
+  logic [15:0] mutant = 16'd0;
+  logic [7:0] stall = 8'h5a; // a shift register with feedback: when to stall
+
+`ifdef WITH_MUTANTS
+  `DEVICE device (.*);
+`else
+  `DEVICE #(`DEVICE_PARAMETERS) device (.*);
+`endif
+
+  always #1 clk = !clk;
+
+  initial begin
+    if ($value$plusargs("stimulus=%s", name)) $readmemh(name, stimulus);
+    if ($value$plusargs("output=%s", name)) output_file = $fopen(name, "w");
+    if ($value$plusargs("expected=%s", name)) begin
+      $readmemh(name, expected);
+      compares = 1;
+    end
+    if ($value$plusargs("mutant=%d", mutant)) ;
+    if ($value$plusargs("patience=%d", patience)) ;
+    #6 rst = 1'b0;
+  end
+
+  always @(posedge clk)
+    if (!rst) begin
+      stall <= {stall[6:0], stall[7] ^ stall[5] ^ stall[4] ^ stall[3]};
+      idle <= idle + 1;
+      out_ready <= stall[1:0] != 2'b00;
+      if (!in_valid || in_ready) begin
+        in_valid <= sent < `COUNT && stall[3:2] != 2'b00;
+        in_data <= sent < `COUNT && stall[3:2] != 2'b00 ? stimulus[sent] : 'x;
+        if (sent < `COUNT && stall[3:2] != 2'b00) sent <= sent + 1;
+      end
+      if (out_valid && out_ready) begin
+        idle <= 0;
+        received <= received + 1;
+        if (output_file != 0) $fdisplay(output_file, "%h", out_data);
+        if (compares != 0 && out_data !== expected[received]) begin
+          $display("DIFFERS %0d", received);
+          $finish;
+        end else if (received == `COUNT - 1) begin
+          $display("DONE %0d", `COUNT);
+          $finish;
+        end
+      end
+      if (idle > patience || out_valid === 1'bx) begin
+        $display("HANGS %0d", received);
+        $finish;
+      end
+    end
+endmodule

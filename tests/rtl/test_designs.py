@@ -1,0 +1,63 @@
+"""Every device in Icarus Verilog and in Verilator gives the bits of the reference model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.rtl.answers import write_set
+from tests.rtl.choices import CHOICES
+from tests.rtl.devices import MODULES, Choice, parameters
+from tests.rtl.sets import failing_vectors, read_words
+from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_icarus, build_verilator, library, run, simulate, tool
+from tests.rtl.stimuli import stimuli
+
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
+SIMULATORS = {"icarus": build_icarus, "verilator": build_verilator}
+CASES = [
+    pytest.param(simulator, unit, module, choice, id=f"{simulator}-{module}-{choice.name}")
+    for simulator in SIMULATORS
+    for unit, choices in CHOICES.items()
+    for module in MODULES[unit]
+    for choice in choices
+    if simulator in choice.simulators
+]
+RANDOM_VECTORS = 40
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which Verilator's own library is compiled once."""
+    return tmp_path_factory.mktemp("verilator")
+
+
+@pytest.mark.parametrize(("simulator", "unit", "module", "choice"), CASES)
+def test_devices_give_the_bits_of_the_reference(
+    simulator: str, unit: str, module: str, choice: Choice, tmp_path: Path, built: Path
+) -> None:
+    vectors = write_set(tmp_path, unit, choice, stimuli(unit, choice, RANDOM_VECTORS))
+    bits = (vectors.stimulus_bits, vectors.expected_bits)
+    bench = Bench(module, *bits, vectors.count, parameters(unit, choice))
+    program = SIMULATORS[simulator](bench, built if simulator == "verilator" else tmp_path)
+    output = tmp_path / "output.hex"
+    assert simulate(program, stimulus=vectors.stimulus, output=output) == ("DONE", vectors.count)
+    assert failing_vectors(vectors.expected_words(), read_words(output)) == []
+
+
+@pytest.mark.parametrize("path", sorted(DESIGNS.glob("*.sv")), ids=lambda path: path.stem)
+def test_three_tools_accept_every_module(path: Path) -> None:
+    module = path.stem
+    assert run([tool("verilator"), "--lint-only", "-Wall", *library(DESIGNS), path]) == ""
+    assert run([tool("iverilog"), "-g2012", "-Wall", "-Y.sv", "-t", "null", *library(DESIGNS), path]) == ""
+    # Yosys looks for no modules by itself, and reads all of them here.
+    every = " ".join(str(file) for file in sorted(DESIGNS.glob("*.sv")))
+    script = f"read_verilog -sv -I{DESIGNS} {every}; prep -flatten -top {module}; check -assert"
+    assert "Warning" not in run([tool("yosys"), "-p", script])
+
+
+def test_a_missing_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match=r"'yosys' must be installed .* apt-get install .* iverilog verilator yosys"):
+        tool("yosys")

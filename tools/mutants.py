@@ -1,0 +1,236 @@
+"""How good the vectors are: the share of faulty devices that they notice.
+
+Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
+them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
+and stops at the first result that differs. A survivor that Yosys proves equal to the device, by temporal induction from
+reset, counts no more. The score is killed / (mutants - equivalent), from all undecided ones alive to none.
+
+    python tools/mutants.py                       every device, 300 mutants each
+    python tools/mutants.py --short               two devices, few mutants: a minute
+    python tools/mutants.py --device dot_tree --count 100 --seed 31
+
+Needs verilator and yosys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.rtl.choices import CHOICES  # noqa: E402
+from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
+from tests.rtl.sets import VectorSet, level_one  # noqa: E402
+from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, run, simulate, tool  # noqa: E402
+
+SHORT = {"encoder_tree": 40, "decoder_parallel": 40}
+"""Device -> mutants of the short form."""
+UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
+
+
+@dataclass
+class Mutant:
+    """One fault."""
+
+    number: int
+    command: str
+    """The `mutate` command that makes it."""
+    verdict: str = ""
+    """killed, equivalent, alive or undecided."""
+    vector: int | None = None
+    """The first vector that notices it."""
+
+    @property
+    def where(self) -> str:
+        """The lines of the source that it is in, and what it does."""
+        words = self.command.split()
+        sources = sorted({words[i + 1].split("/")[-1] for i, word in enumerate(words) if word == "-src"})
+        at = {name: words[words.index(name) + 1] for name in ("-mode", "-port", "-portbit", "-wire") if name in words}
+        return f"{' '.join(sources)}: {' '.join(f'{name[1:]} {value}' for name, value in at.items())}"
+
+
+@dataclass
+class Score:
+    """What came of the mutants of one device."""
+
+    device: str
+    choice: str
+    vectors: int
+    seed: int
+    seconds: float = 0.0
+    mutants: list[Mutant] = field(default_factory=list)
+
+    def of(self, verdict: str) -> list[Mutant]:
+        """Return the mutants with a verdict."""
+        return [mutant for mutant in self.mutants if mutant.verdict == verdict]
+
+    @property
+    def percent(self) -> float:
+        """Killed of those that are not proven equivalent: undecided ones count as alive."""
+        relevant = len(self.mutants) - len(self.of("equivalent"))
+        return 100 * len(self.of("killed")) / relevant if relevant else 100.0
+
+    @property
+    def percent_at_most(self) -> float:
+        """The score if every undecided mutant were equivalent."""
+        relevant = len(self.of("killed")) + len(self.of("alive"))
+        return 100 * len(self.of("killed")) / relevant if relevant else 100.0
+
+
+def yosys(script: str, folder: Path, name: str, cwd: Path) -> str:
+    """Run a Yosys script and return its log."""
+    path = folder / f"{name}.ys"
+    path.write_text(script, encoding="ascii")
+    return run([tool("yosys"), path], cwd=cwd)
+
+
+def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Path) -> list[Mutant]:
+    """Write the netlist with all mutants, `<device>.sv`, and return them; number 0 is the device itself."""
+    sources = " ".join(path.name for path in sorted(DESIGNS.glob("*.sv")))
+    values = " ".join(f"-set {name} {value}" for name, value in parameters(UNIT_OF[device], choice).items())
+    prepare = [
+        f"read_verilog -sv {sources}",
+        f"chparam {values} {device}",
+        f"prep -flatten -top {device}",
+        f"write_rtlil {folder / 'design.il'}",
+        f"mutate -list {count} -seed {seed} -none -o {folder / 'list.txt'}",
+    ]
+    yosys("\n".join(prepare), folder, "prepare", DESIGNS)
+    commands = (folder / "list.txt").read_text(encoding="ascii").splitlines()
+    assert commands[0] == "mutate -mode none"
+    mutants = [Mutant(number, command) for number, command in enumerate(commands)]
+    chosen = [m.command.replace("mutate ", f"mutate -ctrl mutant 16 {m.number} ", 1) for m in mutants[1:]]
+    netlist = f"write_verilog -noattr -norename {folder / device}.sv"
+    yosys("\n".join([f"read_rtlil {folder / 'design.il'}", *chosen, netlist]), folder, "all", folder)
+    return mutants
+
+
+def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, folder: Path, jobs: int) -> None:
+    """Run every mutant until the vectors notice it; those that they do not notice stay without a verdict."""
+    bench = Bench(
+        device, vectors.stimulus_bits, vectors.expected_bits, vectors.count, has_mutants=True, folders=(folder,)
+    )
+    program = build_verilator(bench, folder / "verilator", optimise=len(mutants) > 100)
+
+    def attempt(mutant: Mutant) -> None:
+        verdict, vector = simulate(
+            program, stimulus=vectors.stimulus, expected=vectors.expected, mutant=mutant.number, patience=2000
+        )
+        if verdict != "DONE":
+            mutant.verdict, mutant.vector = "killed", vector
+
+    attempt(mutants[0])
+    if mutants[0].verdict:
+        raise ToolError(f"{device} without a fault must give every expected word; vector {mutants[0].vector} differs")
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(attempt, mutants[1:]))
+
+
+def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout: int) -> None:
+    """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
+    ports = "clk, rst, in_valid, out_ready"
+    watch = f"""module watch_KIND(input {ports}, input [{vectors.stimulus_bits - 1}:0] in_data,
+      output in_ready, out_valid, output [{vectors.expected_bits - 1}:0] data);
+      wire [{vectors.expected_bits - 1}:0] out_data;
+      KIND device (.clk(clk), .rst(rst), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
+        .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data));
+      assign data = out_valid ? out_data : 0;
+    endmodule
+    """
+    wrapper = folder / f"watch{mutant.number}.v"
+    wrapper.write_text("".join(watch.replace("KIND", kind) for kind in ("gold", "gate")), encoding="ascii")
+    design = f"read_rtlil {folder / 'design.il'}"
+    script = [
+        *(design, f"rename {device} gold", "design -stash g"),
+        *(design, mutant.command, f"rename {device} gate", "design -stash h"),
+        *("design -copy-from g -as gold gold", "design -copy-from h -as gate gate", f"read_verilog {wrapper}"),
+        *("proc", "flatten watch_gold watch_gate", "async2sync", "dffunmap"),
+        *("miter -equiv -flatten watch_gold watch_gate miter", "hierarchy -top miter", "opt_merge -share_all"),
+        "opt_clean",
+        f"sat -tempinduct -prove trigger 0 -set-at 1 in_rst 1 -seq 1 -maxsteps 4 -timeout {timeout} miter",
+    ]
+    log = yosys("\n".join(script), folder, f"prove{mutant.number}", folder)
+    if "Reached maximum number of time steps" in log or "timeout" in log.lower().split("executing sat pass")[-1]:
+        mutant.verdict = "undecided"
+    elif "model found for base case: FAIL" in log:
+        mutant.verdict = "alive"
+    elif "SUCCESS" in log:
+        mutant.verdict = "equivalent"
+    else:
+        mutant.verdict = "undecided"
+
+
+def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
+    """Return the score of a set on one device, as its unit's first choice builds it."""
+    start = time.monotonic()
+    choice = CHOICES[UNIT_OF[device]][0]
+    mutants = make_mutants(device, choice, count, seed, folder)
+    simulate_mutants(mutants, device, vectors, folder, jobs)
+    score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda mutant: prove(mutant, device, vectors, folder, timeout), score.of("")))
+    score.seconds = time.monotonic() - start
+    return score
+
+
+def report(score: Score) -> Iterator[str]:
+    """Yield the lines about one device."""
+    counts = "  ".join(
+        f"{len(score.of(verdict)):4} {verdict}" for verdict in ("killed", "equivalent", "undecided", "alive")
+    )
+    yield (
+        f"{score.device:17} {score.choice:18} seed {score.seed:<5} {score.vectors:5} vectors  "
+        f"{len(score.mutants):4} mutants  {counts}  "
+        f"{score.percent:6.2f} to {score.percent_at_most:6.2f} %  {score.seconds:6.1f} s"
+    )
+    for mutant in [*score.of("alive"), *score.of("undecided")]:
+        yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="two devices, few mutants")
+    parser.add_argument("--device", action="append", choices=sorted(UNIT_OF), help="only these devices")
+    parser.add_argument("--count", type=int, default=300, help="mutants of each device")
+    parser.add_argument("--seed", type=int, default=7, help="of the choice of mutants")
+    parser.add_argument("--least", type=float, default=0.0, help="end with 1 when a score is below this percentage")
+    parser.add_argument("--timeout", type=int, default=30, help="seconds for one proof")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "mutants", help="where everything is kept")
+    given = parser.parse_args()
+    counts = SHORT if given.short else dict.fromkeys(given.device or UNIT_OF, given.count)
+    shutil.rmtree(given.folder, ignore_errors=True)
+    given.folder.mkdir(parents=True)
+    scores: list[Score] = []
+    sets: dict[str, VectorSet] = {}
+    try:
+        for device, count in counts.items():
+            unit = UNIT_OF[device]
+            if unit not in sets:
+                sets[unit] = level_one(unit, CHOICES[unit][0], given.folder.resolve() / unit)
+            folder = (given.folder / f"{device}.{given.seed}").resolve()
+            folder.mkdir()
+            scores.append(measure(device, sets[unit], count, given.seed, folder, given.jobs, given.timeout))
+            print("\n".join(report(scores[-1])), flush=True)
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 2
+    (given.folder / "scores.json").write_text(json.dumps([asdict(s) for s in scores], indent=1), encoding="ascii")
+    low = [score.device for score in scores if score.percent < given.least]
+    if low:
+        print(f"below {given.least} %: {', '.join(low)}", file=sys.stderr)
+    return int(bool(low))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
