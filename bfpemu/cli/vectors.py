@@ -181,9 +181,9 @@ def _problem(
 
     dot_unit = None
     if unit_word not in _UNITS:
-        from bfpemu.cli.analyze import _load_unit
+        from bfpemu.cli.options import load_unit
 
-        dot_unit = _load_unit("exact" if unit_word == "dot" else unit_word)
+        dot_unit = load_unit("exact" if unit_word == "dot" else unit_word)
     b, result = (None if word is None else load_preset(word) for word in (b_word, result_word))
     return Problem(
         unit_word if dot_unit is None else "dot",

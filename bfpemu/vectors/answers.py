@@ -99,8 +99,8 @@ def _dot(problem: Problem, a: BFPTensor, b: BFPTensor) -> dict[str, AnyArray]:
         stages,
         products._rules(unit.accumulator.format),
         products._rules(unit.output),
-        left.significands,
-        right.significands,
+        left.significands.astype(np.int64),
+        right.significands.astype(np.int64),
         left.scales + right.scales,
         left.poisoned | right.poisoned,
         limbs,
@@ -109,7 +109,7 @@ def _dot(problem: Problem, a: BFPTensor, b: BFPTensor) -> dict[str, AnyArray]:
         numbers,
         flags,
     )
-    found: dict[str, AnyArray] = {"result": float_patterns(numbers, unit.output)[:, None], "flags": flags[:, None]}
+    found: dict[str, AnyArray] = {"result": float_patterns(numbers, problem.output)[:, None], "flags": flags[:, None]}
     if problem.shows_accumulator:
         found |= _registers(problem, registers, numbers[:, 0] == NOT_A_NUMBER)
     return found

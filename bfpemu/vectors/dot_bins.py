@@ -78,7 +78,7 @@ def _cell(exact: Number, unit: int, stage: str) -> str:
 def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     """Sign, last kept bit, guard and sticky of what an accumulator rounds, and of the output."""
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.dot_unit.output
+    accumulator, output = problem.dot_unit.accumulator, problem.output
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
         for before, addend, step in additions(facts.results[row], problem):
@@ -109,7 +109,7 @@ def _float_unit(exact: Number, format: FloatFormat) -> int:
 
 def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.dot_unit.output
+    accumulator, output = problem.dot_unit.accumulator, problem.output
     held = accumulator.format
 
     def absent(name: str) -> str | None:
@@ -202,7 +202,7 @@ _RESULT_NAMES = [
 
 def _result_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     assert problem.dot_unit is not None
-    output = problem.dot_unit.output
+    output = problem.output
     point, width = output.fraction_bits, output.exponent_bits + output.fraction_bits
     infinity = ((1 << output.exponent_bits) - 1) << point
 
@@ -227,7 +227,7 @@ def _result_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
 
 def _why_no_result(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    output, stimulus = problem.dot_unit.output, DotStimulus(problem, 0, 1)
+    output, stimulus = problem.output, DotStimulus(problem, 0, 1)
 
     def absent(name: str) -> str | None:
         low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.most * stimulus.slots).bit_length()
@@ -285,7 +285,7 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
             return no_result("result.largest.pos")
         if name == "flag.underflow" and kind is AccumulatorKind.FIXED:
             low = unit.accumulator.lsb_exponent
-            return None if low < 1 - unit.output.bias else "no number of the accumulator is so small"
+            return None if low < 1 - problem.output.bias else "no number of the accumulator is so small"
         return no_result("result.subnormal.pos") if name == "flag.underflow" else None
 
     return absent

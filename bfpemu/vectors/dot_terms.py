@@ -167,7 +167,7 @@ class DotTerms:
             return (accumulator.bits or 0) + bits + 3
         if accumulator.kind is AccumulatorKind.FIXED:
             return (accumulator.bits or 0) + 3
-        held = accumulator.format or self.unit.output
+        held = accumulator.format or self.problem.output
         return held.fraction_bits + bits + 4
 
     def _low(self, distance: int) -> int:

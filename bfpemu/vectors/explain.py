@@ -105,7 +105,7 @@ def _split(problem: Problem, right: int, left: int, width: int) -> dict[str, Any
         pair = ordered(problem, np.array([right, left], np.uint64)).tolist()
         return {"expected_value": f"significand {pair[0]}", "got_value": f"significand {pair[1]}"}
     if problem.dot_unit is not None:
-        output = problem.dot_unit.output
+        output = problem.output
         exponent_bits, fraction_bits = output.exponent_bits, output.fraction_bits
     else:
         exponent_bits, fraction_bits = problem.kind.exponent_bits, problem.kind.fraction_bits

@@ -20,7 +20,7 @@ from bfpemu.formats import (
     Rounding,
 )
 from bfpemu.formats.serialise import preset_from_dict, preset_to_dict
-from bfpemu.formats.unit import AccumulatorKind, DotProductUnit
+from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
 from bfpemu.sources import FLOATS, KINDS, SourceKind
 from bfpemu.vectors.words import WordLayout
@@ -82,6 +82,7 @@ class Problem:
             raise SpecError("set-unit", f"the float must be {', '.join(FLOATS)} (spec 12.2), got {self.dtype!r}")
         put(self, "elements", self._checked_elements(self.elements))
         self._check_conversion()
+        self._check_output()
         self._check_accumulator()
         for layout in (self.stimulus, self.expected):
             if layout.bits > _MOST_BITS:
@@ -121,6 +122,21 @@ class Problem:
             return
         if self.dot_unit is None or self.dot_unit.accumulator.kind is AccumulatorKind.EXACT:
             raise SpecError("set-unit", "only 'dot' with an accumulator that is not exact has a register (spec 12.4)")
+
+    def _check_output(self) -> None:
+        if self.dot_unit is not None and not isinstance(self.dot_unit.output, FloatFormat):
+            raise SpecError(
+                "set-unit",
+                "the output of a unit must be a float format (spec 12.2), got one in blocks; the results of one vector "
+                "do not fill them",
+            )
+
+    @property
+    def output(self) -> FloatFormat:
+        """The float format of a unit's results."""
+        assert self.dot_unit is not None
+        assert isinstance(self.dot_unit.output, FloatFormat)
+        return self.dot_unit.output
 
     # ---------------------------------------------------------------------------- flat formats
 
@@ -218,7 +234,7 @@ class Problem:
             return WordLayout.of([("y", 8 * self.kind.dtype.itemsize, self.elements)])
         if self.dot_unit is None:
             return WordLayout.of(self._codes("", self.target))
-        output = self.dot_unit.output
+        output = self.output
         fields = [("result", 1 + output.exponent_bits + output.fraction_bits, 1), ("flags", 5, 1)]
         if self.shows_accumulator:
             accumulator = self.dot_unit.accumulator

@@ -221,10 +221,14 @@ def test_formats_with_every_kind_of_parameter_make_sets(name, unit):
     "unit",
     [
         DotProductUnit(),
-        DotProductUnit(Accumulator(kind="float", format="bf16", fused=True), output="bf16"),
-        DotProductUnit(Accumulator(kind="float", format="fp16"), lanes=2, pairwise=True, product_drop_bits=2),
-        DotProductUnit(Accumulator(kind="fixed", bits=14, lsb_exponent=-9), sum_bits=7, sum_overflow="saturate"),
-        DotProductUnit(Accumulator(kind="aligned", format="tf32", fraction_bits=8, aligns_products=True)),
+        DotProductUnit(accumulator=Accumulator(kind="float", format="bf16", fused=True), output="bf16"),
+        DotProductUnit(
+            accumulator=Accumulator(kind="float", format="fp16"), lanes=2, pairwise=True, product_drop_bits=2
+        ),
+        DotProductUnit(
+            accumulator=Accumulator(kind="fixed", bits=14, lsb_exponent=-9), sum_bits=7, sum_overflow="saturate"
+        ),
+        DotProductUnit(accumulator=Accumulator(kind="aligned", format="tf32", fraction_bits=8, aligns_products=True)),
     ],
     ids=["exact", "fused", "tree", "fixed", "normalises"],
 )
@@ -331,7 +335,8 @@ def test_a_set_that_comes_out_otherwise_is_status_1(sets, tmp_path, capsys):
 
 def test_formats_and_units_come_from_files(tmp_path, capsys):
     (tmp_path / "mine.toml").write_text(
-        '[format]\nmantissa_bits = 4\nblock_size = 2\nexponent_bits = 4\n[conversion]\nexponent_rule = "floor"\nnan = "block"\n'
+        "[format]\nmantissa_bits = 4\nblock_size = 2\nexponent_bits = 4\n"
+        '[conversion]\nexponent_rule = "floor"\nnan = "block"\n'
         'infinity = "block"\n',
         encoding="ascii",
     )
