@@ -45,6 +45,7 @@ lint: $(VENV)/test.stamp ## style, layers, types
 
 golden: $(VENV)/demo.stamp ## write the golden vectors and the generated tables anew
 	$(RUN) tools/make_golden_vectors.py
+	$(RUN) tools/make_golden_sets.py
 	$(RUN) tools/make_spec_tables.py
 
 clean: ## remove everything that make made, .venv too

@@ -26,11 +26,6 @@ from bfpemu.vectors.words import Fields
 class ElementwisePlan(Plan):
     """The plan of `add`, `multiply` and `requantize`."""
 
-    @property
-    def rows_per_vector(self) -> int:
-        """Blocks of the result that a vector has."""
-        return self.problem.blocks(self.problem.target)
-
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*block_families(self.problem)]
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])

@@ -118,17 +118,29 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
             return "nothing is negative"
         if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
             return "the accumulator is exact"
-        if ".accumulator." in name or "guard0.sticky0" in name:
+        if ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
+        is_exact = "guard0.sticky0" in name
+        bits, lowest = _held_bits(problem)
+        if bits is not None and bits + is_exact <= output.fraction_bits + 1 and lowest >= 1 - output.bias:
+            return f"the accumulator has {bits} bits beside its sign"
         fits = held is not None and held.fraction_bits <= output.fraction_bits
-        if held is not None and fits and held.exponent_bits <= output.exponent_bits:
+        if held is not None and fits and held.exponent_bits <= output.exponent_bits and not is_exact:
             return "the output holds every number of the accumulator"
-        is_fixed = accumulator.kind is AccumulatorKind.FIXED
-        if is_fixed and (accumulator.bits or 0) <= output.fraction_bits + 2:
-            return "the output holds every integer of the accumulator"
         return None
 
     return absent
+
+
+def _held_bits(problem: Problem) -> tuple[int | None, int]:
+    """Return the bits of a number of an integer accumulator, and the least weight of its last bit."""
+    assert problem.dot_unit is not None
+    accumulator, stimulus = problem.dot_unit.accumulator, DotStimulus(problem, 0, 1)
+    if accumulator.bits is None:
+        return None, 0
+    if accumulator.kind is AccumulatorKind.FIXED:
+        return accumulator.bits - 1, accumulator.lsb_exponent
+    return accumulator.bits - 1, stimulus.ends[0] + stimulus._width() - accumulator.fraction_bits
 
 
 _EDGES = ("two_below", "one_below", "at", "one_above", "two_above", "far_above")

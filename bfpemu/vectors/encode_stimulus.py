@@ -223,7 +223,12 @@ class EncodeStimulus:
         holder = self.source.of(0, 1, high)
         assert holder is not None
         far = self._turned([pattern for pattern in cells if pattern], holder, 3)
-        return np.concatenate([far, self._turned(near, holder, self.lanes)])
+        inside = self.source.of(
+            0, 1, min(self.top_of(self.reach.spec.largest_exponent - self.reach.spec.fraction_bits), high)
+        )
+        below = [pattern for pattern in cells if inside and pattern and (pattern & ~self.sign) <= inside]
+        more = [self._turned(below, inside, 2)] if inside and below else []
+        return np.concatenate([far, *more, self._turned(near, holder, self.lanes)])
 
     def tails(self) -> Patterns:
         """Return blocks of which only the first elements are not zero."""

@@ -54,7 +54,7 @@ def bins_of_vectors(comparison: Comparison, numbers: list[int]) -> list[set[str]
     at = np.array(numbers[:_MOST_FOR_BINS], np.int64)
     plan = plan_of(found.problem, int(found.manifest["level"]), int(found.manifest["seed"]))
     facts = plan.facts(found.words("stimulus").items_of(at), found.words("expected").items_of(at))
-    return bins_of(plan.families, facts, plan.rows_per_vector)
+    return bins_of(plan.families, facts, len(at))
 
 
 def failures_by_bin(comparison: Comparison) -> list[tuple[str, int, int]]:

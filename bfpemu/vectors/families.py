@@ -38,15 +38,18 @@ class Tally:
     hits: dict[str, int] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
 
-    def add(self, facts: Any, first_vector: int, rows_per_vector: int = 1) -> None:
-        """Count the bins of more vectors, of which the first has the number `first_vector`."""
+    def add(self, facts: Any, first_vector: int, vectors: int) -> None:
+        """Count the bins of so many more vectors, of which the first has the number `first_vector`.
+
+        A family finds one row for every vector, or one for every block of it.
+        """
         for family in self.families:
             found = family.find(facts)
             flat = found.reshape(len(found), -1)
             rows, columns = np.nonzero(flat >= 0)
             numbers = flat[rows, columns]
             # A bin counts once for a vector, however many elements are in it.
-            keys = np.unique(numbers * (len(found) + 1) + rows // rows_per_vector)
+            keys = np.unique(numbers * (len(found) + 1) + rows // (len(found) // vectors))
             bins, starts, counts = np.unique(keys // (len(found) + 1), return_index=True, return_counts=True)
             for number, start, count in zip(bins.tolist(), starts.tolist(), counts.tolist(), strict=True):
                 name = family.names[number]
@@ -66,12 +69,12 @@ class Tally:
         return found
 
 
-def bins_of(families: Iterable[Family[Any]], facts: Any, rows_per_vector: int = 1) -> list[set[str]]:
+def bins_of(families: Iterable[Family[Any]], facts: Any, vectors: int) -> list[set[str]]:
     """Return the names of the bins that each vector hits."""
     found: list[set[str]] = []
     for family in families:
         numbers = family.find(facts)
-        flat = numbers.reshape(len(numbers) // rows_per_vector, -1)
+        flat = numbers.reshape(vectors, -1) if numbers.size else np.zeros((vectors, 0), np.int64)
         found = found or [set() for _ in range(len(flat))]
         for row, column in zip(*np.nonzero(flat >= 0), strict=True):
             found[row].add(family.names[flat[row, column]])

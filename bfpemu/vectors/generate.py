@@ -130,7 +130,7 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
     for piece in pieces:
         answer = expected(problem, piece)
         facts = plan.facts(piece, answer)
-        tally.add(facts, done, plan.rows_per_vector)
+        tally.add(facts, done, _rows(piece))
         # The facts of dot products are the reference model's traces of all vectors.
         traces = facts.results if isinstance(facts, DotFacts) else None
         recheck(problem, piece, answer, done, shares["directed"], traces)

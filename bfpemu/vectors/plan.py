@@ -43,11 +43,6 @@ class Plan:
         """Whether the directed vectors are all inputs, up to the order of elements."""
         return False
 
-    @property
-    def rows_per_vector(self) -> int:
-        """Rows of facts that a vector has."""
-        return 1
-
     def _families(self) -> list[Family[Any]]:
         raise NotImplementedError
 

@@ -18,10 +18,12 @@ from bfpemu.formats import (
     Preset,
     ReservedExponent,
     Rounding,
+    StepOverflow,
 )
 from bfpemu.formats.serialise import preset_from_dict, preset_to_dict
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
+from bfpemu.reference.group import group_size
 from bfpemu.sources import FLOATS, KINDS, SourceKind
 from bfpemu.vectors.words import WordLayout
 
@@ -84,6 +86,8 @@ class Problem:
         self._check_conversion()
         self._check_output()
         self._check_accumulator()
+        if self.dot_unit is not None:
+            group_size(self.a_flat.format, self.b_flat.format, self.dot_unit, self.elements)
         for layout in (self.stimulus, self.expected):
             if layout.bits > _MOST_BITS:
                 raise SpecError(
@@ -110,7 +114,15 @@ class Problem:
     def _check_conversion(self) -> None:
         """Refuse what no bench can be made for (spec 12.2)."""
         target = self.result
-        if target is not None and target.conversion.exponent_overflow is ExponentOverflow.ERROR:
+        if target is None:
+            return
+        makes_infinity = any(step.overflow is StepOverflow.INFINITY for step in target.conversion.source_chain)
+        if makes_infinity and self.refuses_infinity:
+            raise SpecError(
+                "set-unit",
+                f"the result of {self.unit} must take the infinities of its source chain (spec 12.2), and refuses them",
+            )
+        if target.conversion.exponent_overflow is ExponentOverflow.ERROR:
             raise SpecError(
                 "set-unit",
                 f"the result of {self.unit} must have an exponent for every sum and product (spec 12.2), got "

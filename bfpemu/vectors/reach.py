@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
+from bfpemu.vectors.code_stimulus import significand_range
 from bfpemu.vectors.problem import Problem
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
@@ -167,7 +169,10 @@ class Reach:
         """Return why no element has a bit so many places below the last kept one, or None."""
         if self.is_given or (self.flushes and self.spec.use_subnormals):
             return None
-        if self.most_kept_bits - 1 + places <= self.widest_distance:
+        lowest = self.widest_distance
+        if self.problem.unit == "encode":  # elements far above the largest exponent do not move the unit further up
+            lowest -= max(self.excess, 0)
+        if self.most_kept_bits - 1 + places <= lowest:
             return None
         return f"the bits of a block lie within {self.widest_distance + 1} places"
 
@@ -196,6 +201,49 @@ class Reach:
         if rule is ExponentRule.CEIL and (guard or below or odd):
             return "the rule ceil leaves a power of two alone with so many bits"
         return None
+
+    @cached_property
+    def products(self) -> frozenset[tuple[int, int, bool, bool]] | None:
+        """What products of narrow significands are, cut anywhere, or None where they are too many to look at.
+
+        (integer part, quarters of the rest, whether it is exactly these, whether the product is negative).
+        """
+        if self.problem.unit != "multiply":
+            return None
+        ranges = [significand_range(preset.format) for preset in (self.problem.a_flat, self.problem.b_flat)]
+        if max(-low for low, _ in ranges) > 1 << 8 or max(high for _, high in ranges) >= 1 << 8:
+            return None
+        (low_a, high_a), (low_b, high_b) = ranges
+        every = {x * y for x in range(low_a, high_a + 1) for y in range(low_b, high_b + 1)} - {0}
+        found = set()
+        for product in every:
+            for shift in range(abs(product).bit_length() + 3):
+                fours = abs(product) << 2
+                quarters = fours >> shift
+                found.add((quarters >> 2, quarters & 3, quarters << shift == fours, product < 0))
+        return frozenset(found)
+
+    def why_no_product(self, wholes: Callable[[int], bool], rests: set[tuple[int, bool]], negative: bool) -> str | None:
+        """Return why no product, cut anywhere, has such an integer part and rest, or None when it may."""
+        if self.products is None or self.problem.target.format.sub_shift_bits or self._shifts:
+            return None
+        for whole, quarters, exact, sign in self.products:
+            if sign == negative and (quarters, exact) in rests and wholes(whole):
+                return None
+        return "no product of two significands has these bits there"
+
+    def why_no_pair(self, distance: int) -> str | None:
+        """Return why no product ends with two ones so far from each other, and zeros between, or None when one may."""
+        if self.products is None or self._shifts:
+            return None
+        ends = (1 << (distance + 1)) - 1, 1 << distance | 1
+        if any(whole & ends[0] == ends[1] for whole, quarters, exact, _ in self.products if exact and not quarters):
+            return None
+        return "no product of two significands has these bits"
+
+    @property
+    def _shifts(self) -> bool:
+        return any(preset.format.sub_shift_bits for preset in (self.problem.a_flat, self.problem.b_flat))
 
     @property
     def follows_maximum(self) -> bool:

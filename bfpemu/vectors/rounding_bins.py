@@ -38,10 +38,21 @@ def rounding_bins(reach: Reach) -> BlockFamily:
         return bin_where(facts.rounds & (kept <= most), (kept * 2 + facts.negative) * 8 + cell)
 
     def absent(number: int) -> str | None:
-        kept, cell = number // 16, number % 8
-        return reach.why_no_cell(kept, bool(cell >> 1 & 1), bool(cell & 1), bool(cell >> 2))
+        kept, cell, negative = number // 16, number % 8, number // 8 % 2 == 1
+        guard, below, odd = bool(cell >> 1 & 1), bool(cell & 1), bool(cell >> 2)
+        reason = reach.why_no_cell(kept, guard, below, odd)
+        return reason or reach.why_no_product(
+            lambda whole: whole.bit_length() == kept and whole % 2 == odd, _rests_of(guard, below), negative
+        )
 
     return Family(names, find, absent)
+
+
+def _rests_of(guard: bool, below: bool) -> set[tuple[int, bool]]:
+    """Return the quarters behind a binary point, and whether they are exact, for a guard bit and bits below it."""
+    if not below:
+        return {(2 * guard, True)}
+    return {(2 * guard, False), (2 * guard + 1, True), (2 * guard + 1, False)}
 
 
 def ties_bins(reach: Reach) -> BlockFamily:
@@ -74,7 +85,9 @@ def ties_bins(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
         kept = whole.bit_length()
-        return reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(reach, whole)
+        reason = reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(reach, whole)
+        rests = ({(1, True), (1, False)}, {(2, True)}, {(2, False), (3, True)})[place]
+        return reason or reach.why_no_product(lambda found: found == whole, rests, number % 2 == 1)
 
     return Family(names, find, absent)
 
@@ -105,7 +118,7 @@ def single_bits_bins(reach: Reach) -> BlockFamily:
         guard, depth = divmod(number, deepest)
         if guard and depth + 2 > reach.precision:
             return f"a number here has {reach.precision} bits"
-        return reach.why_not_so_low(depth + 2)
+        return reach.why_not_so_low(depth + 2) or (reach.why_no_pair(depth + 1) if guard else None)
 
     return Family(names, find, absent)
 
@@ -155,6 +168,15 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         place = number % 7
         if place == 6:
             return _why_no_infinity(reach)
+        beside_least = reach.excess == 1 and reach.largest_is_power and conversion.exponent_offset == 0
+        if place == 4 and number < 7 and beside_least and reach.problem.unit == "requantize":
+            return "only the least significand is one more than the largest"
+        half = 1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)
+        if place < 4:
+            rests = ({(0, True)}, {(0, False), (1, True), (1, False)}, {(2, True)}, {(2, False), (3, True), (3, False)})
+            reason = reach.why_no_product(lambda whole: whole == half - 1, rests[place], number >= 7)
+            if reason:
+                return reason
         if reach.excess == 1 and reach.largest_is_power and place == 5 and conversion.exponent_offset == 0:
             return "the largest magnitude is one more than the largest significand"
         if reach.clamps_above or reach.is_given:

@@ -12,7 +12,7 @@ from bfpemu.vectors.generate import Request, generate
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets import open_set
 
-KEEPING = DotProductUnit(accumulator=Accumulator(kind="aligned", bits=12, fraction_bits=6, overflow="saturate"))
+KEEPING = DotProductUnit(accumulator=Accumulator(kind="aligned", bits=8, fraction_bits=6, overflow="saturate"))
 
 PROBLEMS = {
     "encode": Problem("encode", resolve("4x2x4"), dtype="float16"),

@@ -169,7 +169,6 @@ def test_coverage_too_low_is_status_4(sets, verify, monkeypatch):
         lambda lines: [*lines[:4], "g" * len(lines[0]), *lines[5:]],
         lambda lines: ["@5", *lines],
         lambda lines: ["/* never closed", *lines],
-        lambda lines: ["f" * len(lines[0]), *lines[1:]],
         lambda lines: ["vector,elements[0]", "0,1"],
         lambda lines: ['{"elements": ["1"]}'],
         lambda lines: ["{"],
@@ -181,6 +180,14 @@ def test_what_is_no_result_is_one_error(sets, verify, change):
     assert (status, len(text.splitlines())) == (2, 1)
     assert text.rstrip().endswith("[device-output]")
     assert "device-output" in CODES
+
+
+def test_a_word_with_more_bits_than_the_set_has_is_no_result(sets, verify):
+    found = sets("dot")
+    lines = good(found)
+    assert found.problem.expected.bits % 4
+    status, text = verify(found, joined([f"f{lines[0][1:]}", *lines[1:]]))
+    assert (status, text.rstrip().endswith("[device-output]")) == (2, True)
 
 
 def test_a_missing_output_and_a_missing_set(sets, capsys, tmp_path):
@@ -215,10 +222,9 @@ def with_conversion(problem, **changes):
         ("encode", {"exponent_rule": "floor"}, "exponent_rule 'floor'"),
         ("encode", {"nan": "zero"}, "nan 'zero'"),
         ("encode", {"infinity": "block"}, "infinity 'block'"),
-        ("encode", {"source_subnormals": "flush"}, "source_subnormals 'flush'"),
         ("encode", {"post_truncate_bits": 2}, "two roundings: to 2 more bits"),
         ("add", {"rounding": "ties_away"}, "rounding 'ties_away'"),
-        ("requantize", {"significand_range": "symmetric"}, "significand_range 'symmetric'"),
+        ("requantize", {"rounding": "toward_negative"}, "rounding 'toward_negative'"),
     ],
 )
 def test_a_changed_parameter_is_named(sets, verify, unit, changes, words):
