@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or what a command says of its answer (spec 9.2); 2 after one line on standard error when the input, an argument or a file cannot
-        be used; 130 after an interrupt.
+        0, or what a command says of its answer (spec 9.2); 2 after one line on standard error
+        when the input, an argument or a file cannot be used; 130 after an interrupt.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from bfpemu.kernels.dot import EXACT, Stages, dot_product, group_sum
 from bfpemu.kernels.exact import add_shifted, leading
 from bfpemu.kernels.parameters import Source
 from bfpemu.kernels.source import Numbers, read_block
-from bfpemu.kernels.types import AnyArray, Int64Array, Integer, UInt64Array
+from bfpemu.kernels.types import AnyArray, Flag, Int64Array, Integer, UInt64Array
 
 
 @kernel
@@ -57,7 +57,7 @@ def dot_pairs(
             continue
         flags = np.int64(0)
         state = np.int64(FINITE)
-        sticky = False
+        sticky: Flag = False
         if stages.kind == EXACT:
             limbs[:] = 0
             for group in range(groups):

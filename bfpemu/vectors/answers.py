@@ -109,7 +109,7 @@ def _dot(problem: Problem, a: BFPTensor, b: BFPTensor) -> dict[str, AnyArray]:
         numbers,
         flags,
     )
-    found = {"result": float_patterns(numbers, unit.output)[:, None], "flags": flags[:, None]}
+    found: dict[str, AnyArray] = {"result": float_patterns(numbers, unit.output)[:, None], "flags": flags[:, None]}
     if problem.shows_accumulator:
         found |= _registers(problem, registers, numbers[:, 0] == NOT_A_NUMBER)
     return found

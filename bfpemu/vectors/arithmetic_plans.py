@@ -11,7 +11,8 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.block_bins import block_families
 from bfpemu.vectors.code_stimulus import telling_exponents
 from bfpemu.vectors.decode_bins import code_family, lane_family
-from bfpemu.vectors.dot_bins import DotFacts, dot_families
+from bfpemu.vectors.dot_bins import dot_families
+from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts

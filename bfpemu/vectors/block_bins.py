@@ -4,147 +4,47 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import Encoding, ExponentOverflow, ExponentRule, InfinityPolicy, Rounding
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
+from bfpemu.formats import Encoding, ExponentOverflow
+from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
-
-BlockFamily = Family[BlockFacts]
+from bfpemu.vectors.rounding_bins import (
+    BlockFamily,
+    bin_where,
+    random_words_bins,
+    rounding_bins,
+    runs_bins,
+    saturation_bins,
+    single_bits_bins,
+    ties_bins,
+)
 
 _SIGNS = ("pos", "neg")
 _MOST_CODES = 1 << 10
-_DEEPEST = 62
 
 
 def block_families(problem: Problem) -> list[BlockFamily]:
     """Return the bins of the encoding half of a unit."""
     reach = Reach(problem)
     found = [
-        _rounding(reach),
-        _ties(reach),
-        _single_bits(reach),
-        _runs(reach),
+        rounding_bins(reach),
+        ties_bins(reach),
+        single_bits_bins(reach),
+        runs_bins(reach),
         _distances(reach),
         _holders(reach),
         _exponent_codes(reach),
         _exponent_range(reach),
-        _saturation(reach),
+        saturation_bins(reach),
         _blocks(reach),
         _zeros(reach),
     ]
     if problem.target.format.sub_shift_bits:
         found.append(_shift_codes(reach))
     if problem.needs_random_words:
-        found.append(_random_words(reach))
+        found.append(random_words_bins(reach))
     return found
-
-
-def _where(mask: Mask, numbers: Int64Array) -> Int64Array:
-    return np.where(mask, numbers, -1)
-
-
-def _rounding(reach: Reach) -> BlockFamily:
-    """Sign, last kept bit, guard and sticky bit, at every number of kept bits."""
-    most = max(min(reach.most_kept_bits, 34), 0)
-    names = [
-        f"round.{sign}.kept{kept}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
-        for kept in range(most + 1)
-        for sign in _SIGNS
-        for cell in range(8)
-    ]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        kept = np.maximum(facts.kept_bits, 0)
-        odd = (facts.whole & np.uint64(1)).astype(np.int64)
-        cell = 4 * odd + 2 * facts.guard + facts.below_guard
-        return _where(facts.rounds & (kept <= most), (kept * 2 + facts.negative) * 8 + cell)
-
-    def absent(number: int) -> str | None:
-        kept, cell = number // 16, number % 8
-        return reach.why_no_cell(kept, bool(cell >> 1 & 1), bool(cell & 1), bool(cell >> 2))
-
-    return Family(names, find, absent)
-
-
-def _ties(reach: Reach) -> BlockFamily:
-    """Ties and their neighbours in the source, at telling integer parts: 0, 2, and all ones of every length."""
-    bits = reach.spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
-    wholes = sorted({0, 2, 1 << (bits - 1), *((1 << count) - 1 for count in range(1, bits + 1))} - {1 << bits})
-    places = ("below", "at", "above")
-    names = [f"tie.{place}.whole{whole}.{sign}" for place in places for whole in wholes for sign in _SIGNS]
-    table = np.array(wholes, np.uint64)
-    ulp = np.uint64(1 << max(64 - reach.precision, 0))
-    is_float = reach.problem.unit == "encode"
-
-    def find(facts: BlockFacts) -> Int64Array:
-        at = np.minimum(np.searchsorted(table, facts.whole), len(table) - 1)
-        # The neighbour in a source float; codes have no neighbours of their own, and a quarter is near.
-        step = np.where(
-            facts.kept_bits >= 0,
-            ulp << np.clip(facts.kept_bits, 0, 63).astype(np.uint64),
-            ulp >> np.clip(-facts.kept_bits, 0, 63).astype(np.uint64),
-        )
-        step = step if is_float else HALF >> np.uint64(1)
-        gap = facts.rest - HALF  # wraps around below
-        below = (np.uint64(0) - gap <= step) & (facts.rest < HALF)
-        above = (gap <= step) & (facts.rest > HALF)
-        place = np.where(facts.rest == HALF, np.where(facts.sticky, 2, 1), np.where(above, 2, np.where(below, 0, -1)))
-        known = facts.rounds & (table[at] == facts.whole) & (place >= 0)
-        return _where(known, (place * len(wholes) + at) * 2 + facts.negative)
-
-    def absent(number: int) -> str | None:
-        place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
-        kept = whole.bit_length()
-        return reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(reach, whole)
-
-    return Family(names, find, absent)
-
-
-def _why_no_ones(reach: Reach, whole: int) -> str | None:
-    """Return why no number lies above a significand of all ones, when none can."""
-    conversion = reach.problem.target.conversion
-    if reach.clamps_above or whole >> conversion.post_truncate_bits < reach.spec.largest_significand:
-        return None
-    if conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
-        return "the rule rceil leaves no number above the largest significand"
-    return None
-
-
-def _single_bits(reach: Reach) -> BlockFamily:
-    """One bit alone below the guard bit, at every depth."""
-    deepest = min(_DEEPEST, reach.depth) if reach.problem.unit == "add" else _DEEPEST
-    names = [f"sticky.guard{guard}.depth{depth}" for guard in (0, 1) for depth in range(1, deepest + 1)]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        left = facts.rest << np.uint64(1)
-        single = (left != 0) & (left & (left - np.uint64(1)) == 0) & ~facts.sticky
-        depth = 64 - _bit_lengths(left)
-        known = facts.rounds & single & (depth < deepest)
-        return _where(known, facts.guard * deepest + depth)
-
-    def absent(number: int) -> str | None:
-        guard, depth = divmod(number, deepest)
-        if guard and depth + 2 > reach.precision:
-            return f"a number here has {reach.precision} bits"
-        return reach.why_not_so_low(depth + 2)
-
-    return Family(names, find, absent)
-
-
-def _runs(reach: Reach) -> BlockFamily:
-    """A guard bit of 0, then a run of ones: what a first rounding to more bits would turn into a tie."""
-    names = [f"double.ones{count}" for count in range(1, min(reach.depth, 60))]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        left = facts.rest << np.uint64(1)
-        flipped = ~left
-        count = 64 - _bit_lengths(flipped)
-        ends = np.where(count < 64, left << np.minimum(count, 63).astype(np.uint64) == 0, True)
-        known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
-        return _where(known, count - 1)
-
-    return Family(names, find, lambda number: reach.why_not_so_low(number + 2))
 
 
 def _distances(reach: Reach) -> BlockFamily:
@@ -154,7 +54,7 @@ def _distances(reach: Reach) -> BlockFamily:
 
     def find(facts: BlockFacts) -> Int64Array:
         distance = facts.highest[:, None] - facts.top
-        return _where(facts.nonzero & (distance <= most), distance * 2 + facts.negative)
+        return bin_where(facts.nonzero & (distance <= most), distance * 2 + facts.negative)
 
     def absent(number: int) -> str | None:
         size = reach.spec.elements_per_block
@@ -177,7 +77,7 @@ def _holders(reach: Reach) -> BlockFamily:
         others = facts.nonzero.sum(axis=1)
         way = np.where(others == 1, 0, np.where(on_top.sum(axis=1) == 1, 1, 2))
         sign = facts.negative[np.arange(len(lane)), lane]
-        return _where(holds.sum(axis=1) == 1, (way * size + lane) * 2 + sign)
+        return bin_where(holds.sum(axis=1) == 1, (way * size + lane) * 2 + sign)
 
     def absent(number: int) -> str | None:
         if size == 1 and number // 2 // size:
@@ -203,7 +103,7 @@ def _exponent_codes(reach: Reach) -> BlockFamily:
     def find(facts: BlockFacts) -> Int64Array:
         at = np.minimum(np.searchsorted(table, facts.code), len(table) - 1)
         known = (facts.highest > -(1 << 39)) & ~facts.is_nan & (table[at] == facts.code)
-        return _where(known, at)
+        return bin_where(known, at)
 
     def absent(number: int) -> str | None:
         exponent = codes[number] - spec.exponent_bias
@@ -229,13 +129,13 @@ _RANGE = (
 
 
 def _exponent_range(reach: Reach) -> BlockFamily:
-    """The exponent that the rule gives, beside both ends of what the codes hold."""
+    """Return where the exponent that the rule gives lies, beside both ends of what the codes hold."""
     low, high = reach.spec.smallest_exponent, reach.spec.largest_exponent
     exponents = [low - 2, low - 1, low, low + 1, high - 1, high, high + 1, high + 2]
 
     def find(facts: BlockFacts) -> Int64Array:
         hits = facts.wanted[:, None] == np.array(exponents)
-        return _where(hits & (facts.highest > -(1 << 39))[:, None], np.arange(len(exponents)))
+        return bin_where(hits & (facts.highest > -(1 << 39))[:, None], np.arange(len(exponents)))
 
     def absent(number: int) -> str | None:
         if reach.is_given:
@@ -246,72 +146,6 @@ def _exponent_range(reach: Reach) -> BlockFamily:
         return reach.why_no_exponent(exponents[number])
 
     return Family([f"range.{name}" for name in _RANGE], find, absent)
-
-
-_SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
-
-
-def _saturation(reach: Reach) -> BlockFamily:
-    """The largest significand, and what lies above it."""
-    conversion = reach.problem.target.conversion
-    largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
-    names = [f"saturation.{sign}.{name}" for sign in _SIGNS for name in (*_SATURATION, "infinity")]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        on_largest = facts.whole == largest
-        beyond = facts.whole > largest
-        exact = ~facts.guard & ~facts.below_guard
-        place = np.where(
-            on_largest,
-            np.where(exact, 0, np.where(~facts.guard, 1, np.where(facts.below_guard, 3, 2))),
-            np.where(beyond, np.where((facts.whole == largest + np.uint64(1)) & exact, 4, 5), -1),
-        )
-        known = facts.rounds & (place >= 0)
-        infinite = ~facts.finite & ~facts.is_nan[:, None]
-        return np.where(infinite, 6, np.where(known, place, -1 - 7)) + 7 * facts.negative.astype(np.int64)
-
-    def clean(facts: BlockFacts) -> Int64Array:
-        found = find(facts)
-        return np.where(found < 0, -1, found)
-
-    def absent(number: int) -> str | None:
-        place = number % 7
-        if place == 6:
-            return _why_no_infinity(reach)
-        if reach.excess == 1 and reach.largest_is_power and place == 5 and conversion.exponent_offset == 0:
-            return "the largest magnitude is one more than the largest significand"
-        if reach.clamps_above or reach.is_given:
-            return None
-        if place and conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
-            return "the rule rceil leaves no number above the largest significand"
-        if place and conversion.exponent_offset > 0:
-            return "exponent_offset leaves no number above the largest significand"
-        if place > 3 and conversion.exponent_offset >= 0:
-            return "the rule leaves no number of one more in its integer part"
-        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
-        return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
-
-    return Family(names, clean, absent)
-
-
-def _why_no_infinity(reach: Reach) -> str | None:
-    problem, conversion = reach.problem, reach.problem.target.conversion
-    if problem.refuses_infinity:
-        return "the conversion refuses infinities"
-    if conversion.infinity not in (InfinityPolicy.SATURATE, InfinityPolicy.SATURATE_ELEMENT):
-        return f"an infinity does not saturate, by the policy {str(conversion.infinity)!r}"
-    if problem.unit != "encode" and not _has_infinity(problem):
-        return "no code stands for an infinity"
-    return None
-
-
-def _has_infinity(problem: Problem) -> bool:
-    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-    return any(
-        spec.encoding is Encoding.SIGN_MAGNITUDE
-        and (spec.negative_zero_code == "negative_infinity" or spec.decode_underflow == "wrap")
-        for spec in specs
-    )
 
 
 _BLOCKS = (
@@ -330,17 +164,18 @@ _BLOCKS = (
 
 
 def _blocks(reach: Reach) -> BlockFamily:
-    """What holds for a block as a whole."""
+    """Return what holds for a block as a whole."""
     size = reach.spec.elements_per_block or 1
 
     def find(facts: BlockFacts) -> Int64Array:
         nonzero, negative = facts.nonzero, facts.negative
+        rows = len(negative)
         full = nonzero.all(axis=1)
         on_top = nonzero & (facts.top == facts.highest[:, None])
         same = (facts.mantissa == facts.mantissa[:, :1]) & (facts.top == facts.top[:, :1])
         gap = facts.highest[:, None] - facts.top
         holders = on_top & (facts.mantissa == np.where(on_top, facts.mantissa, np.uint64(0)).max(axis=1)[:, None])
-        turns = (negative[:, 1:] != negative[:, :-1]).all(axis=1) if size > 1 else np.zeros(len(full), np.bool_)
+        turns = (negative[:, 1:] != negative[:, :-1]).all(axis=1) if size > 1 else np.zeros(rows, np.bool_)
         last = np.where(nonzero.any(axis=1), size - nonzero[:, ::-1].argmax(axis=1), size)
         whole = facts.finite & (facts.mantissa == 0)
         masks = (
@@ -356,7 +191,7 @@ def _blocks(reach: Reach) -> BlockFamily:
             facts.is_flushed,
             last < size,
         )
-        return np.stack([_where(mask, np.full(len(full), number)) for number, mask in enumerate(masks)], axis=1)
+        return np.stack([bin_where(mask, np.full(rows, number)) for number, mask in enumerate(masks)], axis=1)
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
@@ -419,7 +254,7 @@ def _shift_codes(reach: Reach) -> BlockFamily:
     def find(facts: BlockFacts) -> Int64Array:
         shifts = facts.answer["shifts"].astype(np.int64).reshape(-1, count)
         known = (facts.highest > -(1 << 39)) & ~facts.is_nan & ~facts.is_flushed
-        return _where(known[:, None] & np.ones_like(shifts, np.bool_), shifts * count + np.arange(count))
+        return bin_where(known[:, None] & np.ones_like(shifts, np.bool_), shifts * count + np.arange(count))
 
     def absent(number: int) -> str | None:
         if count == 1 and number:
@@ -427,31 +262,3 @@ def _shift_codes(reach: Reach) -> BlockFamily:
         return None
 
     return Family(names, find, absent)
-
-
-def _random_words(reach: Reach) -> BlockFamily:
-    """The carry out of rest plus random word: one below it, at it, above it; and the extreme words."""
-    bits = reach.problem.target.conversion.random_bits
-    names = [f"random.{name}" for name in ("one_below", "just_carries", "one_above", "word_zero", "word_ones")]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        word = facts.stimulus["random"].astype(np.uint64).reshape(facts.rest.shape)
-        total = (facts.rest >> np.uint64(64 - bits)) + word
-        edge = np.uint64(1 << bits)
-        found = [total == edge - np.uint64(1), total == edge, total == edge + np.uint64(1)]
-        found += [word == 0, word == edge - np.uint64(1)]
-        inexact = facts.rounds & (facts.guard | facts.below_guard)
-        return np.stack([_where(inexact & mask, np.full(mask.shape, n)) for n, mask in enumerate(found)], axis=-1)
-
-    assert reach.problem.target.conversion.rounding is Rounding.STOCHASTIC
-    return Family(names, find)
-
-
-def _bit_lengths(words: np.ndarray) -> Int64Array:  # type: ignore[type-arg]
-    """Return the bits up to the leading one of uint64 words, without a logarithm."""
-    length = np.zeros(words.shape, np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
-        large = words >> np.uint64(step) != 0
-        length += step * large
-        words = np.where(large, words >> np.uint64(step), words)
-    return length + (words != 0)

@@ -162,6 +162,6 @@ def ordered(problem: Problem, items: AnyArray) -> npt.NDArray[np.int64]:
         if spec.encoding == "sign_magnitude":
             return np.where(codes & sign, -(codes ^ sign), codes)
         return (codes ^ sign) - sign
-    sign = np.uint64(1 << (first.width - 1))
-    magnitude = (items & ~sign).astype(np.int64)
-    return np.where(items & sign != 0, -magnitude, magnitude)
+    top = np.uint64(1 << (first.width - 1))
+    magnitude = (items & ~top).astype(np.int64)
+    return np.where(items & top != 0, -magnitude, magnitude)

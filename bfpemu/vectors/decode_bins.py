@@ -77,8 +77,9 @@ def lane_family(field: str, spec: BFPSpec, lanes: int) -> CodeFamily:
     return Family(names, find)
 
 
-_RESULTS = ("zero.pos", "zero.neg", "subnormal.pos", "subnormal.neg", "normal.pos", "normal.neg")
-_RESULTS += ("infinity.pos", "infinity.neg", "nan")
+_RESULTS = [f"{kind}.{sign}" for kind in ("zero", "subnormal", "normal", "infinity") for sign in ("pos", "neg")] + [
+    "nan"
+]
 
 
 def _results(problem: Problem) -> CodeFamily:

@@ -1,16 +1,14 @@
-"""Which known difference explains all mismatches: other parameters of the unit and format, or a slip of the stream (spec 12.12)."""
+"""Which known difference explains all mismatches: another parameter, or a slip of the stream (spec 12.12)."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Container, Iterator
-from enum import StrEnum
-from typing import Any, NamedTuple
+from collections.abc import Container, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from bfpemu.errors import BfpError
-from bfpemu.formats import Preset, Rounding, SourceStep
+from bfpemu.vectors.alternatives import alternatives
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.compare import Comparison
 from bfpemu.vectors.problem import Problem
@@ -20,18 +18,6 @@ _MOST_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
 _FINALISTS = 12
 _FEWEST_FOR_A_SLIP = 8
-_STEPS = {
-    "exponent_bias": (1, -1),
-    "fraction_bits": (1, -1),
-    "exponent_offset": (1, -1),
-    "bits": (1, -1),
-    "sum_bits": (1, -1),
-    "lsb_exponent": (1, -1),
-    "product_drop_bits": (1, -1),
-    "post_truncate_bits": (1, 2, 3, 4),
-}
-"""Whole numbers of a description that are tried beside their value."""
-_FIXED = ("name", "source", "status", "encoding", "block_size", "mantissa_bits", "exponent_bits", "kind")
 
 
 class Guess(NamedTuple):
@@ -105,7 +91,7 @@ class _Sample:
         """Yield a guess for every other value of every parameter, or for those of `texts`."""
         if not self.count:
             return
-        for text, make in _alternatives(self.problem):
+        for text, make in alternatives(self.problem):
             if texts is not None and text not in texts:
                 continue
             try:
@@ -175,125 +161,3 @@ def _slips(comparison: Comparison) -> Iterator[Guess]:
         same = (a == b).all(axis=1)
         text = f"results {'late' if step > 0 else 'early'} by {abs(step)}"
         yield Guess(text, int((same & wrong).sum()), int(wrong.sum()), int((~same & ~wrong).sum()), int((~wrong).sum()))
-
-
-# ------------------------------------------------------------------------------------ alternatives
-
-
-def _alternatives(problem: Problem) -> Iterator[tuple[str, Callable[[], Problem]]]:
-    """Yield (text, how to make it) of problems that differ in one parameter."""
-    which = "result" if problem.result is not None else "format"
-    names = [which] if problem.unit not in ("dot",) else []
-    for name in [*names, *(other for other in ("format", "b") if other not in names and getattr(problem, other))]:
-        yield from _of_preset(problem, name, encodes=name == which and problem.unit not in ("decode", "dot"))
-    if problem.dot_unit is None:
-        return
-    unit = problem.dot_unit
-
-    def with_unit(**changes: Any) -> Problem:
-        return dataclasses.replace(problem, dot_unit=dataclasses.replace(unit, **changes))
-
-    for text, value, name in _other_values(unit, ""):
-        yield text, lambda name=name, value=value: with_unit(**{name: value})
-    for text, value, name in _other_values(unit.output, "output."):
-        yield text, lambda name=name, value=value: with_unit(output=dataclasses.replace(unit.output, **{name: value}))
-    accumulator = unit.accumulator
-    for text, value, name in _other_values(accumulator, "accumulator."):
-        yield (
-            text,
-            lambda name=name, value=value: with_unit(accumulator=dataclasses.replace(accumulator, **{name: value})),
-        )
-    held = accumulator.format
-    if held is not None:
-        for text, value, name in _other_values(held, "accumulator.format."):
-            yield (
-                text,
-                lambda name=name, value=value: with_unit(
-                    accumulator=dataclasses.replace(accumulator, format=dataclasses.replace(held, **{name: value}))
-                ),
-            )
-
-
-def _of_preset(problem: Problem, name: str, *, encodes: bool) -> Iterator[tuple[str, Callable[[], Problem]]]:
-    preset: Preset = getattr(problem, name)
-
-    def with_preset(**changes: Any) -> Problem:
-        return dataclasses.replace(problem, **{name: dataclasses.replace(preset, **changes)})
-
-    prefix = "" if name == "format" else f"{name}: "
-    for text, value, field in _other_values(preset.format, prefix):
-        spec = preset.format
-        yield text, lambda field=field, value=value: with_preset(format=dataclasses.replace(spec, **{field: value}))
-    if not encodes:
-        return
-    conversion = preset.conversion
-    for text, value, field in _other_values(conversion, prefix):
-        yield (
-            text,
-            lambda field=field, value=value: with_preset(conversion=dataclasses.replace(conversion, **{field: value})),
-        )
-    for text, steps in _chains(problem, preset):
-        yield (
-            f"{prefix}{text}",
-            lambda steps=steps: with_preset(
-                conversion=dataclasses.replace(conversion, source_chain=(*conversion.source_chain, *steps))
-            ),
-        )
-    for bits in range(1, 5):
-        for mode in (Rounding.TIES_TO_EVEN, Rounding.TIES_AWAY, Rounding.TOWARD_ZERO):
-            yield (
-                f"{prefix}two roundings: to {bits} more bits by {mode}, then toward zero",
-                lambda bits=bits, mode=mode: with_preset(
-                    conversion=dataclasses.replace(conversion, post_truncate_bits=bits, rounding=mode)
-                ),
-            )
-    magnitude = preset.format.magnitude_bits + conversion.post_truncate_bits
-    for more in (0, 1, 2, 3):
-        for mode in (Rounding.TOWARD_ZERO, Rounding.TO_ODD):
-            yield (
-                f"{prefix}{more} bits kept below the last when aligned, {mode}",
-                lambda more=more, mode=mode: with_preset(
-                    conversion=dataclasses.replace(conversion, alignment_bits=magnitude + more, alignment_rounding=mode)
-                ),
-            )
-
-
-def _chains(problem: Problem, preset: Preset) -> Iterator[tuple[str, tuple[SourceStep, ...]]]:
-    """Yield roundings of the source before the block's own."""
-    if problem.unit != "encode":
-        return
-    named = [("bfloat16", 7, -126, 127), ("float16", 10, -14, 15), ("tf32", 10, -126, 127)]
-    named += [(f"{bits} fraction bits", bits, -126, 127) for bits in range(1, min(problem.kind.fraction_bits, 16))]
-    for name, bits, low, high in named:
-        for mode in (Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO, Rounding.TIES_AWAY):
-            step = SourceStep(fraction_bits=bits, minimum_exponent=low, maximum_exponent=high, rounding=mode)
-            yield f"two roundings: first to {name} by {mode}", (step,)
-
-
-def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
-    """Yield (text, value, field) of every other value that a field may have."""
-    for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
-        if field.name in _FIXED:
-            continue
-        others: tuple[Any, ...] = ()
-        if isinstance(value, bool):
-            others = (not value,)
-        elif isinstance(value, StrEnum):
-            others = tuple(choice for choice in type(value) if choice is not value and choice != "stochastic")
-        elif isinstance(value, int) and field.name in _STEPS:
-            others = tuple(value + step for step in _STEPS[field.name])
-        elif isinstance(value, int) and field.name in ("splits", "lanes"):
-            others = tuple(count for count in (1, 2, 4, 8) if count != value)
-        for other in others:
-            yield f"{prefix}{field.name} {_spelled(other)} instead of {_spelled(value)}", other, field.name
-
-
-def _spelled(value: Any) -> str:
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else repr(str(value))
-        if isinstance(value, StrEnum)
-        else str(value)
-    )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 
-from bfpemu.formats import BFPSpec
 from bfpemu.vectors.code_stimulus import (
     codes_of,
     few_codes,
@@ -18,43 +16,18 @@ from bfpemu.vectors.code_stimulus import (
     telling_codes,
     telling_exponents,
 )
-from bfpemu.vectors.encode_stimulus import _rests, _wholes
 from bfpemu.vectors.filling import Stimulus
-from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
+from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
 from bfpemu.vectors.words import AnyArray
 
-_MOST_CROSSED = 2048
+_ALL_BITS = 7
 _MOST_ROWS = 16
 """Rows of pairs at one distance of exponents."""
 
 
-@dataclass(frozen=True)
-class Side:
-    """One operand of vectors."""
-
-    prefix: str
-    spec: BFPSpec
-    blocks: int
-
-    @property
-    def middle(self) -> int:
-        """An exponent code near that of 1."""
-        return min(max(self.spec.exponent_bias, 0), self.spec.largest_exponent_code)
-
-
-class ElementStimulus:
+class ElementStimulus(OperandStimulus):
     """Vectors of operands, piece by piece."""
-
-    def __init__(self, problem: Problem, seed: int, level: int) -> None:
-        self.problem, self.seed, self.level = problem, seed, level
-        self.lanes = problem.elements
-        self.a = Side("a_", problem.a_flat.format, problem.blocks(problem.a_flat))
-        self.b = Side("b_", problem.b_flat.format, problem.blocks(problem.b_flat)) if problem.b else None
-
-    @property
-    def sides(self) -> list[Side]:
-        """The operands."""
-        return [self.a] if self.b is None else [self.a, self.b]
 
     def pieces(self) -> Iterator[Stimulus]:
         """Yield operands."""
@@ -70,98 +43,14 @@ class ElementStimulus:
                 yield self.ladder(self.b, top)
             yield self.powers(self.b)
             if self.problem.unit == "multiply":
-                yield self.edges(self.b)
+                yield from (self.edges(self.b), self.product_cells(self.b))
             if self.problem.unit == "add":
                 yield self.cancelling(self.b)
         yield from (self.uniform(), self.tails(), self.noise())
 
     # ------------------------------------------------------------------------------------ fields
 
-    def fields(self, side: Side, elements: AnyArray, exponents: AnyArray | int) -> Stimulus:
-        """Return the fields of one operand; shift codes are a pattern of all of them."""
-        rows = len(elements)
-        codes = np.asarray(exponents, np.uint64)
-        if codes.ndim < 2:
-            codes = np.broadcast_to(codes.reshape(-1, 1), (rows, side.blocks))
-        found: Stimulus = {
-            f"{side.prefix}elements": elements.astype(np.uint64),
-            f"{side.prefix}exponents": codes.copy(),
-        }
-        if side.spec.sub_shift_bits:
-            count = side.blocks * side.spec.shifts_per_block
-            turn = np.arange(rows)[:, None] // 3 * np.arange(count)
-            found[f"{side.prefix}shifts"] = (turn % (1 << side.spec.sub_shift_bits)).astype(np.uint64)
-        return found
-
-    def other(self, side: Side, rows: int, code: int) -> Stimulus:
-        """Return the fields of the other operand: one code in all lanes at its middle exponent."""
-        others = [one for one in self.sides if one is not side]
-        return self.fields(others[0], np.full((rows, self.lanes), code, np.uint64), others[0].middle) if others else {}
-
-    def random_other(self, side: Side, rows: int, exponents: AnyArray | int) -> Stimulus:
-        """Return the fields of the other operand: uniform codes."""
-        others = [one for one in self.sides if one is not side]
-        if not others:
-            return {}
-        bits = random_codes(self.seed, 60 + rows, rows, self.lanes, others[0].spec.mantissa_bits)
-        return self.fields(others[0], bits, exponents)
-
     # ------------------------------------------------------------------------------------ pieces
-
-    def single_bits(self, side: Side) -> Stimulus:
-        """Return every bit of every lane alone, the other operand 1 everywhere."""
-        bits, lanes = side.spec.mantissa_bits, self.lanes
-        crosses = self.level > 1 or bits * lanes <= _MOST_CROSSED
-        places = [
-            (bit, lane)
-            for bit in range(bits)
-            for lane in range(lanes)
-            if crosses or (bit - lane) % lanes == 0 or (lane - bit) % bits == 0
-        ]
-        found = np.zeros((len(places), lanes), np.uint64)
-        for row, (bit, lane) in enumerate(places):
-            found[row, lane] = 1 << bit
-        ones = np.uint64((1 << bits) - 1)
-        both = np.concatenate([found, ones ^ found])
-        return self.fields(side, both, side.middle) | self.other(side, len(both), 1)
-
-    def exponents(self, side: Side) -> Stimulus:
-        """Return every exponent with largest, small and mixed elements."""
-        codes = telling_exponents(side.spec)
-        largest = side.spec.largest_significand
-        patterns = [
-            np.full(self.lanes, largest),
-            np.arange(self.lanes) % 2,
-            random_codes(self.seed, 61, 1, self.lanes, side.spec.mantissa_bits)[0],
-        ]
-        elements = np.concatenate([np.broadcast_to(p.astype(np.uint64), (len(codes), self.lanes)) for p in patterns])
-        rows = len(elements)
-        other = self.other(side, 2 * (rows // 3), int(self.problem.unit == "multiply"))
-        mixed = self.random_other(side, rows - 2 * (rows // 3), np.array(codes) % self._other_codes(side))
-        joined = {name: np.concatenate([other[name], mixed[name]]) for name in other}
-        return self.fields(side, elements, np.array(codes * 3)) | joined
-
-    def _other_codes(self, side: Side) -> int:
-        others = [one for one in self.sides if one is not side]
-        return others[0].spec.all_ones_code + 1 if others else 1
-
-    def reserved(self, side: Side) -> Stimulus:
-        """Return the all-ones exponent and the largest, in every block, with zeros and with other codes."""
-        rows = []
-        exponents = []
-        for block in range(side.blocks):
-            for code in (side.spec.all_ones_code, side.spec.largest_exponent_code, 0):
-                for element in (0, 1, (1 << side.spec.mantissa_bits) - 1):
-                    rows.append(np.full(self.lanes, element))
-                    exponents.append([code if at == block else side.middle for at in range(side.blocks)])
-        elements = np.array(rows, np.uint64)
-        return self.fields(side, elements, np.array(exponents)) | self.random_other(
-            side, len(rows), 0 if self.b is None else self._middle_of_other(side)
-        )
-
-    def _middle_of_other(self, side: Side) -> int:
-        others = [one for one in self.sides if one is not side]
-        return others[0].middle
 
     def _pairs(self, b: Side) -> tuple[AnyArray, AnyArray]:
         """Return all pairs of telling codes, laid in lanes."""
@@ -196,7 +85,7 @@ class ElementStimulus:
             first = np.concatenate([np.roll(one[part], step, axis=1), random_a])
             second = np.concatenate([np.roll(two[part], step, axis=1), random_b])
             found.append(self.fields(self.a, first, ea) | self.fields(b, second, eb))
-        return _joined(found)
+        return joined(found)
 
     def far(self, b: Side) -> Stimulus:
         """Return every distance of the exponents, up to the largest that the codes have."""
@@ -219,7 +108,7 @@ class ElementStimulus:
                 firsts, seconds = np.stack([one, alone, least]), np.stack([two, single, np.roll(single, 1)])
                 sides = [self.fields(high, firsts, top), self.fields(low, seconds, code)]
                 found.append((sides[1] | sides[0]) if swap else (sides[0] | sides[1]))
-        return _joined(found)
+        return joined(found)
 
     def corners(self, b: Side) -> Stimulus:
         """Return pairs of telling exponents with mixed elements."""
@@ -229,24 +118,6 @@ class ElementStimulus:
         two = random_codes(self.seed, 63, rows, self.lanes, b.spec.mantissa_bits)
         one[rows // 2 :: 3] = 0
         return self.fields(self.a, one, pairs[:, 0]) | self.fields(b, two, pairs[:, 1])
-
-    def largest(self, side: Side) -> Stimulus:
-        """Return the largest element alone in every lane, of both signs and both extremes; both operands have it."""
-        least, most = significand_range(side.spec)
-        found = []
-        for value in dict.fromkeys((most, least, -most if least else most, most // 2 + 1)):
-            for around in (0, 1):
-                elements = np.full((self.lanes, self.lanes), around)
-                np.fill_diagonal(elements, value)
-                codes = codes_of(side.spec, elements)
-                piece = self.fields(side, codes, side.middle)
-                if self.b is not None:
-                    low, high = significand_range(self.b.spec)
-                    second = np.full((self.lanes, self.lanes), around)
-                    np.fill_diagonal(second, max(min(value, high), low))
-                    piece |= self.fields(self.b, codes_of(self.b.spec, second), self.b.middle)
-                found.append(piece)
-        return _joined(found)
 
     def powers(self, b: Side) -> Stimulus:
         """Return all telling codes of one operand beside powers of two of the other, both ways."""
@@ -259,7 +130,7 @@ class ElementStimulus:
                 other = np.full(laid.shape, 1 << bit, np.uint64)
                 piece = self.fields(one, np.roll(laid, bit, axis=1), one.middle) | self.fields(two, other, two.middle)
                 found.append({name: piece[name] for name in sorted(piece)})
-        return _joined(found)
+        return joined(found)
 
     def cancelling(self, b: Side) -> Stimulus:
         """Return sums that cancel to every number of bits, also at exponents one apart."""
@@ -280,7 +151,7 @@ class ElementStimulus:
                 piece = self.fields(self.a, codes_of(self.a.spec, values), ea)
                 eb = min(b.middle + step, b.spec.largest_exponent_code)
                 found.append(piece | self.fields(b, codes_of(b.spec, second), eb))
-        return _joined(found)
+        return joined(found)
 
     def cells(self) -> Stimulus:
         """Return codes around every place where a narrower element is rounded, in every lane in turn."""
@@ -290,9 +161,11 @@ class ElementStimulus:
         for top in range(spec.magnitude_bits):
             places = top + 1 - bits
             integers = {0}
-            for whole in _wholes(bits):
-                for rest, count in _rests(whole, max(places, 0)):
+            for whole in telling_wholes(bits):
+                for rest, count in telling_rests(whole, max(places, 0)):
                     integers.add((whole << max(places, 0)) | (rest << max(max(places, 0) - count, 0)))
+            if spec.magnitude_bits <= _ALL_BITS and top == spec.magnitude_bits - 1:
+                integers |= set(range(2 << top))
             integers |= {1 << bit for bit in range(top + 1)} | {(1 << bit) - 1 for bit in range(top + 1)}
             values = sorted(value for value in integers if value < 2 << top)
             if spec.has_sign:
@@ -301,10 +174,10 @@ class ElementStimulus:
             found.append(self._turned(np.array(values), 1 << top, turns, self.a.middle))
             least = significand_range(spec)[0]
             if top == spec.magnitude_bits - 1:
-                for exponent in (spec.largest_exponent_code, 0, 1):
-                    found.append(self._turned(np.array(values), 1 << top, 2, exponent))
+                ends = (spec.largest_exponent_code, 0, 1)
+                found += [self._turned(np.array(values), 1 << top, 2, exponent) for exponent in ends]
                 found.append(self._turned(np.array(values), least or 1, 2, self.a.middle))
-        return _joined(found)
+        return joined(found)
 
     def _turned(self, values: AnyArray, holder: int, turns: int, exponent: int) -> Stimulus:
         room = max(self.lanes - 1, 1)
@@ -332,7 +205,34 @@ class ElementStimulus:
                     self.a.spec, np.array([low if row // self.a.blocks % 2 else high])
                 )[0]
             found.append(self.fields(self.a, elements, exponents))
-        return _joined(found)
+        return joined(found)
+
+    def product_cells(self, b: Side) -> Stimulus:
+        """Return products around every place where they are rounded, beside the largest product."""
+        bits = self.problem.target.format.magnitude_bits
+        bits += self.problem.target.conversion.post_truncate_bits
+        (low_a, high_a), (low_b, high_b) = significand_range(self.a.spec), significand_range(b.spec)
+        places = (high_a * high_b).bit_length() - bits
+        wanted = {
+            whole << max(places, 0) | rest >> max(count - max(places, 0), 0) << max(max(places, 0) - count, 0)
+            for whole in telling_wholes(bits)
+            for rest, count in telling_rests(whole, max(places, 0))
+        }
+        found = _factored(wanted, high_a, high_b)
+        pairs = [(x * sign, y) for x, y in found for sign in ((1, -1) if low_a else (1,))]
+        room = max(self.lanes - 1, 1)
+        count = -(-len(pairs) // room)
+        laid = np.resize(np.array(pairs), (count, room, 2))
+        pieces = []
+        for holder in ((high_a, high_b), (low_a or high_a, low_b or high_b)):
+            rows = np.empty((count, self.lanes, 2), np.int64)
+            rows[:] = holder
+            rows[:, self.lanes - room :] = laid
+            for turn in range(min(2, self.lanes)):
+                turned = np.roll(rows, turn, axis=1)
+                first = self.fields(self.a, codes_of(self.a.spec, turned[..., 0]), self.a.middle)
+                pieces.append(first | self.fields(b, codes_of(b.spec, turned[..., 1]), b.middle))
+        return joined(pieces)
 
     def edges(self, b: Side) -> Stimulus:
         """Return products whose exponent is beside both ends of the result's range."""
@@ -351,7 +251,7 @@ class ElementStimulus:
                     shift = step % self.lanes
                     first = self.fields(self.a, np.roll(one, shift, axis=1), ea)
                     found.append(first | self.fields(b, np.roll(two, shift, axis=1), eb))
-        return _joined(found)
+        return joined(found)
 
     def block_distances(self) -> Stimulus:
         """Return blocks of one vector with exponents at every small distance from each other."""
@@ -364,54 +264,15 @@ class ElementStimulus:
         elements = random_codes(self.seed, 64, len(exponents), self.lanes, self.a.spec.mantissa_bits)
         return self.fields(self.a, elements, exponents)
 
-    def uniform(self) -> Stimulus:
-        """Return vectors of one pair of codes, plain and with signs in turn, in the middle and at both ends."""
-        found = []
-        lanes = np.arange(self.lanes)
-        ends = [
-            (side.middle, 0, 1, side.spec.largest_exponent_code - 1, side.spec.largest_exponent_code)
-            for side in self.sides
-        ]
-        for exponents in zip(*ends, strict=True):
-            choices = [_extremes(side.spec) for side in self.sides]
-            for values in product(*choices):
-                for turns in (1, -1):
-                    piece: Stimulus = {}
-                    for number, (side, value, exponent) in enumerate(zip(self.sides, values, exponents, strict=True)):
-                        low, high = significand_range(side.spec)
-                        signs = np.where(lanes % 2 == 0, 1, turns if number == 0 or self.problem.unit == "add" else 1)
-                        elements = np.clip(value * signs, low, high)[None]
-                        piece |= self.fields(side, codes_of(side.spec, elements), max(exponent, 0))
-                    found.append(piece)
-        return _joined(found)
 
-    def tails(self) -> Stimulus:
-        """Return vectors of which only the first elements are not zero."""
-        found: Stimulus = {}
-        for number, side in enumerate(self.sides):
-            elements = random_codes(
-                self.seed, 65 + number, self.lanes, self.lanes, side.spec.mantissa_bits
-            ) | np.uint64(1)
-            elements = np.where(np.arange(self.lanes) <= np.arange(self.lanes)[:, None], elements, np.uint64(0))
-            found |= self.fields(side, elements, side.middle)
-        return found
-
-    def noise(self) -> Stimulus:
-        """Return uniform elements with exponents close to each other."""
-        found: Stimulus = {}
-        rows = 256
-        for number, side in enumerate(self.sides):
-            elements = random_codes(self.seed, 67 + number, rows, self.lanes, side.spec.mantissa_bits)
-            steps = random_codes(self.seed, 69 + number, rows, side.blocks, 3).astype(np.int64) - 4
-            exponents = np.clip(side.middle + steps, 0, side.spec.largest_exponent_code)
-            found |= self.fields(side, elements, exponents)
-        return found
-
-
-def _extremes(spec: BFPSpec) -> list[int]:
-    low, high = significand_range(spec)
-    return sorted({low, high, 1, high // 2 + 1} | ({-1} if low else set()))
-
-
-def _joined(pieces: list[Stimulus]) -> Stimulus:
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]} if pieces else {}
+def _factored(wanted: set[int], high_a: int, high_b: int) -> list[tuple[int, int]]:
+    """Return factors of those numbers that are products of two significands; of wide ones only by powers of two."""
+    if max(high_a, high_b) < 1 << _ALL_BITS + 1:
+        products = {x * y: (x, y) for x in range(high_a + 1) for y in range(high_b + 1)}
+        return [products[number] for number in sorted(wanted) if number in products]
+    found = []
+    for number in sorted(wanted - {0}):
+        shift = max(number.bit_length() - high_a.bit_length(), 0)
+        if number >> shift << shift == number and 1 << shift <= high_b:
+            found.append((number >> shift, 1 << shift))
+    return found

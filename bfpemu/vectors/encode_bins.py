@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.vectors.encode_stimulus import _MOST_CROSSED, SourcePatterns
+from bfpemu.vectors.encode_stimulus import MOST_CROSSED
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_patterns import SourcePatterns
+from bfpemu.vectors.words import AnyArray
 
 _KINDS = (
     "zero",
@@ -27,14 +30,22 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of source patterns: kinds in lanes, single bits, exponent fields, NaN and infinities together."""
     kind = problem.kind
     source = SourcePatterns(kind.exponent_bits, kind.fraction_bits)
-    return [_kinds(problem, source), _one_hot(problem, source, level), _fields(source), _specials(problem, source)]
+    return [
+        _kinds(problem, source),
+        _one_hot(problem, source, level),
+        _fields(problem, source),
+        _specials(problem, source),
+    ]
 
 
-def _words(facts: BlockFacts) -> np.ndarray:  # type: ignore[type-arg]
+def _words(facts: BlockFacts) -> AnyArray:
     return facts.stimulus["x"].astype(np.uint64)
 
 
 def _refused(problem: Problem, kind: int) -> str | None:
+    bias = (1 << (problem.kind.exponent_bits - 1)) - 1
+    if kind == 6 and Reach(problem).largest_accepted_top < bias:
+        return "the conversion refuses numbers as large"
     if kind >= 8 and problem.refuses_nan:
         return "the conversion refuses NaN"
     return "the conversion refuses infinities" if kind == 7 and problem.refuses_infinity else None
@@ -80,7 +91,7 @@ def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
 
 def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
     lanes, bits = problem.elements, source.bits
-    crosses = level > 1 or bits * lanes <= _MOST_CROSSED
+    crosses = level > 1 or bits * lanes <= MOST_CROSSED
     names = [f"onehot.bit{bit}.lane{lane}" for bit in range(bits) for lane in range(lanes)]
     if not crosses:
         names = [*(f"onehot.bit{bit}" for bit in range(bits)), *(f"onehot.lane{lane}" for lane in range(lanes))]
@@ -100,7 +111,7 @@ def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[Blo
     return Family(names, find)
 
 
-def _fields(source: SourcePatterns) -> Family[BlockFacts]:
+def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
     count = (1 << source.exponent_bits) - 1
     names = [f"field.{field}" for field in range(count)]
 
@@ -109,7 +120,11 @@ def _fields(source: SourcePatterns) -> Family[BlockFacts]:
         finite = fields < count
         return np.where(finite.all(axis=1), np.where(finite, fields, -1).max(axis=1), -1)
 
-    return Family(names, find)
+    def absent(number: int) -> str | None:
+        most = Reach(problem).largest_accepted_top + (count >> 1)
+        return "the conversion refuses numbers as large" if number > most else None
+
+    return Family(names, find, absent)
 
 
 _TOGETHER = ("nan_and_infinity", "two_nan", "both_infinities", "nan_among_zeros", "infinity_among_zeros", "payload")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -11,88 +10,19 @@ import numpy.typing as npt
 
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_patterns import SourcePatterns, beyond_largest, telling_rests, telling_wholes
 
 Patterns = npt.NDArray[np.uint64]
 
 Cell = tuple[int, int, int]
 """Sign, integer and exponent: ``integer * 2 ** exponent`` in units of an element."""
 
-_MOST_CROSSED = 2048
-_BACKGROUND = 17
-"""The stream of pseudo-random words that fill the rest of a block."""
-
-
-@dataclass(frozen=True)
-class SourcePatterns:
-    """The patterns of a source float."""
-
-    exponent_bits: int
-    fraction_bits: int
-
-    @property
-    def bits(self) -> int:
-        """Bits of a pattern."""
-        return 1 + self.exponent_bits + self.fraction_bits
-
-    @property
-    def bias(self) -> int:
-        """The exponent field of 1.0."""
-        return (1 << (self.exponent_bits - 1)) - 1
-
-    @property
-    def infinity(self) -> int:
-        """The pattern of plus infinity."""
-        return ((1 << self.exponent_bits) - 1) << self.fraction_bits
-
-    def of(self, sign: int, integer: int, exponent: int) -> int | None:
-        """Return the pattern of ``integer * 2 ** exponent``, or None where there is none.
-
-        Examples
-        --------
-        >>> float16 = SourcePatterns(5, 10)
-        >>> hex(float16.of(1, 3, -1)), float16.of(0, 2049, 0), float16.of(0, 1, 16)
-        ('0xbe00', None, None)
-        """
-        if integer == 0:
-            return sign << (self.bits - 1)
-        zeros = (integer & -integer).bit_length() - 1
-        integer, exponent = integer >> zeros, exponent + zeros
-        top, emin = integer.bit_length() - 1 + exponent, 1 - self.bias
-        last = max(top, emin) - self.fraction_bits
-        if top > self.bias or exponent < last:
-            return None
-        return sign << (self.bits - 1) | ((max(top, emin) - emin) << self.fraction_bits) + (
-            integer << (exponent - last)
-        )
-
-    def classes(self) -> dict[str, int]:
-        """Return a pattern of each kind of number, by its name."""
-        point, field = self.fraction_bits, 1 << self.fraction_bits
-        positive = {
-            "zero": 0,
-            "min_subnormal": 1,
-            "subnormal": field // 2 + 1 if point > 1 else 1,
-            "max_subnormal": field - 1,
-            "min_normal": field,
-            "normal": (self.bias << point) | field // 3,
-            "max_normal": self.infinity - 1,
-            "infinity": self.infinity,
-            "quiet_nan": self.infinity | field // 2,
-            "signalling_nan": self.infinity | 1,
-        }
-        named = {f"{name}.pos": pattern for name, pattern in positive.items()}
-        return named | {f"{name}.neg": pattern | 1 << (self.bits - 1) for name, pattern in positive.items()}
+MOST_CROSSED = 2048
+_BACKGROUND = 17  # the stream of pseudo-random words that fill the rest of a block
 
 
 class EncodeStimulus:
-    """Blocks of patterns, piece by piece.
-
-    Parameters
-    ----------
-    reach : Reach
-    seed : int
-    level : int
-    """
+    """Blocks of patterns, piece by piece."""
 
     def __init__(self, reach: Reach, seed: int, level: int) -> None:
         self.reach, self.seed, self.level = reach, seed, level
@@ -111,8 +41,6 @@ class EncodeStimulus:
         if self.reach.spec.sub_shift_bits:
             yield self.shifted()
 
-    # ------------------------------------------------------------------------------- background
-
     def background(self, rows: int, top: int) -> Patterns:
         """Return finite numbers below ``2 ** top``, of both signs and many binades."""
         bits = words(self.seed, _BACKGROUND + rows, 0, rows, self.lanes)
@@ -120,7 +48,10 @@ class EncodeStimulus:
         field = np.clip(field, 0, (1 << self.source.exponent_bits) - 2).astype(np.uint64)
         fraction = bits & np.uint64((1 << self.source.fraction_bits) - 1)
         sign = (bits >> np.uint64(55)) & np.uint64(1)
-        return fraction | (field << np.uint64(self.source.fraction_bits)) | (sign << np.uint64(self.source.bits - 1))
+        found: Patterns = (
+            fraction | (field << np.uint64(self.source.fraction_bits)) | (sign << np.uint64(self.source.bits - 1))
+        )
+        return found
 
     def rows_of(self, rows: Sequence[Sequence[int]]) -> Patterns:
         """Return blocks of lists of patterns."""
@@ -163,8 +94,6 @@ class EncodeStimulus:
         """Return the pattern of a power of two that gives a unit."""
         return self.source.of(0, 1, self.top_of(unit))
 
-    # ------------------------------------------------------------------------------ whole blocks
-
     def whole_blocks(self) -> Patterns:
         """Return blocks that are known by what they hold as a whole."""
         kinds, sign, lanes = self.source.classes(), self.sign, self.lanes
@@ -202,7 +131,7 @@ class EncodeStimulus:
     @property
     def crosses_one_hot(self) -> bool:
         """Whether every bit stands alone in every lane."""
-        return self.level > 1 or self.source.bits * self.lanes <= _MOST_CROSSED
+        return self.level > 1 or self.source.bits * self.lanes <= MOST_CROSSED
 
     def one_hot(self) -> Patterns:
         """Return blocks in which one bit of one word is set, and those with one exponent bit cleared."""
@@ -304,17 +233,15 @@ class EncodeStimulus:
             found[row, row // 2] |= np.uint64(1)
         return found
 
-    # ------------------------------------------------------------------------------------- cells
-
     @cached_property
     def cells(self) -> list[Cell]:
         """Numbers around every place where an element is rounded."""
         bits = self.reach.spec.magnitude_bits + self.reach.problem.target.conversion.post_truncate_bits
         depth, point = self.source.fraction_bits, self.reach.problem.target.conversion.post_truncate_bits
         found: dict[Cell, None] = {}
-        for whole in _wholes(bits):
+        for whole in telling_wholes(bits):
             deepest = depth + 1 - max(whole.bit_length(), 0)
-            for rest, places in _rests(whole, deepest):
+            for rest, places in telling_rests(whole, deepest):
                 for sign in (0, 1):
                     found[sign, (whole << places) | rest, -places - point] = None
         return list(found)
@@ -348,7 +275,7 @@ class EncodeStimulus:
         """Return blocks whose exponent is beside both ends of the range, with every kind of largest significand."""
         spec, bits = self.reach.spec, self.reach.spec.magnitude_bits
         largest = spec.largest_significand
-        rows = []
+        rows: list[Patterns] = []
         integers = [(1, 0), (3, -1), (largest, 1 - bits), (2 * largest + 1, -bits), (4 * largest + 1, -1 - bits)]
         integers += [
             (4 * largest + 3, -1 - bits),
@@ -365,7 +292,7 @@ class EncodeStimulus:
                         block[(number + len(rows)) % self.lanes] = pattern
                         rows.append(block)
         found = [np.array(rows, np.uint64).reshape(-1, self.lanes)]
-        beyond = [(sign, integer, exponent) for integer, exponent in _beyond(largest) for sign in (0, 1)]
+        beyond = [(sign, integer, exponent) for integer, exponent in beyond_largest(largest) for sign in (0, 1)]
         found += [self.laid(beyond, unit, turns=self.lanes) for unit in (high, high - 1)]
         return np.concatenate(found)
 
@@ -385,34 +312,3 @@ class EncodeStimulus:
             lower = np.where(fields > step, fields - np.uint64(step), np.uint64(0))
             base[row, part] = (base[row, part] & ~np.uint64(self.source.infinity)) | (lower << point)
         return base
-
-
-def _wholes(bits: int) -> list[int]:
-    """Return telling integer parts of an element: small, all ones of every length, beside powers of two."""
-    found = {0, 1, 2, 3, 5}
-    for count in range(1, bits + 1):
-        ones = (1 << count) - 1
-        found |= {ones, ones - 1, ones + 1, ones >> 1 ^ ones}
-    if bits <= 4:
-        found |= set(range(1 << bits))
-    return sorted(whole for whole in found if whole < 1 << bits)
-
-
-def _rests(whole: int, deepest: int) -> list[tuple[int, int]]:
-    """Return what may stand behind the binary point, as (integer, bits): ties, neighbours, single bits, runs."""
-    if deepest <= 0:
-        return [(0, 0)]
-    half = 1 << (deepest - 1)
-    found = [(0, 0), (half, deepest), (half - 1, deepest), (half + 1, deepest), (1, deepest)]
-    found += [(half | half >> 1, deepest), (half >> 1, deepest), (2 * half - 1, deepest)]
-    if whole in (0, 1, 2, 3):
-        for depth in range(1, deepest):
-            found += [(half >> depth, deepest), (half | half >> depth, deepest), (half - (half >> depth), deepest)]
-            found.append(((2 * half - 1) ^ (half >> depth), deepest))
-    return [(rest, places) for rest, places in found if 0 <= rest < 2 * half]
-
-
-def _beyond(largest: int) -> list[tuple[int, int]]:
-    """Return numbers at the largest significand and above it, in units of an element."""
-    half = [(2 * largest, -1), (4 * largest + 1, -2), (2 * largest + 1, -1), (4 * largest + 3, -2)]
-    return [*half, (largest + 1, 0), (2 * largest + 3, -1), (largest + 2, 0), (2 * largest + 1, 0), (4 * largest, 0)]

@@ -217,7 +217,8 @@ def _stages(problem: Problem, stimulus: Items, wanted: Items, items: list[int]) 
             continue
         lines.append(
             f"element {item}: {facts.highest[block] - facts.top[block, lane]} binades below the largest, integer part "
-            f"{facts.whole[block, lane]}, guard {int(facts.guard[block, lane])}, sticky {int(facts.below_guard[block, lane])}"
+            f"{facts.whole[block, lane]}, guard {int(facts.guard[block, lane])}, "
+            f"sticky {int(facts.below_guard[block, lane])}"
         )
     return lines
 
@@ -226,8 +227,9 @@ def _step_text(step: Step) -> str:
     if isinstance(step, GroupStep):
         aligned = "" if step.aligned is None else f", aligned {list(step.aligned)} * 2**{step.aligned_exponent}"
         return (
-            f"group {step.group} (run {step.run}, lane {step.lane}): sum {step.group_sum} * 2**{step.exponent}, accumulator "
-            f"{_register(step.accumulator_before)}{aligned} -> {_register(step.accumulator_after)}, flags {_flag_names(step.flags)}"
+            f"group {step.group} (run {step.run}, lane {step.lane}): sum {step.group_sum} * 2**{step.exponent}, "
+            f"accumulator {_register(step.accumulator_before)}{aligned} -> {_register(step.accumulator_after)}, "
+            f"flags {_flag_names(step.flags)}"
         )
     if isinstance(step, JoinStep):
         return (

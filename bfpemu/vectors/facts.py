@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic import exact_values
-from bfpemu.arithmetic.exact_values import Reader
+from bfpemu.arithmetic.exact_values import Operation, Reader
 from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule, ReservedExponent
@@ -69,17 +69,20 @@ class BlockFacts:
     @property
     def nonzero(self) -> Mask:
         """Finite elements other than zero."""
-        return self.finite & (self.mantissa != 0)
+        found: Mask = self.finite & (self.mantissa != 0)
+        return found
 
     @property
     def guard(self) -> Mask:
         """The first bit that is rounded off."""
-        return self.rest >> np.uint64(63) != 0
+        found: Mask = self.rest >> np.uint64(63) != 0
+        return found
 
     @property
     def below_guard(self) -> Mask:
         """Whether any bit after the guard bit is set."""
-        return self.sticky | (self.rest << np.uint64(1) != 0)
+        found: Mask = self.sticky | (self.rest << np.uint64(1) != 0)
+        return found
 
 
 def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFacts:
@@ -173,7 +176,11 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     places = np.arange(shape[0] * shape[1]).reshape(shape)
     exists = np.ones(shape, np.bool_)
     found = [Reader(operand, blocked).read(places, exists)[0] for operand in operands]
-    operation = {"add": exact_values.add, "multiply": exact_values.multiply, "requantize": exact_values.keep}
+    operation: dict[str, Operation] = {
+        "add": exact_values.add,
+        "multiply": exact_values.multiply,
+        "requantize": exact_values.keep,
+    }
     values, sums = operation[problem.unit](*found)
     lost = sums.lost != 0 if sums.lost.shape == shape else np.zeros(shape, np.bool_)
     return values, lost

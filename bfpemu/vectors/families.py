@@ -1,4 +1,4 @@
-"""Bins as data: a family is a list of names, a search for them, and reasons for those that cannot occur (spec 12.10)."""
+"""Bins as data: families of names, a search for them, and why some cannot occur (spec 12.10)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import ExponentOverflow, NegativeZeroCode, ReservedExponent, StepOverflow
+from bfpemu.formats import NegativeZeroCode, ReservedExponent
 from bfpemu.formats.preset import Preset
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
@@ -118,7 +118,7 @@ def _accepted_patterns(problem: Problem, patterns: AnyArray) -> AnyArray:
     kind = problem.kind
     point, ones = np.uint64(kind.fraction_bits), (1 << kind.exponent_bits) - 1
     field = (patterns >> point) & np.uint64(ones)
-    most = _largest_field(problem, ones)
+    most = min(Reach(problem).largest_accepted_top + (ones >> 1), ones)
     if most >= ones and not problem.refuses_nan and not problem.refuses_infinity:
         return patterns
     is_special = field == np.uint64(ones)
@@ -127,20 +127,6 @@ def _accepted_patterns(problem: Problem, patterns: AnyArray) -> AnyArray:
     refused |= ~is_special & (field > np.uint64(max(most, 0)))
     lower = np.uint64(min(max(most, 0), ones - 1)) << point
     return np.where(refused, (patterns & ~(np.uint64(ones) << point)) | lower, patterns)
-
-
-def _largest_field(problem: Problem, ones: int) -> int:
-    """Return the largest exponent field that the conversion does not refuse (spec 3.4, 3.6)."""
-    conversion, reach = problem.target.conversion, Reach(problem)
-    most, bias = ones, ones >> 1
-    if conversion.exponent_overflow is ExponentOverflow.ERROR and not reach.is_given:
-        # One for a carry of the rounding, one for the rule that raises an exponent afterwards.
-        most = min(most, problem.target.format.largest_exponent - reach.wanted(0, is_largest=True) - 2 + bias)
-    if problem.refuses_infinity:
-        for step in conversion.source_chain:
-            if step.overflow is StepOverflow.INFINITY:
-                most = min(most, step.maximum_exponent - 1 + bias)
-    return most
 
 
 def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: Preset) -> Stimulus:

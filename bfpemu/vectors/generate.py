@@ -14,7 +14,7 @@ from bfpemu import __version__
 from bfpemu.errors import BfpFileError, DataError, SpecError
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.dot_bins import DotFacts
+from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.emit import FORMATS, Sink, emitters
 from bfpemu.vectors.families import Tally, summary
 from bfpemu.vectors.filling import Stimulus, filling

@@ -136,7 +136,7 @@ class _HexReader:
         return Results(lower, has_unknown)
 
     def _slowly(self, data: bytes) -> Bytes:
-        found = []
+        found: list[str] = []
         for line in data.decode("ascii", "replace").split("\n")[:-1]:
             self.lines += 1
             text = self._without_comments(line).strip()
@@ -190,7 +190,8 @@ class _HexReader:
         if not self._are_digits(array[None]) or (len(text) == 1 and text == "?"):
             raise BfpFormatError(
                 "device-output",
-                f"a word must be hexadecimal digits, x or z (spec 12.12), got {word[:40]!r} in line {self.lines} of {self.where}",
+                f"a word must be hexadecimal digits, x or z (spec 12.12), got {word[:40]!r} in line {self.lines} "
+                f"of {self.where}",
             )
         return text
 
@@ -253,7 +254,8 @@ def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout)
         if len(items[field.name]) != field.count:
             raise BfpFormatError(
                 "device-output",
-                f"{field.name} must have {field.count} items (spec 12.12), got {len(items[field.name])} in row {row} of {where}",
+                f"{field.name} must have {field.count} items (spec 12.12), got {len(items[field.name])} in row {row} "
+                f"of {where}",
             )
         for item, text in enumerate(items[field.name]):
             digits = text.strip().lower().replace("_", "").removeprefix("0x")
@@ -268,8 +270,8 @@ def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout)
             if not 0 <= number < 1 << field.width:
                 raise BfpFormatError(
                     "device-output",
-                    f"items of {field.name} must be hexadecimal of {field.width} bits (spec 12.12), got {text[:40]!r} in row "
-                    f"{row} of {where}",
+                    f"items of {field.name} must be hexadecimal of {field.width} bits (spec 12.12), "
+                    f"got {text[:40]!r} in row {row} of {where}",
                 )
             value |= number << place
     text = f"{value:0{layout.digits}x}"

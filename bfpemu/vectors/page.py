@@ -41,11 +41,11 @@ def page(found: dict[str, Any]) -> bytes:
             rows = grouped(found[key]) if key == "distances" else list(found[key].items())
             parts.append(f"<h2>{title}</h2>{bars(rows)}")
     if found["bins"]:
-        rows = "".join(
+        cells = "".join(
             f"<tr><td>{escape(row['bin'])}</td><td>{row['differing']:,}</td><td>{row['vectors']:,}</td></tr>"
             for row in found["bins"]
         )
-        parts.append(f"<h2>By bin</h2><table><tr><th>bin</th><th>differing</th><th>vectors</th></tr>{rows}</table>")
+        parts.append(f"<h2>By bin</h2><table><tr><th>bin</th><th>differing</th><th>vectors</th></tr>{cells}</table>")
     parts.append(f"<h2>Report</h2><pre>{escape(text(found))}</pre>")
     body = "\n".join(parts)
     title = escape(f"bfpemu verify {found['unit']} {found['format']}")
@@ -62,12 +62,10 @@ def bars(rows: list[tuple[str, int]]) -> str:
         height = max((_HEIGHT - _LABELS) * count / most, 1)
         x, y = number * step, _HEIGHT - _LABELS - height
         title = f"<title>{escape(name)}: {count:,}</title>"
-        shapes.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(step - 2, 1):.1f}" height="{height:.1f}" fill="#36648b">{title}</rect>'
-        )
+        size = f'width="{max(step - 2, 1):.1f}" height="{height:.1f}"'
+        shapes.append(f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="#36648b">{title}</rect>')
         if number % labelled == 0:
-            shapes.append(
-                f'<text x="{x + step / 2:.1f}" y="{_HEIGHT - 8}" font-size="11" text-anchor="middle">{escape(name)}</text>'
-            )
+            place = f'x="{x + step / 2:.1f}" y="{_HEIGHT - 8}"'
+            shapes.append(f'<text {place} font-size="11" text-anchor="middle">{escape(name)}</text>')
     size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(shapes)}</svg>'

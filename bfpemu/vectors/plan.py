@@ -18,7 +18,7 @@ from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
-from bfpemu.vectors.words import Fields
+from bfpemu.vectors.words import AnyArray, Fields
 
 _RANDOM, _GIVEN = 31, 32
 
@@ -90,7 +90,20 @@ class EncodePlan(Plan):
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         for patterns in stimulus.pieces():
-            yield {"x": patterns}
+            yield {"x": patterns} | self._given(patterns)
+
+    def _given(self, patterns: AnyArray) -> Stimulus:
+        """Return exponents, where they are supplied: those that fit the largest number, and ones beside them."""
+        if not self.problem.needs_exponents or not len(patterns):
+            return {}
+        kind, spec = self.problem.kind, self.problem.target.format
+        ones = (1 << kind.exponent_bits) - 1
+        fields = (patterns >> np.uint64(kind.fraction_bits)).astype(np.int64) & ones
+        highest = np.where(fields < ones, fields, 0).max(axis=1) - (ones >> 1)
+        exponent = highest + 1 - spec.magnitude_bits + spec.fraction_bits
+        beside = np.array([0, 0, 0, 1, 0, 0, -1])[np.arange(len(patterns)) % 7]
+        codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
+        return {"exponents": codes.astype(np.uint64)[:, None]}
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of blocks."""

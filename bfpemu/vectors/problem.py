@@ -1,4 +1,4 @@
-"""What a set is about: the unit, the formats, the elements of a vector, and so the fields of its words (spec 12.2, 12.3)."""
+"""What a set is about: unit, formats and elements, and so the fields of its words (spec 12.2, 12.3)."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals
+from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
 from bfpemu.vectors.problem import Problem
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
@@ -29,11 +29,26 @@ class Reach:
         if problem.unit == "encode":
             steps = [step.fraction_bits for step in problem.target.conversion.source_chain]
             return min([problem.kind.fraction_bits, *steps]) + 1
-        a = problem.a_flat.format.magnitude_bits + (problem.a_flat.format.encoding is Encoding.TWOS_COMPLEMENT)
+        # The least significand of two's complement has one bit more, and all others of its bits are 0.
+        a = problem.a_flat.format.magnitude_bits
         if problem.unit == "requantize":
             return a
-        b = problem.b_flat.format.magnitude_bits + (problem.b_flat.format.encoding is Encoding.TWOS_COMPLEMENT)
+        b = problem.b_flat.format.magnitude_bits
         return a + b if problem.unit == "multiply" else 1 << 20
+
+    @cached_property
+    def largest_accepted_top(self) -> int:
+        """``floor(log2)`` of the largest number that `encode` is given: what the conversion refuses lies above."""
+        conversion = self.problem.target.conversion
+        most = 1 << 14
+        if conversion.exponent_overflow is ExponentOverflow.ERROR and not self.is_given:
+            # One for a carry of the rounding, one for a rule that raises an exponent afterwards.
+            most = self.spec.largest_exponent - self.wanted(0, is_largest=True) - 2
+        if self.problem.refuses_infinity:
+            for step in conversion.source_chain:
+                if step.overflow is StepOverflow.INFINITY:
+                    most = min(most, step.maximum_exponent - 1)
+        return most
 
     @cached_property
     def tops(self) -> tuple[int, int]:
@@ -47,7 +62,7 @@ class Reach:
                 smallest = 1 - bias
             for step in problem.target.conversion.source_chain:
                 smallest = max(smallest, step.minimum_exponent - step.fraction_bits)
-            return smallest, bias
+            return smallest, min(bias, self.largest_accepted_top)
         ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
         if problem.unit == "multiply":
             return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)

@@ -133,7 +133,7 @@ def open_set(folder: Path) -> VectorSet:
         if manifest[side] != layout.to_dict():
             raise BfpFormatError(
                 "set-manifest",
-                f"the fields of {side} words must follow from unit and formats (spec 12.3), and differ in {str(folder)!r}",
+                f"the fields of {side} words must follow from the formats (spec 12.3), and do not in {str(folder)!r}",
             )
     if MANIFEST in manifest["files"] or not {"stimulus.hex", "expected.hex", COVERAGE} <= set(manifest["files"]):
         raise BfpFormatError(
@@ -197,7 +197,7 @@ def _check_file(folder: Path, name: str, facts: Any, total: int) -> None:
 
 
 def differing_files(found: VectorSet, progress: Progress | None = None) -> list[str]:
-    """Make a set again and return the names of files that come out otherwise; that of the manifest for anything else."""
+    """Make a set again and return the names of the files that come out otherwise."""
     again = produce(found.request, None, progress=progress)
     names = sorted(set(again["files"]) | set(found.manifest["files"]))
     differing = [name for name in names if again["files"].get(name) != found.manifest["files"].get(name)]

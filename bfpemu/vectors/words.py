@@ -7,8 +7,8 @@ many rows at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", str
     _NIBBLES[[ord(digit) for digit in _digits]] = _value
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Field:
     """Neighbouring items of one width in a word."""
 
     name: str
@@ -43,7 +44,7 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class WordLayout:
-    """The fields of one kind of word.
+    r"""The fields of one kind of word.
 
     Examples
     --------
@@ -52,7 +53,7 @@ class WordLayout:
     (21, 6, 16)
     >>> packed = layout.pack({"elements": np.array([[1, 0x7f]]), "exponents": np.array([[3]])})
     >>> hex_lines(packed, layout.digits)
-    b'037f01\\n'
+    b'037f01\n'
     """
 
     fields: tuple[Field, ...]
@@ -111,7 +112,7 @@ class WordLayout:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layout as the manifest has it (spec 12.7)."""
-        return {"bits": self.bits, "digits": self.digits, "fields": [field._asdict() for field in self.fields]}
+        return {"bits": self.bits, "digits": self.digits, "fields": [asdict(field) for field in self.fields]}
 
 
 def _as_bytes(items: AnyArray, width: int) -> Bytes:

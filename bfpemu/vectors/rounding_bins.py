@@ -1,0 +1,220 @@
+"""Bins of the place where an element is rounded, and of the largest significand (spec 12.10)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+
+BlockFamily = Family[BlockFacts]
+
+_SIGNS = ("pos", "neg")
+_DEEPEST = 62
+
+
+def bin_where(mask: Mask, numbers: Int64Array) -> Int64Array:
+    """Return the numbers of bins where a mask holds, and -1 elsewhere."""
+    return np.where(mask, numbers, -1)
+
+
+def rounding_bins(reach: Reach) -> BlockFamily:
+    """Sign, last kept bit, guard and sticky bit, at every number of kept bits."""
+    most = max(min(reach.most_kept_bits, 34), 0)
+    names = [
+        f"round.{sign}.kept{kept}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
+        for kept in range(most + 1)
+        for sign in _SIGNS
+        for cell in range(8)
+    ]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        kept = np.maximum(facts.kept_bits, 0)
+        odd = (facts.whole & np.uint64(1)).astype(np.int64)
+        cell = 4 * odd + 2 * facts.guard + facts.below_guard
+        return bin_where(facts.rounds & (kept <= most), (kept * 2 + facts.negative) * 8 + cell)
+
+    def absent(number: int) -> str | None:
+        kept, cell = number // 16, number % 8
+        return reach.why_no_cell(kept, bool(cell >> 1 & 1), bool(cell & 1), bool(cell >> 2))
+
+    return Family(names, find, absent)
+
+
+def ties_bins(reach: Reach) -> BlockFamily:
+    """Ties and their neighbours in the source, at telling integer parts: 0, 2, and all ones of every length."""
+    bits = reach.spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
+    wholes = sorted({0, 2, 1 << (bits - 1), *((1 << count) - 1 for count in range(1, bits + 1))} - {1 << bits})
+    places = ("below", "at", "above")
+    names = [f"tie.{place}.whole{whole}.{sign}" for place in places for whole in wholes for sign in _SIGNS]
+    table = np.array(wholes, np.uint64)
+    ulp = np.uint64(1 << max(64 - reach.precision, 0))
+    is_float = reach.problem.unit == "encode"
+
+    def find(facts: BlockFacts) -> Int64Array:
+        at = np.minimum(np.searchsorted(table, facts.whole), len(table) - 1)
+        # The neighbour in a source float; codes have no neighbours of their own, and a quarter is near.
+        step = np.where(
+            facts.kept_bits >= 0,
+            ulp << np.clip(facts.kept_bits, 0, 63).astype(np.uint64),
+            ulp >> np.clip(-facts.kept_bits, 0, 63).astype(np.uint64),
+        )
+        if not is_float:
+            step = np.full(step.shape, HALF >> np.uint64(1))
+        gap = facts.rest - HALF  # wraps around below
+        below = (np.uint64(0) - gap <= step) & (facts.rest < HALF)
+        above = (gap <= step) & (facts.rest > HALF)
+        place = np.where(facts.rest == HALF, np.where(facts.sticky, 2, 1), np.where(above, 2, np.where(below, 0, -1)))
+        known = facts.rounds & (table[at] == facts.whole) & (place >= 0)
+        return bin_where(known, (place * len(wholes) + at) * 2 + facts.negative)
+
+    def absent(number: int) -> str | None:
+        place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
+        kept = whole.bit_length()
+        return reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(reach, whole)
+
+    return Family(names, find, absent)
+
+
+def _why_no_ones(reach: Reach, whole: int) -> str | None:
+    """Return why no number lies above a significand of all ones, when none can."""
+    conversion = reach.problem.target.conversion
+    if reach.clamps_above or whole >> conversion.post_truncate_bits < reach.spec.largest_significand:
+        return None
+    if conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
+        return "the rule rceil leaves no number above the largest significand"
+    return None
+
+
+def single_bits_bins(reach: Reach) -> BlockFamily:
+    """One bit alone below the guard bit, at every depth."""
+    deepest = min(_DEEPEST, reach.depth) if reach.problem.unit == "add" else _DEEPEST
+    names = [f"sticky.guard{guard}.depth{depth}" for guard in (0, 1) for depth in range(1, deepest + 1)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        left = facts.rest << np.uint64(1)
+        single = (left != 0) & (left & (left - np.uint64(1)) == 0) & ~facts.sticky
+        depth = 64 - _bit_lengths(left)
+        known = facts.rounds & single & (depth < deepest)
+        return bin_where(known, facts.guard * deepest + depth)
+
+    def absent(number: int) -> str | None:
+        guard, depth = divmod(number, deepest)
+        if guard and depth + 2 > reach.precision:
+            return f"a number here has {reach.precision} bits"
+        return reach.why_not_so_low(depth + 2)
+
+    return Family(names, find, absent)
+
+
+def runs_bins(reach: Reach) -> BlockFamily:
+    """Return runs: a guard bit of 0, then a run of ones: what a first rounding to more bits would turn into a tie."""
+    names = [f"double.ones{count}" for count in range(1, min(reach.depth, 60))]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        left = facts.rest << np.uint64(1)
+        flipped = ~left
+        count = 64 - _bit_lengths(flipped)
+        ends = np.where(count < 64, left << np.minimum(count, 63).astype(np.uint64) == 0, True)
+        known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
+        return bin_where(known, count - 1)
+
+    return Family(names, find, lambda number: reach.why_not_so_low(number + 2))
+
+
+_SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
+
+
+def saturation_bins(reach: Reach) -> BlockFamily:
+    """Return the largest significand, and what lies above it."""
+    conversion = reach.problem.target.conversion
+    largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
+    names = [f"saturation.{sign}.{name}" for sign in _SIGNS for name in (*_SATURATION, "infinity")]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        on_largest = facts.whole == largest
+        beyond = facts.whole > largest
+        exact = ~facts.guard & ~facts.below_guard
+        place = np.where(
+            on_largest,
+            np.where(exact, 0, np.where(~facts.guard, 1, np.where(facts.below_guard, 3, 2))),
+            np.where(beyond, np.where((facts.whole == largest + np.uint64(1)) & exact, 4, 5), -1),
+        )
+        known = facts.rounds & (place >= 0)
+        infinite = ~facts.finite & ~facts.is_nan[:, None]
+        return np.where(infinite, 6, np.where(known, place, -1 - 7)) + 7 * facts.negative.astype(np.int64)
+
+    def clean(facts: BlockFacts) -> Int64Array:
+        found = find(facts)
+        return np.where(found < 0, -1, found)
+
+    def absent(number: int) -> str | None:
+        place = number % 7
+        if place == 6:
+            return _why_no_infinity(reach)
+        if reach.excess == 1 and reach.largest_is_power and place == 5 and conversion.exponent_offset == 0:
+            return "the largest magnitude is one more than the largest significand"
+        if reach.clamps_above or reach.is_given:
+            return None
+        if place and conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
+            return "the rule rceil leaves no number above the largest significand"
+        if place and conversion.exponent_offset > 0:
+            return "exponent_offset leaves no number above the largest significand"
+        if place > 3 and conversion.exponent_offset >= 0:
+            return "the rule leaves no number of one more in its integer part"
+        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
+        return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
+
+    return Family(names, clean, absent)
+
+
+def _why_no_infinity(reach: Reach) -> str | None:
+    problem, conversion = reach.problem, reach.problem.target.conversion
+    if problem.refuses_infinity:
+        return "the conversion refuses infinities"
+    if conversion.infinity not in (InfinityPolicy.SATURATE, InfinityPolicy.SATURATE_ELEMENT):
+        return f"an infinity does not saturate, by the policy {str(conversion.infinity)!r}"
+    if problem.unit != "encode" and not _has_infinity(problem):
+        return "no code stands for an infinity"
+    return None
+
+
+def _has_infinity(problem: Problem) -> bool:
+    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+    return any(
+        spec.encoding is Encoding.SIGN_MAGNITUDE
+        and (spec.negative_zero_code == "negative_infinity" or spec.decode_underflow == "wrap")
+        for spec in specs
+    )
+
+
+def random_words_bins(reach: Reach) -> BlockFamily:
+    """Return the carry out of rest plus random word: one below it, at it, above it; and the extreme words."""
+    bits = reach.problem.target.conversion.random_bits
+    names = [f"random.{name}" for name in ("one_below", "just_carries", "one_above", "word_zero", "word_ones")]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        word = facts.stimulus["random"].astype(np.uint64).reshape(facts.rest.shape)
+        total = (facts.rest >> np.uint64(64 - bits)) + word
+        edge = np.uint64(1 << bits)
+        found = [total == edge - np.uint64(1), total == edge, total == edge + np.uint64(1)]
+        found += [word == 0, word == edge - np.uint64(1)]
+        inexact = facts.rounds & (facts.guard | facts.below_guard)
+        return np.stack([bin_where(inexact & mask, np.full(mask.shape, n)) for n, mask in enumerate(found)], axis=-1)
+
+    assert reach.problem.target.conversion.rounding is Rounding.STOCHASTIC
+    return Family(names, find)
+
+
+def _bit_lengths(words: UInt64Array) -> Int64Array:
+    """Return the bits up to the leading one of uint64 words, without a logarithm."""
+    length = np.zeros(words.shape, np.int64)
+    for step in (32, 16, 8, 4, 2, 1):
+        large = words >> np.uint64(step) != 0
+        length += step * large
+        words = np.where(large, words >> np.uint64(step), words)
+    found: Int64Array = length + (words != 0)
+    return found

@@ -1,0 +1,287 @@
+"""`bfpemu verify`: what is equal, what differs, what cannot be used, and what explains it (spec 12.12)."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bfpemu.cli import main
+from bfpemu.errors import CODES
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.words import hex_lines
+
+
+@pytest.fixture
+def verify(capsys, tmp_path):
+    """Compare text or bytes with a set; return (status, report or error)."""
+
+    def run(found, output, *words):
+        path = tmp_path / "out.hex"
+        path.write_bytes(output if isinstance(output, bytes) else output.encode())
+        status = main(["verify", str(found.folder), "--output", str(path), *words])
+        captured = capsys.readouterr()
+        return status, captured.out if status != 2 else captured.err
+
+    return run
+
+
+def good(found):
+    text = (found.folder / "expected.hex").read_text(encoding="ascii")
+    return [line for line in text.splitlines() if not line.startswith("//")]
+
+
+def joined(lines):
+    return "".join(f"{line}\n" for line in lines)
+
+
+SPELLINGS = {
+    "plain": joined,
+    "no line feed at the end": lambda lines: joined(lines)[:-1],
+    "windows": lambda lines: joined(lines).replace("\n", "\r\n"),
+    "upper case": lambda lines: joined(lines).upper(),
+    "underscores": lambda lines: joined(f"{line[:2]}_{line[2:]}" for line in lines),
+    "prefix": lambda lines: joined(f"0x{line}" for line in lines),
+    "comments": lambda lines: (
+        "// head\n/* more\nlines */\n# python\n\n" + joined(f"  {line} // {n}" for n, line in enumerate(lines))
+    ),
+    "addresses": lambda lines: joined(f"@{n:x} {line}" if n % 5 == 0 else line for n, line in enumerate(lines)),
+    "several words a line": lambda lines: " ".join(lines) + "\n",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_harmless_spellings_are_equal(sets, verify, spelling):
+    found = sets("requantize")
+    status, text = verify(found, SPELLINGS[spelling](good(found)))
+    assert status == 0, text
+    assert text.startswith(f"EQUAL: {found.total:,} of {found.total:,}")
+
+
+@pytest.mark.parametrize("unit", ["encode", "decode", "add", "multiply", "requantize", "dot"])
+@pytest.mark.parametrize("name", ["expected.hex", "vectors.csv", "vectors.jsonl"])
+def test_the_files_of_a_set_are_equal_to_it(sets, verify, unit, name):
+    found = sets(unit)
+    assert verify(found, (found.folder / name).read_bytes())[0] == 0
+
+
+def test_standard_input_and_several_files(sets, monkeypatch, tmp_path, capsys):
+    found = sets("dot")
+    lines = good(found)
+    half = tmp_path / "half.hex"
+    half.write_text(joined(lines[:100]), encoding="ascii")
+
+    class Input:
+        buffer = io.BytesIO(joined(lines[100:]).encode())
+
+    monkeypatch.setattr("sys.stdin", Input)
+    assert main(["verify", str(found.folder), "-o", str(half), "-o", "-"]) == 0
+    assert "EQUAL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("unit", ["encode", "dot", "decode"])
+def test_every_flipped_bit_is_found(sets, verify, unit):
+    found = sets(unit)
+    lines = good(found)
+    bits = found.problem.expected.bits
+    for bit in range(bits):
+        changed = list(lines)
+        changed[bit] = f"{int(changed[bit], 16) ^ 1 << bit:0{len(changed[bit])}x}"
+        status, text = verify(found, joined(changed), "--json")
+        report = json.loads(text)
+        assert (status, report["differing"], report["mismatches"][0]["vector"]) == (1, 1, bit)
+        (difference,) = report["mismatches"][0]["differences"]
+        field = next(field for field in found.problem.expected.fields if field.lsb <= bit < field.lsb + field.bits)
+        assert (difference["field"], difference["item"]) == (field.name, (bit - field.lsb) // field.width)
+
+
+def test_x_and_z_are_mismatches_of_their_own(sets, verify):
+    found = sets("encode")
+    lines = good(found)
+    lines[3] = "x" * len(lines[3])
+    lines[9] = f"Z{lines[9][1:]}"
+    status, text = verify(found, joined(lines))
+    assert status == 1
+    assert "2 results differ, 2 of them with x or z" in text
+    assert re.search(r"unknown +2 #", text)
+
+
+def test_unknown_items_of_csv_are_unknown(sets, verify):
+    found = sets("encode")
+    rows = (found.folder / "vectors.csv").read_text(encoding="ascii").splitlines()
+    cells = rows[5].split(",")
+    cells[-1] = "xx"
+    rows[5] = ",".join(cells)
+    status, text = verify(found, joined(rows), "--json")
+    assert (status, json.loads(text)["unknown"]) == (1, 1)
+
+
+def test_value_right_and_flag_wrong_is_a_category(sets, verify):
+    found = sets("dot")
+    field = next(field for field in found.problem.expected.fields if field.name == "flags")
+    lines = [f"{int(line, 16) ^ 8 << field.lsb:0{len(line)}x}" for line in good(found)]
+    status, text = verify(found, joined(lines), "--json")
+    assert status == 1
+    assert json.loads(text)["categories"] == {"flag_only": found.total}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda lines: lines[:-1], 3),
+        (lambda lines: [*lines, lines[0]], 3),
+        (lambda lines: [], 3),
+        (lambda lines: ["// only a comment"], 3),
+        (lambda lines: [*lines[:-2], "0" * len(lines[0])], 1),
+    ],
+)
+def test_missing_and_surplus_results_never_pass(sets, verify, change, status):
+    found = sets("add")
+    assert verify(found, joined(change(good(found))))[0] == status
+
+
+def test_coverage_below_what_is_asked_for(sets, verify):
+    found = sets("encode")
+    assert verify(found, joined(good(found)), "--min-coverage", "100")[0] == 0
+    status = verify(found, joined(good(found)[: found.total // 2]), "--min-coverage", "100")[0]
+    assert status == 3  # incomplete comes first
+
+
+def test_coverage_too_low_is_status_4(sets, verify, monkeypatch):
+    found = sets("encode")
+    bins = found.coverage()
+    name = next(name for name, entry in bins.items() if "hits" in entry)
+    bins[name] = {"not_reached": "taken away"}
+    monkeypatch.setattr("bfpemu.vectors.sets.VectorSet.coverage", lambda _: bins)
+    assert verify(found, joined(good(found)), "--min-coverage", "100")[0] == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [line[1:] for line in lines],
+        lambda lines: [f"0{line}" for line in lines],
+        lambda lines: [*lines[:4], "hello", *lines[5:]],
+        lambda lines: [*lines[:4], "g" * len(lines[0]), *lines[5:]],
+        lambda lines: ["@5", *lines],
+        lambda lines: ["/* never closed", *lines],
+        lambda lines: ["f" * len(lines[0]), *lines[1:]],
+        lambda lines: ["vector,elements[0]", "0,1"],
+        lambda lines: ['{"elements": ["1"]}'],
+        lambda lines: ["{"],
+        lambda lines: ["\0\0\0"],
+    ],
+)
+def test_what_is_no_result_is_one_error(sets, verify, change):
+    status, text = verify(sets("requantize"), joined(change(good(sets("requantize")))))
+    assert (status, len(text.splitlines())) == (2, 1)
+    assert text.rstrip().endswith("[device-output]")
+    assert "device-output" in CODES
+
+
+def test_a_missing_output_and_a_missing_set(sets, capsys, tmp_path):
+    folder = str(sets("add").folder)
+    assert main(["verify", folder, "--output", str(tmp_path / "none.hex")]) == 2
+    assert main(["verify", str(tmp_path), "--output", f"{folder}/expected.hex"]) == 2
+    assert main(["verify", folder]) == 2
+    codes = [line.rpartition("[")[2] for line in capsys.readouterr().err.splitlines()]
+    assert codes == ["input-missing]", "input-missing]", "usage]"]
+
+
+# ------------------------------------------------------------------------------------ diagnosis
+
+
+def words_of(found, other):
+    items = expected(other, found.words("stimulus").items(0, found.total))
+    return hex_lines(other.expected.pack(items), other.expected.digits).decode()
+
+
+def with_conversion(problem, **changes):
+    name = "format" if problem.result is None else "result"
+    preset = getattr(problem, name)
+    changed = dataclasses.replace(preset, conversion=dataclasses.replace(preset.conversion, **changes))
+    return dataclasses.replace(problem, **{name: changed})
+
+
+@pytest.mark.parametrize(
+    ("unit", "changes", "words"),
+    [
+        ("encode", {"rounding": "ties_away"}, "rounding 'ties_away' instead of 'ties_to_even'"),
+        ("encode", {"rounding": "toward_zero"}, "rounding 'toward_zero'"),
+        ("encode", {"exponent_rule": "floor"}, "exponent_rule 'floor'"),
+        ("encode", {"nan": "zero"}, "nan 'zero'"),
+        ("encode", {"infinity": "block"}, "infinity 'block'"),
+        ("encode", {"source_subnormals": "flush"}, "source_subnormals 'flush'"),
+        ("encode", {"post_truncate_bits": 2}, "two roundings: to 2 more bits"),
+        ("add", {"rounding": "ties_away"}, "rounding 'ties_away'"),
+        ("requantize", {"significand_range": "symmetric"}, "significand_range 'symmetric'"),
+    ],
+)
+def test_a_changed_parameter_is_named(sets, verify, unit, changes, words):
+    found = sets(unit)
+    status, text = verify(found, words_of(found, with_conversion(found.problem, **changes)))
+    assert status == 1
+    assert any(line.startswith("consistent with") and words in line for line in text.splitlines()), text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"overflow": "wrap"}, "accumulator.overflow 'wrap' instead of 'saturate'"),
+        ({"alignment_rounding": "toward_zero"}, "accumulator.alignment_rounding 'toward_zero'"),
+        ({"zero_takes_part": True}, "accumulator.zero_takes_part true instead of false"),
+    ],
+)
+def test_a_changed_accumulator_is_named(sets, verify, changes, words):
+    found = sets("dot")
+    unit = found.problem.dot_unit
+    changed = dataclasses.replace(unit, accumulator=dataclasses.replace(unit.accumulator, **changes))
+    status, text = verify(found, words_of(found, dataclasses.replace(found.problem, dot_unit=changed)))
+    assert status == 1
+    assert any(line.startswith("consistent with") and words in line for line in text.splitlines()), text
+
+
+def test_slips_of_the_stream_are_named(sets, verify):
+    found = sets("encode")
+    lines = good(found)
+    late = ["0" * len(lines[0])] * 2 + lines[:-2]
+    assert "consistent with results late by 2" in verify(found, joined(late))[1]
+    items = found.words("expected").items(0, found.total)
+    items["elements"] = items["elements"][:, ::-1]
+    layout = found.problem.expected
+    turned = hex_lines(layout.pack(items), layout.digits).decode()
+    assert "lanes reversed" in verify(found, turned)[1]
+
+
+def test_noise_is_explained_by_nothing(sets, verify):
+    found = sets("decode")
+    noise = np.random.default_rng(1).integers(0, 16, (found.total, found.problem.expected.digits))
+    text = verify(found, joined("".join(f"{digit:x}" for digit in row) for row in noise))[1]
+    assert "no known difference explains half of the mismatches" in text
+
+
+def test_the_page_is_one_file_with_its_plots(sets, verify, tmp_path):
+    found = sets("encode")
+    page = tmp_path / "report.html"
+    wrong = words_of(found, with_conversion(found.problem, rounding="toward_zero"))
+    assert verify(found, wrong, "--html", str(page))[0] == 1
+    html = page.read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert html.count("<svg") >= 4
+    assert not re.search(r"(src|href)=", html)
+    assert verify(found, wrong, "--html", str(page))[0] == 2
+
+
+def test_the_table_by_bin_counts_failures_of_hits(sets, verify):
+    found = sets("encode")
+    wrong = words_of(found, with_conversion(found.problem, rounding="ties_away"))
+    rows = json.loads(verify(found, wrong, "--json", "--max-errors", "1")[1])["bins"]
+    hits = found.coverage()
+    assert rows
+    for row in rows:
+        assert 0 < row["differing"] <= row["vectors"] == hits[row["bin"]]["hits"]
+    assert any("lsb0.guard1.sticky0" in row["bin"] and row["differing"] == row["vectors"] for row in rows)
