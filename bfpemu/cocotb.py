@@ -1,9 +1,9 @@
 """For cocotb 2: drivers for streams, and a scoreboard that takes its answers from the reference model (spec 12.13).
 
-The extra ``cocotb`` brings what this module needs. A stream has `valid`, `ready` and `data`; a word of spec 12.3 passes at a
-rising edge of the clock at which `valid` and `ready` are 1. Signals are sampled when everything has settled after the edge
-before, so inputs of the device must change right after rising edges, as the drivers here do. For other buses, call
-`Scoreboard.expect` and `Scoreboard.check` from drivers of their own.
+The extra ``cocotb`` brings what this module needs. A stream has `valid`, `ready` and `data`; a word of spec 12.3
+passes at a rising edge of the clock at which `valid` and `ready` are 1. Signals are sampled when everything has settled
+after the edge before, so inputs of the device must change right after rising edges, as the drivers here do. For other
+buses, call `Scoreboard.expect` and `Scoreboard.check` from drivers of your own.
 
 A whole bench, in which `dut` is a device of the unit `encode`::
 
@@ -17,7 +17,8 @@ A whole bench, in which `dut` is a device of the unit `encode`::
         cocotb.start_soon(take(dut.clk, dut.out_ready, pause=0.3))
         print(await compare_stream(found.stimulus_words(), driver, monitor, Scoreboard(found)))
 
-With ``Scoreboard(model)`` and ``model.words(1000)``, where ``model = Model(found.manifest)``, it compares stimuli beyond the set.
+With ``Scoreboard(model)`` and ``model.words(1000)``, where ``model = Model(found.manifest)``, it compares stimuli
+beyond the set.
 """
 
 from __future__ import annotations
