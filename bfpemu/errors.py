@@ -67,6 +67,7 @@ CODES: dict[str, str] = {
     "set-disagreement": "kernels and reference model give the same expected words",
     "set-files": "the files of a set have the hashes, counts and widths of its manifest",
     "set-manifest": "the manifest of a set is JSON with the keys of the spec",
+    "set-stimulus": "a stimulus given beside a set is the next one of the set",
     "set-unit": "the formats of a set can be used with its unit",
     "set-version": "the version of a set is known here",
     "tensor-name": "the named tensor is in the file",

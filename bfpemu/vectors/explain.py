@@ -19,7 +19,7 @@ from bfpemu.vectors.families import bins_of
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import Items, row_of, traced
-from bfpemu.vectors.words import words_of_digits
+from bfpemu.vectors.words import Bytes, words_of_digits
 
 _FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
 _MOST_ITEMS = 16
@@ -28,20 +28,21 @@ _MOST_FOR_BINS = 2048
 
 def explained(comparison: Comparison, place: int = 0) -> dict[str, Any]:
     """Return everything about the differing vector that was kept at `place`."""
-    found, problem = comparison.found, comparison.found.problem
+    found = comparison.found
     number, digits = comparison.kept[place]
     stimulus = row_of(found.words("stimulus").items(number, 1), 0)
-    wanted_digits = found.words("expected").digits(number, 1)[0]
-    wanted = row_of(problem.expected.unpack(words_of_digits(wanted_digits[None])[0]), 0)
-    got = row_of(problem.expected.unpack(words_of_digits(digits[None])[0]), 0)
-    is_unknown = bool((digits == ord("x")).any())
-    differences = _differences(problem, wanted, got)
+    entry = explained_vector(found.problem, stimulus, found.words("expected").digits(number, 1)[0], digits)
+    return {"vector": number, "bins": sorted(bins_of_vectors(comparison, [number])[0])} | entry
+
+
+def explained_vector(problem: Problem, stimulus: Items, expected: Bytes, got: Bytes) -> dict[str, Any]:
+    """Return what a stimulus and the digits of two results, expected and got, say; an ``x`` counts as 0."""
+    wanted, given = (row_of(problem.expected.unpack(words_of_digits(digits[None])[0]), 0) for digits in (expected, got))
+    differences = _differences(problem, wanted, given)
     return {
-        "vector": number,
-        "unknown": is_unknown,
-        "expected": bytes(wanted_digits).decode(),
-        "got": bytes(digits).decode(),
-        "bins": sorted(bins_of_vectors(comparison, [number])[0]),
+        "unknown": bool((got == ord("x")).any()),
+        "expected": bytes(expected).decode(),
+        "got": bytes(got).decode(),
         "differences": differences,
         "stimulus": _decoded_stimulus(problem, stimulus),
         "stages": _stages(problem, stimulus, wanted, [d["item"] for d in differences]),

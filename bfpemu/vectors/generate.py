@@ -15,10 +15,10 @@ from bfpemu.errors import BfpFileError, DataError, SpecError
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.dot_facts import DotFacts
-from bfpemu.vectors.emit import FORMATS, Sink, emitters
+from bfpemu.vectors.emit import FORMATS, Emitter, Sink, emitters
 from bfpemu.vectors.families import Tally, summary
 from bfpemu.vectors.filling import Stimulus, filling
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.plan import Plan, plan_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import dot_items, reference_answer, row_of
 from bfpemu.vectors.words import Fields
@@ -117,12 +117,29 @@ def generate(
 
 def produce(request: Request, folder: Path | None, *, progress: Progress | None = None) -> dict[str, Any]:
     """Make the files of a set in a folder, or only their hashes, and return the manifest (spec 12.7)."""
+    plan = plan_of(request.problem, request.level, request.seed)
+    pieces = [part for piece in plan.directed() for part in _split(piece, _piece_rows(request.problem))]
+    total = max(sum(_rows(piece) for piece in pieces), request.count or 0)
+    files = emitters(request.problem, total, request.emit, folder)
+    try:
+        return _written(request, folder, plan, pieces, files, total, progress)
+    finally:
+        for emitter in files.values():
+            emitter.sink.close()
+
+
+def _written(
+    request: Request,
+    folder: Path | None,
+    plan: Plan,
+    pieces: Sequence[Fields],
+    files: dict[str, Emitter],
+    total: int,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Fill the files of a set and return its manifest."""
     problem = request.problem
-    plan = plan_of(problem, request.level, request.seed)
-    pieces = [part for piece in plan.directed() for part in _split(piece, _piece_rows(problem))]
     directed = sum(_rows(piece) for piece in pieces)
-    total = max(directed, request.count or 0)
-    files = emitters(problem, total, request.emit, folder)
     tally = Tally(plan.families)
     done = 0
     share = 1 if request.level == 1 or problem.unit == "dot" else _CROSSES_EVERY

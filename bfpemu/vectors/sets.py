@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,26 @@ class VectorSet:
         found: dict[str, dict[str, Any]] = json.loads((self.folder / COVERAGE).read_text(encoding="utf-8"))
         return found
 
+    def stimulus_words(self) -> Iterator[int]:
+        """Yield the stimulus words in their order."""
+        return (self.stimulus_word(number) for number in range(self.total))
+
+    def stimulus_word(self, number: int) -> int:
+        """Return the stimulus word of a vector."""
+        return self._stimulus.integer(number)
+
+    def expected_word(self, number: int) -> int:
+        """Return the expected word of a vector."""
+        return self._expected.integer(number)
+
+    @cached_property
+    def _stimulus(self) -> WordFile:
+        return self.words("stimulus")
+
+    @cached_property
+    def _expected(self) -> WordFile:
+        return self.words("expected")
+
     def words(self, side: str) -> WordFile:
         """Return the words of one side, ``stimulus`` or ``expected``."""
         layout = self.problem.stimulus if side == "stimulus" else self.problem.expected
@@ -97,6 +118,10 @@ class WordFile:
             file.seek(self._start + first * width)
             data = file.read(rows * width)
         return np.frombuffer(data, np.uint8).reshape(rows, width)[:, :-1]
+
+    def integer(self, number: int) -> int:
+        """Return one word as an integer."""
+        return int(bytes(self.digits(number, 1)[0]), 16)
 
     def items(self, first: int, rows: int) -> dict[str, AnyArray]:
         """Return the items of the fields of some words."""

@@ -83,7 +83,7 @@ def text(found: dict[str, Any]) -> str:
     """Return a report as text."""
     lines = [found["verdict"]]
     for number, mismatch in enumerate(found["mismatches"]):
-        lines += ["", *(_first(mismatch) if number == 0 else [_short(mismatch)])]
+        lines += ["", *(mismatch_lines(mismatch) if number == 0 else [_short(mismatch)])]
     tables = (
         ("categories", "category"),
         ("fields", "field"),
@@ -122,7 +122,8 @@ def _guesses(guesses: list[dict[str, Any]]) -> list[str]:
     return lines or ["no known difference explains half of the mismatches"]
 
 
-def _first(mismatch: dict[str, Any]) -> list[str]:
+def mismatch_lines(mismatch: dict[str, Any]) -> list[str]:
+    """Return the first mismatch as lines: both words, every item that differs, the stimulus, the stages."""
     lines = [f"first mismatch: vector {mismatch['vector']}{', with x or z' if mismatch['unknown'] else ''}"]
     lines += [f"  expected {mismatch['expected']}", f"  got      {mismatch['got']}"]
     for entry in mismatch["differences"][:16]:
@@ -136,7 +137,7 @@ def _first(mismatch: dict[str, Any]) -> list[str]:
         lines += [f"    [{n}] {numbers[n][0]} = {numbers[n][1]}" for n in places[:40]]
         lines += [f"    and {len(places) - 40} more"] if len(places) > 40 else []
     lines += [f"  {line}" for line in mismatch["stages"]]
-    if mismatch["bins"]:
+    if mismatch.get("bins"):
         lines.append(f"  bins: {', '.join(mismatch['bins'][:12])}{', ...' if len(mismatch['bins']) > 12 else ''}")
     return lines
 

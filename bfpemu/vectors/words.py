@@ -6,12 +6,14 @@ many rows at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from bfpemu.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
 AnyArray = npt.NDArray[Any]
@@ -109,6 +111,56 @@ class WordLayout:
             }
         bits = np.unpackbits(words, axis=1, bitorder="little")
         return {field.name: _from_bits(bits[:, field.lsb : field.lsb + field.bits], field) for field in self.fields}
+
+    def join(self, items: Mapping[str, Sequence[int]]) -> int:
+        """Return one word, as an integer, of the items of every field.
+
+        Raises
+        ------
+        DataError
+            ``codes-shape``, if fields are missing or have other counts; ``codes-value``, if an item does not fit.
+
+        Examples
+        --------
+        >>> layout = WordLayout.of([("elements", 8, 2), ("exponents", 5, 1)])
+        >>> hex(layout.join({"elements": [1, 0x7f], "exponents": [3]}))
+        '0x37f01'
+        """
+        counts = {name: len(row) for name, row in items.items()}
+        if counts != {field.name: field.count for field in self.fields}:
+            wanted = ", ".join(f"{field.name}: {field.count}" for field in self.fields)
+            raise DataError("codes-shape", f"a word must have the items {{{wanted}}} (spec 12.3), got {counts}")
+        word = 0
+        for field in self.fields:
+            for item, code in enumerate(items[field.name]):
+                if not 0 <= code < 1 << field.width:
+                    raise DataError(
+                        "codes-value", f"{field.name}[{item}] must fit {field.width} bits (spec 12.3), got {code}"
+                    )
+                word |= code << (field.lsb + item * field.width)
+        return word
+
+    def split(self, word: int) -> dict[str, list[int]]:
+        """Return the items of one word.
+
+        Raises
+        ------
+        DataError
+            ``codes-value``, if the word has more than `bits` bits.
+
+        Examples
+        --------
+        >>> WordLayout.of([("elements", 8, 2), ("exponents", 5, 1)]).split(0x37f01)
+        {'elements': [1, 127], 'exponents': [3]}
+        """
+        if not 0 <= word < 1 << self.bits:
+            raise DataError("codes-value", f"a word must have {self.bits} bits (spec 12.3), got {word:#x}")
+        return {
+            field.name: [
+                word >> (field.lsb + item * field.width) & ((1 << field.width) - 1) for item in range(field.count)
+            ]
+            for field in self.fields
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the layout as the manifest has it (spec 12.7)."""

@@ -1,74 +1,55 @@
-"""cocotb: streams blocks through the serial encoder with stalls on both sides, the reference model beside it."""
+"""cocotb: streams blocks through the serial encoder with stalls on both sides, by `bfpemu.cocotb`."""
 
 from __future__ import annotations
 
-import random
-from collections import deque
+from pathlib import Path
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.triggers import RisingEdge
 
-from tests.rtl.answers import answer, expected_widths, stimulus_widths
+from bfpemu.cocotb import (
+    Model,
+    Problem,
+    Scoreboard,
+    StreamDriver,
+    StreamMonitor,
+    compare_stream,
+    open_set,
+    take,
+)
 from tests.rtl.choices import ENCODE
-from tests.rtl.sets import packed
 from tests.rtl.stimuli import stimuli
 
 CHOICE = ENCODE[0]
+STALLS = 0.3
+"""How often either side makes the other wait."""
 PATIENCE = 200
-"""Cycles without a result after which the device hangs."""
+"""Clocks without a result after which the device hangs."""
 
 
-def _word(widths: list[tuple[str, int, int]], items: list[list[int]]) -> int:
-    return packed(zip((width for _, width, _ in widths), items, strict=True))
-
-
-async def _send(dut: Any, blocks: list[list[list[int]]], sent: deque[int], source: random.Random) -> None:
-    """Offer every block until the device takes it, with idle cycles between."""
-    for items in blocks:
-        while source.random() < 0.3:
-            await RisingEdge(dut.clk)
-        dut.in_valid.value = 1
-        dut.in_data.value = _word(stimulus_widths("encode", CHOICE), items)
-        while True:
-            await ReadOnly()
-            is_taken = dut.in_ready.value == 1
-            await RisingEdge(dut.clk)
-            if is_taken:
-                break
-        sent.append(_word(expected_widths("encode", CHOICE), answer("encode", CHOICE, items)))
-        dut.in_valid.value = 0
-        dut.in_data.value = 0
-
-
-@cocotb.test()
-async def results_come_in_order_whatever_stalls(dut: Any) -> None:
-    source = random.Random(1)
-    blocks = stimuli("encode", CHOICE, 20)
-    sent: deque[int] = deque()
-    dut.rst.value, dut.in_valid.value, dut.out_ready.value = 1, 0, 0
+async def _compared(dut: Any, words: list[int], scoreboard: Scoreboard) -> str:
+    """Reset the device, and send words through it."""
     Clock(dut.clk, 2, unit="ns").start()
+    driver = StreamDriver(dut.clk, dut.in_valid, dut.in_ready, dut.in_data, pause=STALLS, seed=1)
+    monitor = StreamMonitor(dut.clk, dut.out_valid, dut.out_ready, dut.out_data, patience=PATIENCE)
+    dut.rst.value, dut.out_ready.value = 1, 0
     for _ in range(3):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
-    driver = cocotb.start_soon(_send(dut, blocks, sent, source))
-    compared = idle = 0
-    held = None
-    while compared < len(blocks) and idle < PATIENCE:
-        dut.out_ready.value = int(source.random() < 0.6)
-        await ReadOnly()
-        is_result = dut.out_valid.value == 1 and dut.out_ready.value == 1
-        if dut.out_valid.value == 1:
-            assert dut.out_data.value.is_resolvable
-            got = dut.out_data.value.to_unsigned()
-            assert held is None or got == held, "a result must not change until it is taken"
-            held = got
-        await RisingEdge(dut.clk)
-        idle += 1
-        if is_result:
-            assert held == sent.popleft(), f"block {compared}"
-            compared, idle, held = compared + 1, 0, None
-    await driver
-    assert compared == len(blocks) > 0
-    assert not sent
+    cocotb.start_soon(take(dut.clk, dut.out_ready, pause=STALLS, seed=2))
+    return await compare_stream(words, driver, monitor, scoreboard)
+
+
+@cocotb.test()
+async def results_are_those_of_the_model(dut: Any) -> None:
+    model = Model(Problem("encode", CHOICE.preset))
+    words = [model.stimulus.join({"x": patterns}) for (patterns,) in stimuli("encode", CHOICE, 20)] + model.words(20)
+    assert await _compared(dut, words, Scoreboard(model)) == f"EQUAL: {len(words)} results"
+
+
+@cocotb.test()
+async def results_are_those_of_the_set(dut: Any) -> None:
+    found = open_set(Path(cocotb.plusargs["set"]))
+    dut._log.info(await _compared(dut, list(found.stimulus_words()), Scoreboard(found)))

@@ -1,0 +1,211 @@
+"""For cocotb 2: drivers for streams, and a scoreboard that takes its answers from the reference model (spec 12.13).
+
+The extra ``cocotb`` brings what this module needs. A stream has `valid`, `ready` and `data`; a word of spec 12.3
+passes at a rising edge of the clock at which `valid` and `ready` are 1. Signals are sampled when everything has settled
+after the edge before, so inputs of the device must change right after rising edges, as the drivers here do. For other
+buses, call `Scoreboard.expect` and `Scoreboard.check` from drivers of your own.
+
+A whole bench, in which `dut` is a device of the unit `encode`::
+
+    @cocotb.test()
+    async def bits_are_those_of_the_reference(dut):
+        Clock(dut.clk, 2, unit="ns").start()
+        ...  # reset
+        found = open_set(Path("vectors"))  # made by `bfpemu vectors generate --unit encode --out vectors`
+        driver = StreamDriver(dut.clk, dut.in_valid, dut.in_ready, dut.in_data, pause=0.3)
+        monitor = StreamMonitor(dut.clk, dut.out_valid, dut.out_ready, dut.out_data)
+        cocotb.start_soon(take(dut.clk, dut.out_ready, pause=0.3))
+        print(await compare_stream(found.stimulus_words(), driver, monitor, Scoreboard(found)))
+
+With ``Scoreboard(model)`` and ``model.words(1000)``, where ``model = Model(found.manifest)``, it compares stimuli
+beyond the set.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.scoreboard import Model, Scoreboard
+from bfpemu.vectors.sets import VectorSet, open_set
+
+try:
+    import cocotb
+    from cocotb.triggers import ReadOnly, RisingEdge
+    from cocotb.types import LogicArray
+except ImportError as error:
+    raise ImportError("bfpemu.cocotb needs cocotb 2.0 or newer: pip install 'bfpemu[cocotb]'") from error
+
+__all__ = [
+    "Model",
+    "Problem",
+    "Scoreboard",
+    "StreamDriver",
+    "StreamMonitor",
+    "VectorSet",
+    "compare_stream",
+    "digits",
+    "open_set",
+    "take",
+]
+
+
+class StreamDriver:
+    """Offers words to a device until it takes them; between them `data` is X.
+
+    Parameters
+    ----------
+    clock, valid, ready, data : cocotb handles
+        Of the device; `ready` may be None for one that takes a word every clock.
+    pause : float
+        How probable it is that a clock passes before a word is offered, again and again.
+    seed : int
+        Of the pauses.
+    """
+
+    def __init__(self, clock: Any, valid: Any, ready: Any, data: Any, *, pause: float = 0.0, seed: int = 1) -> None:
+        self.clock, self.valid, self.ready, self.data = clock, valid, ready, data
+        self.pause = pause
+        self._random = random.Random(seed)
+        self._idle()
+
+    def _idle(self) -> None:
+        self.valid.value = 0
+        self.data.value = LogicArray("X" * len(self.data))
+
+    async def send(self, word: int) -> None:
+        """Offer a word, and return after the rising edge at which it was taken."""
+        while self._random.random() < self.pause:
+            await RisingEdge(self.clock)
+        self.valid.value, self.data.value = 1, word
+        is_taken = False
+        while not is_taken:
+            await ReadOnly()
+            is_taken = self.ready is None or _is_high(self.ready, "ready")
+            await RisingEdge(self.clock)
+        self._idle()
+
+
+class StreamMonitor:
+    """Watches a device give words, and that it keeps each one until it is taken.
+
+    Parameters
+    ----------
+    clock, valid, ready, data : cocotb handles
+        Of the device; `ready` may be None where every word is taken at once.
+    patience : int
+        Clocks without a word after which the device hangs.
+    """
+
+    def __init__(self, clock: Any, valid: Any, ready: Any, data: Any, *, patience: int = 10_000) -> None:
+        self.clock, self.valid, self.ready, self.data = clock, valid, ready, data
+        self.patience = patience
+        self._held: str | None = None
+
+    async def receive(self) -> str:
+        """Return the next word that passes, as hexadecimal digits (`digits`), after its rising edge.
+
+        Raises
+        ------
+        AssertionError
+            If no word passes for `patience` clocks, and as `watch`.
+        """
+        word = await self.watch(self.patience)
+        if word is None:
+            raise AssertionError(f"the device hangs: no word for {self.patience:,} clocks")
+        return word
+
+    async def watch(self, clocks: int) -> str | None:
+        """Return the next word that passes within some clocks, as `receive`, or None.
+
+        Raises
+        ------
+        AssertionError
+            If a word changes or goes before it was taken, or if `valid` or `ready` is X or Z.
+        """
+        for _ in range(clocks):
+            await ReadOnly()
+            word = digits(self.data.value) if _is_high(self.valid, "valid") else None
+            is_taken = word is not None and (self.ready is None or _is_high(self.ready, "ready"))
+            if self._held is not None and word != self._held:
+                now = "is not valid any more" if word is None else f"is {word}"
+                raise AssertionError(f"a word must stay until it is taken: {self._held} {now}")
+            self._held = None if is_taken else word
+            await RisingEdge(self.clock)
+            if word is not None and is_taken:
+                return word
+        return None
+
+
+async def take(clock: Any, ready: Any, *, pause: float = 0.0, seed: int = 1) -> None:
+    """Drive `ready` for ever, with clocks of 0 that are as probable as `pause`; start it with `cocotb.start_soon`."""
+    source = random.Random(seed)
+    while True:
+        ready.value = int(source.random() >= pause)
+        await RisingEdge(clock)
+
+
+async def compare_stream(
+    words: Iterable[int],
+    driver: StreamDriver,
+    monitor: StreamMonitor,
+    scoreboard: Scoreboard,
+    *,
+    clocks_after: int = 100,
+) -> str:
+    """Send words through a device, compare every result, and return the scoreboard's report.
+
+    For `clocks_after` clocks behind the last result it looks whether one comes that nothing asked for.
+
+    Raises
+    ------
+    AssertionError
+        As `Scoreboard.report`; when the device hangs or breaks the stream, with that said after the report.
+    DataError, BfpFormatError
+        As `Scoreboard.expect` and `Scoreboard.check`.
+    """
+    stimuli = list(words)
+
+    async def send() -> None:
+        for word in stimuli:
+            scoreboard.expect(word)
+            await driver.send(word)
+
+    sending = cocotb.start_soon(send())
+    try:
+        for _ in stimuli:
+            scoreboard.check(await monitor.receive())
+        await sending
+        if (word := await monitor.watch(clocks_after)) is not None:
+            scoreboard.check(word)
+    except AssertionError as stream:
+        sending.cancel()
+        try:
+            scoreboard.report()
+        except AssertionError as found:
+            raise AssertionError(f"{found}\n{stream}") from None
+        raise
+    return scoreboard.report()
+
+
+def digits(value: Any) -> str:
+    """Return a value of a signal as hexadecimal digits, ``x`` where one of the four bits is neither 0 nor 1.
+
+    Examples
+    --------
+    >>> digits(LogicArray("10000XZ1")), digits(LogicArray("101011"))
+    ('8x', '2b')
+    """
+    bits = str(value)
+    bits = "0" * (-len(bits) % 4) + bits
+    nibbles = (bits[place : place + 4] for place in range(0, len(bits), 4))
+    return "".join(f"{int(nibble, 2):x}" if set(nibble) <= {"0", "1"} else "x" for nibble in nibbles)
+
+
+def _is_high(signal: Any, name: str) -> bool:
+    text = str(signal.value)
+    if text not in ("0", "1"):
+        raise AssertionError(f"{name} must be 0 or 1, got {text}")
+    return text == "1"

@@ -1,0 +1,145 @@
+"""The reference model and the scoreboard for benches in Python (spec 12.13)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.vectors.scoreboard import Model, Scoreboard
+from tests.vectors.conftest import PROBLEMS
+
+FEW = 40
+
+
+def words(found, count=FEW):
+    return list(itertools.islice(found.stimulus_words(), count))
+
+
+@pytest.mark.parametrize("unit", PROBLEMS)
+def test_the_model_of_a_manifest_answers_what_the_set_expects(sets, unit):
+    found = sets(unit)
+    model = Model(found.manifest)
+    step = max(found.total // 200, 1)
+    numbers = range(0, found.total, step)
+    assert [model.answer(found.stimulus_word(n)) for n in numbers] == [found.expected_word(n) for n in numbers]
+
+
+@pytest.mark.parametrize("unit", PROBLEMS)
+def test_words_of_the_model_are_taken_by_it(unit):
+    model = Model(PROBLEMS[unit])
+    found = model.words(FEW, seed=3)
+    assert len(set(found)) > FEW // 2
+    assert all(0 <= model.answer(word) < 1 << model.expected.bits for word in found)
+    assert [model.stimulus.join(model.stimulus.split(word)) for word in found] == found
+
+
+@pytest.mark.parametrize("unit", PROBLEMS)
+def test_equal_results_pass_whether_answers_are_of_the_set_or_of_the_model(sets, unit):
+    found = sets(unit)
+    for source in (found, Model(found.manifest)):
+        scoreboard = Scoreboard(source)
+        for word in words(found):
+            scoreboard.expect(word)
+        assert all(scoreboard.check(found.expected_word(number)) for number in range(FEW))
+        assert scoreboard.report() == f"EQUAL: {FEW} results"
+
+
+EACH_FIELD = [(unit, field) for unit, problem in PROBLEMS.items() for field in problem.expected.fields]
+
+
+@pytest.mark.parametrize("unit, field", EACH_FIELD, ids=lambda value: getattr(value, "name", value))
+def test_one_wrong_bit_is_a_mismatch_of_its_field(sets, unit, field):
+    found = sets(unit)
+    scoreboard = Scoreboard(found)
+    for number, word in enumerate(words(found, 5)):
+        scoreboard.expect(word)
+        flipped = 1 << (field.lsb + field.bits - 1) if number == 3 else 0
+        assert scoreboard.check(found.expected_word(number) ^ flipped) is (number != 3)
+    with pytest.raises(AssertionError) as caught:
+        scoreboard.report()
+    lines = str(caught.value).split("\n")
+    assert lines[0] == "MISMATCH: 1 of 5 results differs"
+    assert lines[1] == f"differing by field: {field.name} 1"
+    assert lines[2] == "first mismatch: vector 3"
+    assert any(line.startswith(f"  {field.name}") for line in lines)
+    assert any(line.startswith("  stimulus ") for line in lines)
+
+
+def test_x_is_a_mismatch_that_is_called_so(sets):
+    found = sets("encode")
+    scoreboard = Scoreboard(found)
+    (word,) = words(found, 1)
+    scoreboard.expect(word)
+    digits = f"{found.expected_word(0):0{found.problem.expected.digits}x}"
+    assert not scoreboard.check("Z" + digits[1:])
+    with pytest.raises(AssertionError, match=r"(?s)x or z 1\n.*vector 0, with x or z\n.*got      x"):
+        scoreboard.report()
+
+
+def test_a_test_with_results_missing_or_too_many_or_none_fails(sets):
+    found = sets("decode")
+    scoreboard = Scoreboard(found)
+    with pytest.raises(AssertionError, match=r"^INCOMPLETE: nothing was compared$"):
+        scoreboard.report()
+    for word in words(found, 2):
+        scoreboard.expect(word)
+    assert scoreboard.check(found.expected_word(0))
+    with pytest.raises(AssertionError, match=r"^INCOMPLETE: what came is equal\n1 of 2 vectors have no result$"):
+        scoreboard.report()
+    assert scoreboard.check(found.expected_word(1))
+    assert not scoreboard.check(0)
+    with pytest.raises(
+        AssertionError, match=r"^INCOMPLETE: what came is equal\n1 result came that no vector was waiting for$"
+    ):
+        scoreboard.report()
+
+
+def test_a_set_takes_its_own_stimuli_and_no_more(sets):
+    found = sets("requantize")
+    scoreboard = Scoreboard(found)
+    first, second = words(found, 2)
+    with pytest.raises(BfpFormatError, match=r"stimulus 0 must be that of the set") as caught:
+        scoreboard.expect(second)
+    assert caught.value.code == "set-stimulus"
+    assert scoreboard.sent == scoreboard.waiting == 0
+    scoreboard.expect(first)
+    assert scoreboard.waiting == 1
+    whole = Scoreboard(found)
+    for word in found.stimulus_words():
+        whole.expect(word)
+    with pytest.raises(BfpFormatError, match=f"the set has {found.total} vectors"):
+        whole.expect(first)
+
+
+@pytest.mark.parametrize("result", [-1, 1 << 10, "", "12", "1234", "12g", "400", "-01"])
+def test_a_result_that_is_no_word_is_refused(result):
+    scoreboard = Scoreboard(Model(PROBLEMS["add"]))
+    assert scoreboard.model.expected.bits == 10
+    with pytest.raises(BfpFormatError) as caught:
+        scoreboard.check(result)
+    assert caught.value.code == "device-output"
+
+
+@pytest.mark.parametrize(
+    "items, code",
+    [
+        ({}, "codes-shape"),
+        ({"a_elements": [0] * 4}, "codes-shape"),
+        ({"a_elements": [0] * 4, "a_exponents": [0, 0]}, "codes-shape"),
+        ({"a_elements": [0, 0, 0, 32], "a_exponents": [0]}, "codes-value"),
+        ({"a_elements": [0, 0, 0, -1], "a_exponents": [0]}, "codes-value"),
+    ],
+)
+def test_items_that_do_not_fit_a_word_are_refused(items, code):
+    with pytest.raises(DataError) as caught:
+        PROBLEMS["requantize"].stimulus.join(items)
+    assert caught.value.code == code
+
+
+def test_a_word_that_is_too_wide_is_refused():
+    model = Model(PROBLEMS["requantize"])
+    for word in (-1, 1 << model.stimulus.bits):
+        with pytest.raises(DataError, match="a word must have 24 bits"):
+            model.answer(word)
