@@ -45,8 +45,21 @@ async def _compared(dut: Any, words: list[int], scoreboard: Scoreboard) -> str:
 @cocotb.test()
 async def results_are_those_of_the_model(dut: Any) -> None:
     model = Model(Problem("encode", CHOICE.preset))
-    words = [model.stimulus.join({"x": patterns}) for (patterns,) in stimuli("encode", CHOICE, 20)] + model.words(20)
+    assert await _compared(dut, model.words(80), Scoreboard(model)) == "EQUAL: 80 results"
+
+
+@cocotb.test()
+async def corners_are_those_of_the_model(dut: Any) -> None:
+    model = Model(Problem("encode", CHOICE.preset))
+    words = [model.stimulus.join({"x": patterns}) for (patterns,) in stimuli("encode", CHOICE, 20)]
     assert await _compared(dut, words, Scoreboard(model)) == f"EQUAL: {len(words)} results"
+
+
+@cocotb.test()
+async def one_block_has_one_result(dut: Any) -> None:
+    model = Model(Problem("encode", CHOICE.preset))
+    ones = model.stimulus.join({"x": [0x3F800000] * CHOICE.elements})
+    assert await _compared(dut, [ones], Scoreboard(model)) == "EQUAL: 1 result"
 
 
 @cocotb.test()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -143,3 +145,11 @@ def test_a_word_that_is_too_wide_is_refused():
     for word in (-1, 1 << model.stimulus.bits):
         with pytest.raises(DataError, match="a word must have 24 bits"):
             model.answer(word)
+
+
+def test_the_scoreboard_needs_no_cocotb_and_the_drivers_say_that_they_do():
+    program = "import sys; sys.modules['cocotb'] = None; import bfpemu.vectors.scoreboard, bfpemu.cocotb"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == "ImportError: bfpemu.cocotb needs cocotb 2.0 or newer: pip install 'bfpemu[cocotb]'"
