@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -15,7 +16,7 @@ from bfpemu.errors import BfpFileError, DataError, SpecError
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.dot_facts import DotFacts
-from bfpemu.vectors.emit import FORMATS, Sink, emitters
+from bfpemu.vectors.emit import FORMATS, Emitter, Sink, emitters
 from bfpemu.vectors.families import Tally, summary
 from bfpemu.vectors.filling import Stimulus, filling
 from bfpemu.vectors.plan import plan_of
@@ -124,34 +125,31 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
     total = max(directed, request.count or 0)
     files = emitters(problem, total, request.emit, folder)
     tally = Tally(plan.families)
-    done = 0
     share = 1 if request.level == 1 or problem.unit == "dot" else _CROSSES_EVERY
     shares = {"directed": share, "filling": _FILLING_EVERY}
-    for piece in pieces:
-        answer = expected(problem, piece)
-        facts = plan.facts(piece, answer)
-        tally.add(facts, done, _rows(piece))
-        # The facts of dot products are the reference model's traces of all vectors.
-        traces = facts.results if isinstance(facts, DotFacts) else None
-        recheck(problem, piece, answer, done, shares["directed"], traces)
-        done += _emit(files, problem, piece, answer)
-        if progress:
-            progress(done, total)
-    while done < total:
-        rows = min(_piece_rows(problem), total - done)
-        piece = filling(problem, request.seed, done - directed, rows)
-        answer = expected(problem, piece)
-        recheck(problem, piece, answer, done, shares["filling"])
-        done += _emit(files, problem, piece, answer)
-        if progress:
-            progress(done, total)
+    done = 0
+    with contextlib.ExitStack() as stack:
+        for emitter in files.values():
+            stack.callback(emitter.sink.close)
+        for piece in pieces:
+            answer = expected(problem, piece)
+            facts = plan.facts(piece, answer)
+            tally.add(facts, done, _rows(piece))
+            # The facts of dot products are the reference model's traces of all vectors.
+            traces = facts.results if isinstance(facts, DotFacts) else None
+            recheck(problem, piece, answer, done, shares["directed"], traces)
+            done += _emit(files, problem, piece, answer)
+            if progress:
+                progress(done, total)
+        while done < total:
+            piece = filling(problem, request.seed, done - directed, min(_piece_rows(problem), total - done))
+            answer = expected(problem, piece)
+            recheck(problem, piece, answer, done, shares["filling"])
+            done += _emit(files, problem, piece, answer)
+            if progress:
+                progress(done, total)
+        hashes = _finished(files, total)
     report = tally.report()
-    hashes: dict[str, dict[str, Any]] = {}
-    for name, emitter in files.items():
-        emitter.finish()
-        hashes[name] = {"sha256": emitter.sink.close()}
-        if name.endswith(".hex"):
-            hashes[name]["words"] = total
     hashes[COVERAGE] = {"sha256": _write(canonical(report), None if folder is None else folder / COVERAGE)}
     return problem.to_dict() | {
         "version": VERSION,
@@ -165,6 +163,17 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
         "coverage": summary(report),
         "files": hashes,
     }
+
+
+def _finished(files: dict[str, Emitter], total: int) -> dict[str, dict[str, Any]]:
+    """End every file, and return what the manifest says of it."""
+    hashes: dict[str, dict[str, Any]] = {}
+    for name, emitter in files.items():
+        emitter.finish()
+        hashes[name] = {"sha256": emitter.sink.close()}
+        if name.endswith(".hex"):
+            hashes[name]["words"] = total
+    return hashes
 
 
 def canonical(table: dict[str, Any]) -> bytes:

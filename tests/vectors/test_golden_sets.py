@@ -1,4 +1,4 @@
-"""The sets that are kept come out the same, and a reader with only their files gets the reference's answers (spec 12.9)."""
+"""The sets that are kept come out the same, and hold the answers of the reference model (spec 12.9)."""
 
 from __future__ import annotations
 
