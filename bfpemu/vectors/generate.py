@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.emit import FORMATS, Emitter, Sink, emitters
 from bfpemu.vectors.families import Tally, summary
 from bfpemu.vectors.filling import Stimulus, filling
-from bfpemu.vectors.plan import Plan, plan_of
+from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import dot_items, reference_answer, row_of
 from bfpemu.vectors.words import Fields
@@ -117,58 +118,38 @@ def generate(
 
 def produce(request: Request, folder: Path | None, *, progress: Progress | None = None) -> dict[str, Any]:
     """Make the files of a set in a folder, or only their hashes, and return the manifest (spec 12.7)."""
-    plan = plan_of(request.problem, request.level, request.seed)
-    pieces = [part for piece in plan.directed() for part in _split(piece, _piece_rows(request.problem))]
-    total = max(sum(_rows(piece) for piece in pieces), request.count or 0)
-    files = emitters(request.problem, total, request.emit, folder)
-    try:
-        return _written(request, folder, plan, pieces, files, total, progress)
-    finally:
-        for emitter in files.values():
-            emitter.sink.close()
-
-
-def _written(
-    request: Request,
-    folder: Path | None,
-    plan: Plan,
-    pieces: Sequence[Fields],
-    files: dict[str, Emitter],
-    total: int,
-    progress: Progress | None,
-) -> dict[str, Any]:
-    """Fill the files of a set and return its manifest."""
     problem = request.problem
+    plan = plan_of(problem, request.level, request.seed)
+    pieces = [part for piece in plan.directed() for part in _split(piece, _piece_rows(problem))]
     directed = sum(_rows(piece) for piece in pieces)
+    total = max(directed, request.count or 0)
+    files = emitters(problem, total, request.emit, folder)
     tally = Tally(plan.families)
-    done = 0
     share = 1 if request.level == 1 or problem.unit == "dot" else _CROSSES_EVERY
     shares = {"directed": share, "filling": _FILLING_EVERY}
-    for piece in pieces:
-        answer = expected(problem, piece)
-        facts = plan.facts(piece, answer)
-        tally.add(facts, done, _rows(piece))
-        # The facts of dot products are the reference model's traces of all vectors.
-        traces = facts.results if isinstance(facts, DotFacts) else None
-        recheck(problem, piece, answer, done, shares["directed"], traces)
-        done += _emit(files, problem, piece, answer)
-        if progress:
-            progress(done, total)
-    while done < total:
-        rows = min(_piece_rows(problem), total - done)
-        piece = filling(problem, request.seed, done - directed, rows)
-        answer = expected(problem, piece)
-        recheck(problem, piece, answer, done, shares["filling"])
-        done += _emit(files, problem, piece, answer)
-        if progress:
-            progress(done, total)
+    done = 0
+    with contextlib.ExitStack() as stack:
+        for emitter in files.values():
+            stack.callback(emitter.sink.close)
+        for piece in pieces:
+            answer = expected(problem, piece)
+            facts = plan.facts(piece, answer)
+            tally.add(facts, done, _rows(piece))
+            # The facts of dot products are the reference model's traces of all vectors.
+            traces = facts.results if isinstance(facts, DotFacts) else None
+            recheck(problem, piece, answer, done, shares["directed"], traces)
+            done += _emit(files, problem, piece, answer)
+            if progress:
+                progress(done, total)
+        while done < total:
+            piece = filling(problem, request.seed, done - directed, min(_piece_rows(problem), total - done))
+            answer = expected(problem, piece)
+            recheck(problem, piece, answer, done, shares["filling"])
+            done += _emit(files, problem, piece, answer)
+            if progress:
+                progress(done, total)
+        hashes = _finished(files, total)
     report = tally.report()
-    hashes: dict[str, dict[str, Any]] = {}
-    for name, emitter in files.items():
-        emitter.finish()
-        hashes[name] = {"sha256": emitter.sink.close()}
-        if name.endswith(".hex"):
-            hashes[name]["words"] = total
     hashes[COVERAGE] = {"sha256": _write(canonical(report), None if folder is None else folder / COVERAGE)}
     return problem.to_dict() | {
         "version": VERSION,
@@ -182,6 +163,17 @@ def _written(
         "coverage": summary(report),
         "files": hashes,
     }
+
+
+def _finished(files: dict[str, Emitter], total: int) -> dict[str, dict[str, Any]]:
+    """End every file, and return what the manifest says of it."""
+    hashes: dict[str, dict[str, Any]] = {}
+    for name, emitter in files.items():
+        emitter.finish()
+        hashes[name] = {"sha256": emitter.sink.close()}
+        if name.endswith(".hex"):
+            hashes[name]["words"] = total
+    return hashes
 
 
 def canonical(table: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from bfpemu.errors import BfpFileError, BfpFormatError
 from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
 
 _PIECE = 1 << 22
+_LONGEST_HEAD = 1 << 16
 _UNKNOWN = np.zeros(256, np.bool_)
 _UNKNOWN[[ord(mark) for mark in "xXzZ?"]] = True
 _LOWER = np.arange(256, dtype=np.uint8)
@@ -99,13 +100,19 @@ class _HexReader:
         data = data.replace(b"\r\n", b"\n")
         if b"_" in data and b"/" not in data:
             data = data.replace(b"_", b"")
-        width = self.digits + 1
-        if len(data) % width == 0 and not self.in_comment:
-            rows = np.frombuffer(data, np.uint8).reshape(-1, width)
+        # Comments and an address stand at the head of most files, and nothing but words after them.
+        width, head = self.digits + 1, 0
+        while data[head : head + 1] in (b"/", b"@", b"#", b"\n") and head < _LONGEST_HEAD:
+            head = data.find(b"\n", head) + 1
+        found = [self._slowly(data[:head])] if head else []
+        rest = data[head:]
+        if len(rest) % width == 0 and not self.in_comment:
+            rows = np.frombuffer(rest, np.uint8).reshape(-1, width)
             if (rows[:, -1] == ord("\n")).all() and self._are_digits(rows[:, :-1]):
                 self.lines += len(rows)
-                return self._result(rows[:, :-1])
-        return self._result(self._slowly(data))
+                rows = rows[:, :-1]
+                return self._result(np.concatenate([*found, rows]) if found else rows)
+        return self._result(np.concatenate([*found, self._slowly(rest, sum(map(len, found)))]))
 
     def finish(self) -> None:
         """Say when a comment has no end."""
@@ -135,7 +142,7 @@ class _HexReader:
                 )
         return Results(lower, has_unknown)
 
-    def _slowly(self, data: bytes) -> Bytes:
+    def _slowly(self, data: bytes, before: int = 0) -> Bytes:
         found: list[str] = []
         for line in data.decode("ascii", "replace").split("\n")[:-1]:
             self.lines += 1
@@ -144,7 +151,7 @@ class _HexReader:
                 continue
             for word in text.split():
                 if word.startswith("@"):
-                    self._check_address(word, self.found + len(found))
+                    self._check_address(word, self.found + before + len(found))
                     continue
                 found.append(self._checked(word))
         return np.frombuffer("".join(found).encode(), np.uint8).reshape(-1, self.digits)

@@ -121,7 +121,7 @@ def test_another_seed_gives_other_filling_and_other_hashes(sets):
 
 
 def test_pseudo_random_words_are_splitmix64():
-    # The published generator from its state 0: 0xe220a8397b1dcdaf, ... Here the seed is mixed first.
+    # 0xe220a8397b1dcdaf is the first word of the published generator from the state 0. Here the seed is mixed first.
     def mixed(word):
         word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
