@@ -83,6 +83,7 @@ def test_a_bin_that_cannot_occur_does_not_occur_in_random_vectors(sets, unit):
     assert hit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_every_change_of_a_parameter_that_random_vectors_show_is_caught_by_the_directed_ones(sets, unit):
     found = sets(unit)
@@ -108,6 +109,7 @@ def test_every_change_of_a_parameter_that_random_vectors_show_is_caught_by_the_d
     assert caught > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_set_is_made_again_byte_for_byte(sets, unit):
     assert differing_files(sets(unit)) == []

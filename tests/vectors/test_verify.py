@@ -83,6 +83,7 @@ def test_standard_input_and_several_files(sets, monkeypatch, tmp_path, capsys):
     assert "EQUAL" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["encode", "dot", "decode"])
 def test_every_flipped_bit_is_found(sets, verify, unit):
     found = sets(unit)
@@ -214,6 +215,7 @@ def with_conversion(problem, **changes):
     return dataclasses.replace(problem, **{name: changed})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "changes", "words"),
     [
@@ -234,6 +236,7 @@ def test_a_changed_parameter_is_named(sets, verify, unit, changes, words):
     assert any(line.startswith("consistent with") and words in line for line in text.splitlines()), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
