@@ -11,7 +11,7 @@ from bfpemu import supplied
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.codec import Codes, decode_rows, encode_rows
-from bfpemu.codec.codes import code_dtype, significands
+from bfpemu.codec.codes import code_dtype, read_only, significands
 from bfpemu.context import require_numpy
 from bfpemu.formats import BFPSpec, Conversion, Layout
 from bfpemu.formats.preset import Preset
@@ -223,22 +223,22 @@ class BFPTensor:
     @property
     def exponent_codes(self) -> AnyArray:
         """Stored exponent fields, unsigned, in the shape of spec 4.7; read-only, like all codes."""
-        return _read_only(self._blocking.blocks_from_rows(self._codes.exponents))
+        return read_only(self._blocking.blocks_from_rows(self._codes.exponents))
 
     @property
     def shift_codes(self) -> AnyArray:
         """Stored shift fields, uint8; the last axis is empty in a one-level format (spec 4.7)."""
-        return _read_only(self._blocking.blocks_from_rows(self._codes.shifts))
+        return read_only(self._blocking.blocks_from_rows(self._codes.shifts))
 
     @property
     def element_codes(self) -> AnyArray:
         """Stored element fields, unsigned, in the tensor's shape."""
-        return _read_only(self._blocking.from_rows(self._codes.elements))
+        return read_only(self._blocking.from_rows(self._codes.elements))
 
     @property
     def row_codes(self) -> Codes:
         """All codes in the order of rows and blocks (spec 4.3): the blocked axis is the innermost; read-only."""
-        return Codes(*(_read_only(codes) for codes in self._codes))
+        return Codes(*(read_only(codes) for codes in self._codes))
 
     @property
     def exponents(self) -> npt.NDArray[np.int32]:
@@ -316,10 +316,3 @@ class BFPTensor:
 
     def __repr__(self) -> str:
         return f"BFPTensor(shape={self.shape}, format={self.format.name!r}, axis={self.axis}, dtype={self.dtype.name})"
-
-
-def _read_only(codes: AnyArray) -> AnyArray:
-    """Return a view that nobody can change the tensor through."""
-    view = codes.view()
-    view.flags.writeable = False
-    return view

@@ -69,6 +69,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.interpreted
 @given(case=convolutions())
 def test_kernels_and_reference_agree_on_every_bit(case: dict[str, Any]) -> None:
     (x, w), steps, unit = case["operands"], case["steps"], case["unit"]

@@ -938,7 +938,8 @@ def test_the_reference_uses_no_floats_and_no_numeric_packages():
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert {name.partition(".")[0] for name in imported} <= {
-            "__future__", "bfpemu", "bitarray", "collections", "dataclasses", "enum", "fractions", "math", "typing",
+            "__future__", "bfpemu", "bitarray", "collections", "dataclasses", "enum", "fractions", "itertools", "math",
+                "typing",
         }  # fmt: skip
         constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
         assert not [constant for constant in constants if isinstance(constant, float)]

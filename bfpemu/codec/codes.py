@@ -49,6 +49,13 @@ def significands(codes: AnyArray, spec: BFPSpec) -> AnyArray:
     return found
 
 
+def read_only(codes: AnyArray) -> AnyArray:
+    """Return a view that nobody can change the tensor through."""
+    view = codes.view()
+    view.flags.writeable = False
+    return view
+
+
 def empty_codes(spec: BFPSpec, blocked: Blocking) -> Codes:
     """Return uninitialised code arrays for a tensor; shift codes are zeros."""
     return Codes(
