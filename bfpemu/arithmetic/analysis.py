@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from bfpemu.arithmetic import bounds
 from bfpemu.arithmetic.report import Stage, WidthReport
@@ -76,7 +75,7 @@ def analyze(a: BFPTensor, b: BFPTensor, unit: DotProductUnit, *, most_lines: int
     tally = Tally(a.format, b.format, unit, min(group, max(shape[1], 1)))
     if shape[1]:
         for part, other in _pieces(rows, columns, shape[1]):
-            tally.add(_part(left, part), _part(right, other))
+            tally.add(left.part(part), right.part(other))
     worst = bounds.worst_case(a.format, b.format, unit, shape[1], group)
     lsb_exponent, bits = tally.window
     return WidthReport(
@@ -106,11 +105,7 @@ def _shape(a: BFPTensor, b: BFPTensor) -> tuple[int, int, int]:
 def _some(rows: Rows, most: int | None) -> Rows:
     """Return at most `most` rows, evenly spread."""
     count = len(rows.significands)
-    return rows if most is None or most >= count else _part(rows, np.arange(most) * count // most)
-
-
-def _part(rows: Rows, which: slice | npt.NDArray[np.int64]) -> Rows:
-    return Rows(rows.significands[which], rows.scales[which], rows.poisoned[which])
+    return rows if most is None or most >= count else rows.part(np.arange(most) * count // most)
 
 
 def _pieces(rows: int, columns: int, length: int) -> Iterator[tuple[slice, slice]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bfpemu.arithmetic.integers import rounded_shift
-from bfpemu.arithmetic.rows import product_bits
-from bfpemu.formats import BFPSpec, Encoding, ReservedExponent, Rounding
+from bfpemu.formats import BFPSpec, ReservedExponent, Rounding
 from bfpemu.formats.unit import Accumulator, AccumulatorKind, DotProductUnit
+from bfpemu.formats.unit_operands import product_magnitude_bits, scale_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,9 @@ class Span:
         return Span(_rounded(self.low, -places, mode), _rounded(self.high, -places, mode))
 
 
-def largest_shift(spec: BFPSpec) -> int:
-    """Return ``T`` of spec 6.3, which is 0 in a one-level format."""
-    return (1 << spec.sub_shift_bits) - 1
-
-
 def significands(spec: BFPSpec) -> Span:
     """Return where the significands of spec 6.3 lie."""
-    high = spec.largest_significand
-    lowest = {Encoding.TWOS_COMPLEMENT: -high - 1, Encoding.SIGN_MAGNITUDE: -high, Encoding.UNSIGNED: 0}
-    return Span(lowest[spec.encoding], high).shifted(largest_shift(spec))
+    return Span(*spec.significand_ends).shifted(spec.largest_shift)
 
 
 def products(a: BFPSpec, b: BFPSpec, unit: DotProductUnit) -> Span:
@@ -76,12 +69,9 @@ def products(a: BFPSpec, b: BFPSpec, unit: DotProductUnit) -> Span:
 
 def scales(a: BFPSpec, b: BFPSpec, *, with_reserved: bool = False) -> tuple[int, int]:
     """Return the smallest and the largest ``k`` of spec 6.3; those of reserved zeros too if asked for."""
-    low = high = 0
-    for spec in (a, b):
-        below = largest_shift(spec) + spec.fraction_bits
-        low += spec.smallest_exponent - below
-        high += spec.largest_exponent - below
-        high += with_reserved and spec.exponent_reserved is ReservedExponent.ZERO
+    low, high = scale_range(a, b)
+    if with_reserved:
+        high += sum(spec.exponent_reserved is ReservedExponent.ZERO for spec in (a, b))
     return low, high
 
 
@@ -140,7 +130,7 @@ def _alignment(product: Span, specs: tuple[BFPSpec, BFPSpec], unit: DotProductUn
     accumulator = unit.accumulator
     lowest = scales(*specs)[0] + unit.product_drop_bits
     top = scales(*specs, with_reserved=accumulator.zero_takes_part)[1]
-    width = product_bits(*specs)
+    width = product_magnitude_bits(*specs)
     if not normalises(accumulator):
         top += width
     else:

@@ -72,7 +72,8 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
         return None
     if _is_out_of_range(task, found):
         task = task._replace(left=_zeros_in_range(task.left, task), right=_zeros_in_range(task.right, task))
-        found = found._replace(low=_ends(task)[0], high=_ends(task)[1])
+        low, high = _ends(task)
+        found = found._replace(low=low, high=high)
     narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
     words = best_words(bytes_are_enough=narrow, portable=portable)
     if _is_plain(task) and not _is_out_of_range(task, found):

@@ -18,6 +18,7 @@ NARROW_BITS = 60
 """Numbers of at most so many bits are computed in int64: room for a sign, and for twice a rest."""
 
 _POWERS = np.left_shift(np.int64(1), np.arange(63, dtype=np.int64))
+_UNSIGNED_POWERS = np.left_shift(np.uint64(1), np.arange(64, dtype=np.uint64))
 _bit_length = np.frompyfunc(int.bit_length, 1, 1)
 
 
@@ -36,7 +37,8 @@ def bit_lengths(numbers: Integers) -> Counts:
     """
     if numbers.dtype == object:
         return np.asarray(_bit_length(numbers), np.int64)
-    return np.searchsorted(_POWERS, numbers, "right").astype(np.int64)
+    powers = _UNSIGNED_POWERS if numbers.dtype == np.uint64 else _POWERS
+    return np.searchsorted(powers, numbers, "right").astype(np.int64)
 
 
 def signed_bits(numbers: Integers) -> Counts:

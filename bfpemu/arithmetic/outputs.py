@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.exact_values import Reader, no_sums
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.codec.codes import empty_codes
 from bfpemu.codec.encode import BlockEncoder, Call, Supplied
@@ -98,11 +99,8 @@ def _in_rows(numbers: npt.NDArray[np.int64], blocked: Blocking) -> Numbers:
     """Return (state, integer, exponent) as normalised numbers in row order."""
     state, integer, exponent = (numbers[..., part] for part in range(3))
     magnitude = np.abs(integer).astype(np.uint64)
-    mantissa, length = magnitude, np.full(magnitude.shape, 64, np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
-        is_short = mantissa >> np.uint64(64 - step) == 0
-        mantissa = np.where(is_short, mantissa << np.uint64(step), mantissa)
-        length = np.where(is_short, length - step, length)
+    length = bit_lengths(magnitude)
+    mantissa = magnitude << np.minimum(64 - length, 63).astype(np.uint64)  # a zero stays one
     is_zero = magnitude == 0
     infinite = (state == accumulate.POSITIVE_INFINITY) | (state == accumulate.NEGATIVE_INFINITY)
     return Numbers(

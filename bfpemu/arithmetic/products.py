@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bfpemu.arithmetic.fast import Task, fast_product
 from bfpemu.arithmetic.results import as_floats, narrowed, result_dtype
-from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows, product_bits
+from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows
 from bfpemu.codec.translate import ROUNDINGS
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import Preset, Rounding
@@ -23,9 +23,10 @@ from bfpemu.formats.unit import (
     ScalePoint,
     Subnormals,
 )
+from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.kernels import dot as kernels
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.exact import exact_products
+from bfpemu.kernels.products import Unit, dot_products
 from bfpemu.tensor import BFPTensor
 from bfpemu.threads import for_each, thread_count
 
@@ -115,17 +116,15 @@ def dot(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> AnyArray:
 
 def dot_number(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[npt.NDArray[np.int64], int]:
     """Return a dot product as (state, integer, exponent) in the output format, and its flags."""
-    _same_length(a, b, 1)
-    size = group_elements(a, b, unit)
-    numbers, flags = _numbers(_task(unit, size, a, b, operand_rows(a, 0, size), operand_rows(b, 0, size)), 1)
+    _check_lengths(a, b)
+    numbers, flags = _numbers(kernel_task(unit, a, b, (0, 0)), 1)
     return numbers[0, 0], int(flags[0, 0])
 
 
 def _tasks(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[tuple[int, ...], dict[tuple[int, ...], Task]]:
     """Return the leading axes of a product, and its single products of matrices."""
     shape = product_shape(a, b)
-    size = group_elements(a, b, unit)
-    whole = _task(unit, size, a, b, operand_rows(a, -1, size), operand_rows(b, -2, size))
+    whole = kernel_task(unit, a, b, (-1, -2))
     found = {}
     for index in np.ndindex(*shape):
         left = _matrix(whole.left, a.shape[:-2], index, a.shape[-2])
@@ -133,8 +132,11 @@ def _tasks(unit: DotProductUnit, a: BFPTensor, b: BFPTensor) -> tuple[tuple[int,
     return shape, found
 
 
-def _task(unit: DotProductUnit, size: int, a: BFPTensor, b: BFPTensor, left: Rows, right: Rows) -> Task:
-    stages = kernel_stages(unit, size, product_bits(a.format, b.format))
+def kernel_task(unit: DotProductUnit, a: BFPTensor, b: BFPTensor, axes: tuple[int, int]) -> Task:
+    """Return what the kernels take of a unit and of two tensors, whose rows lie along these axes."""
+    size = group_elements(a, b, unit)
+    left, right = operand_rows(a, axes[0], size), operand_rows(b, axes[1], size)
+    stages = kernel_stages(unit, size, product_magnitude_bits(a.format, b.format))
     return Task(stages, _rules(unit.accumulator.format), _rules(unit.output), left, right)
 
 
@@ -192,8 +194,8 @@ def product_shape(a: BFPTensor, b: BFPTensor) -> tuple[int, ...]:
         ) from None
 
 
-def _same_length(a: BFPTensor, b: BFPTensor, axes: int) -> None:
-    if len(a.shape) != axes or a.shape != b.shape:
+def _check_lengths(a: BFPTensor, b: BFPTensor) -> None:
+    if len(a.shape) != 1 or a.shape != b.shape:
         raise DataError(
             "operand-shape", f"operands must have one axis of one length (spec 6.1), got {a.shape} and {b.shape}"
         )
@@ -210,11 +212,10 @@ def _matrix(found: Rows, lead: tuple[int, ...], index: tuple[int, ...], rows: in
 
 def _numbers(task: Task, workers: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Return results as (state, integer, exponent), and their flags."""
-    stages, rules, output, left, right = task.stages, task.rules, task.output, task.left, task.right
+    left, right = task.left, task.right
     numbers = np.zeros((left.significands.shape[0], right.significands.shape[0], 3), np.int64)
     flags = np.zeros(numbers.shape[:2], np.uint8)
-    is_exact = stages.kind == kernels.EXACT
-    base, limbs = _limbs(left, right) if is_exact else (0, 0)
+    unit = kernel_unit(task)
     step = max(left.significands.shape[0] // (4 * workers), 1)
     # Most significands fit 32 bits, and products of those vectorise.
     narrow = np.int32 if max(rows.significands.itemsize for rows in (left, right)) <= 4 else np.int64
@@ -223,22 +224,22 @@ def _numbers(task: Task, workers: int) -> tuple[npt.NDArray[np.int64], npt.NDArr
     def work(first: int) -> None:
         part = slice(first, first + step)
         arguments = (a_rows[part], b_rows, left.scales[part], right.scales, left.poisoned[part], right.poisoned)
-        if is_exact:
-            exact_products(stages, output, *arguments, limbs, base, numbers[part], flags[part])
-        else:
-            kernels.dot_products(stages, rules, output, *arguments, numbers[part], flags[part])
+        dot_products(unit, *arguments, numbers[part], flags[part])
 
     for_each(range(0, numbers.shape[0], step), work, workers)
     return numbers, flags
 
 
-def _limbs(left: Rows, right: Rows) -> tuple[int, int]:
-    """Return the weight of limb 0 and the count of limbs that hold every exact sum."""
-    if left.scales.size == 0 or right.scales.size == 0:
-        return 0, 3
-    base = int(left.scales.min()) + int(right.scales.min())
-    top = int(left.scales.max()) + int(right.scales.max()) + 60 + left.scales.shape[1].bit_length()
-    return base, (top - base) // 32 + 3
+def kernel_unit(task: Task) -> Unit:
+    """Return the unit of a task for the general kernels, with limbs for its scales where sums are exact."""
+    limbs, base, (left, right) = 0, 0, (task.left.scales, task.right.scales)
+    if task.stages.kind == kernels.EXACT:
+        limbs = 3
+        if left.size and right.size:
+            base = int(left.min()) + int(right.min())
+            top = int(left.max()) + int(right.max()) + 60 + left.shape[1].bit_length()
+            limbs += (top - base) // 32
+    return Unit(task.stages, task.rules, task.output, limbs, base)
 
 
 def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.Stages:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.formats.unit import FloatFormat
-from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, POSITIVE_INFINITY
+from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, NOT_A_NUMBER
 from bfpemu.sources import BFLOAT16
 
 AnyArray = npt.NDArray[Any]
@@ -37,14 +37,30 @@ def result_dtype(format: FloatFormat) -> np.dtype[Any]:
 
 def as_floats(numbers: Int64Array, dtype: np.dtype[Any]) -> AnyArray:
     """Return (state, integer, exponent) as floats that hold them exactly; every integer has at most 53 bits."""
+    return float_patterns(numbers, *_WIDTHS[dtype]).astype(f"u{dtype.itemsize}").view(dtype)
+
+
+def float_patterns(numbers: Int64Array, exponent_bits: int, fraction_bits: int) -> npt.NDArray[np.uint64]:
+    """Return the bit patterns of (state, integer, exponent) in a float format that holds them exactly (spec 6.2).
+
+    Examples
+    --------
+    >>> [hex(word) for word in float_patterns(np.array([[0, -3, -1], [3, 0, 0]]), 8, 23).tolist()]
+    ['0xbfc00000', '0x7fc00000']
+    """
     state, value, exponent = numbers[..., 0], numbers[..., 1], numbers[..., 2]
-    words = _patterns(value, exponent, dtype)
-    exponent_bits, fraction_bits = _WIDTHS[dtype]
-    sign, infinity = 1 << (exponent_bits + fraction_bits), ((1 << exponent_bits) - 1) << fraction_bits
-    words = np.where(state == FINITE, words, infinity | 1 << (fraction_bits - 1))
-    words = np.where(state == POSITIVE_INFINITY, infinity, words)
-    words = np.where(state == NEGATIVE_INFINITY, _signed(infinity | sign, dtype), words)
-    return words.astype(f"i{dtype.itemsize}").view(dtype)
+    infinity = ((1 << exponent_bits) - 1) << fraction_bits
+    bias = (1 << (exponent_bits - 1)) - 1
+    magnitude = np.abs(value)
+    # At most 53 bits: a float64 holds the integer, and its field is where the leading one is.
+    top = (magnitude.astype(np.float64).view(np.int64) >> 52) - 1023 + exponent
+    field = np.where(magnitude == 0, 1, np.maximum(top + bias, 1))
+    shift = exponent - (field - bias - fraction_bits)
+    moved = np.where(shift >= 0, magnitude << np.clip(shift, 0, 62), magnitude >> np.clip(-shift, 0, 62))
+    words = np.where(state == FINITE, ((field - 1) << fraction_bits) + moved, infinity)
+    words = np.where(state == NOT_A_NUMBER, infinity | 1 << (fraction_bits - 1), words)
+    is_negative = np.where(state == FINITE, value < 0, state == NEGATIVE_INFINITY)
+    return words.astype(np.uint64) | is_negative.astype(np.uint64) << np.uint64(exponent_bits + fraction_bits)
 
 
 def narrowed(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
@@ -60,24 +76,5 @@ def narrowed(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
         magnitude = (words & ((1 << 52) - 1)) | 1 << 52
         integers = np.where(words < 0, -magnitude, magnitude)
         exponents = ((words >> 52) & 0x7FF) - 1075
-        found[tiny] = _patterns(integers, exponents, dtype).astype(f"i{dtype.itemsize}").view(dtype)
+        found[tiny] = as_floats(np.stack([np.full_like(words, FINITE), integers, exponents], axis=-1), dtype)
     return found
-
-
-def _patterns(value: Int64Array, exponent: Int64Array, dtype: np.dtype[Any]) -> Int64Array:
-    """Return the patterns of ``value * 2 ** exponent`` as signed integers."""
-    exponent_bits, fraction_bits = _WIDTHS[dtype]
-    bias = (1 << (exponent_bits - 1)) - 1
-    magnitude = np.abs(value)
-    top = (magnitude.astype(np.float64).view(np.int64) >> 52) - 1023 + exponent
-    field = np.where(magnitude == 0, 1, np.maximum(top + bias, 1))
-    shift = exponent - (field - bias - fraction_bits)
-    moved = np.where(shift >= 0, magnitude << np.clip(shift, 0, 62), magnitude >> np.clip(-shift, 0, 62))
-    pattern: Int64Array = ((field - 1) << fraction_bits) + moved
-    sign = _signed(1 << (exponent_bits + fraction_bits), dtype)
-    return np.where(value < 0, pattern | sign, pattern)
-
-
-def _signed(word: int, dtype: np.dtype[Any]) -> int:
-    """Return a pattern with its sign bit set as the negative integer of its bits."""
-    return word - (1 << (8 * dtype.itemsize))

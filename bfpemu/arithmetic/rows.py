@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from bfpemu.codec.codes import significands as mantissas
 from bfpemu.errors import DataError, SpecError
-from bfpemu.formats import BFPSpec, ReservedExponent
+from bfpemu.formats import ReservedExponent
 from bfpemu.formats.unit import DotProductUnit
-from bfpemu.formats.unit_operands import check_groups, largest_shift, product_magnitude_bits
+from bfpemu.formats.unit_operands import check_groups, product_magnitude_bits
 from bfpemu.tensor import BFPTensor
 
 _WIDEST = 58
@@ -49,7 +49,7 @@ def group_elements(a: BFPTensor, b: BFPTensor, unit: DotProductUnit) -> int:
     if size is None:
         size = math.gcd(*sizes) if sizes else max(a.shape[-1], 1)
     check_groups(unit, a.format, b.format)
-    bits = product_bits(a.format, b.format) + (size - 1).bit_length() + 1
+    bits = product_magnitude_bits(a.format, b.format) + (size - 1).bit_length() + 1
     if bits > _WIDEST:
         raise SpecError(
             "unit", f"a group sum must have at most {_WIDEST} bits (spec 6.5), got {bits}; use smaller groups"
@@ -86,24 +86,18 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
         found = mantissas(stored.elements, spec).reshape(rows, length)
     if spec.sub_block_size is not None:
         wide = found.astype(np.int64) << _room(tensor, rows, length)
-        found = wide.astype(np.int16) if spec.mantissa_bits + largest_shift(spec) <= 16 else wide
+        found = wide.astype(np.int16) if spec.mantissa_bits + spec.largest_shift <= 16 else wide
     reserved = np.zeros(codes.shape, np.bool_)
     if spec.exponent_reserved is not ReservedExponent.NONE:
         reserved = np.equal(codes, spec.all_ones_code)
         if reserved.any():
             found = np.where(np.repeat(reserved, block, axis=1)[:, :length], 0, found)
-    is_nan = spec.exponent_reserved is ReservedExponent.NAN
     poisoned = np.zeros(rows, np.bool_)
-    if is_nan:
+    if spec.exponent_reserved is ReservedExponent.NAN:
         poisoned |= reserved.any(axis=1)
-    scales = codes.astype(np.int64) - spec.exponent_bias - largest_shift(spec) - spec.fraction_bits
+    scales = codes.astype(np.int64) - spec.exponent_bias - spec.largest_shift - spec.fraction_bits
     groups = np.arange(-(-length // size)) * size // block
     return Rows(np.ascontiguousarray(found), np.ascontiguousarray(scales[:, groups]), poisoned)
-
-
-def product_bits(a: BFPSpec, b: BFPSpec) -> int:
-    """Return ``R``, the bits of the largest product of two significands, without signs (spec 6.6)."""
-    return product_magnitude_bits(a, b)
 
 
 def _room(tensor: BFPTensor, rows: int, length: int) -> npt.NDArray[np.int64]:
@@ -112,5 +106,5 @@ def _room(tensor: BFPTensor, rows: int, length: int) -> npt.NDArray[np.int64]:
     assert spec.sub_block_size is not None
     shifts = -(-length // spec.block_size) * spec.shifts_per_block if isinstance(spec.block_size, int) else 0
     codes = tensor.row_codes.shifts.reshape(rows, shifts).astype(np.int64)
-    room: npt.NDArray[np.int64] = largest_shift(spec) - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
+    room: npt.NDArray[np.int64] = spec.largest_shift - np.repeat(codes, spec.sub_block_size, axis=1)[:, :length]
     return room

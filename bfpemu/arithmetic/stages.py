@@ -20,9 +20,10 @@ from bfpemu.arithmetic.integers import (
     signed_bits,
     trailing_zeros,
 )
-from bfpemu.arithmetic.rows import Rows, product_bits
+from bfpemu.arithmetic.rows import Rows
 from bfpemu.formats import BFPSpec
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit
+from bfpemu.formats.unit_operands import product_magnitude_bits
 
 _FAR = 1 << 40
 """Farther than any exponent."""
@@ -166,7 +167,7 @@ class Tally:
         accumulator = self._unit.accumulator
         takes_part = aligned != 0
         lowest = _range(scales + trailing_zeros(aligned), takes_part)[0]
-        reference = _range(scales, takes_part | accumulator.zero_takes_part)[1] + product_bits(*self._formats)
+        reference = _range(scales, takes_part | accumulator.zero_takes_part)[1] + product_magnitude_bits(*self._formats)
         if bounds.normalises(accumulator):
             reference = np.maximum(reference, top)
             if accumulator.zero_takes_part:

@@ -105,7 +105,7 @@ def kernel_target(preset: Preset) -> parameters.Target:
         largest_exponent=spec.largest_exponent,
         use_subnormals=int(spec.use_subnormals),
         sub_block_size=spec.sub_block_size or 0,
-        largest_shift=(1 << spec.sub_shift_bits) - 1,
+        largest_shift=spec.largest_shift,
         rule=RULES[conversion.exponent_rule],
         zero_exponent=spec.smallest_exponent if conversion.zero_exponent is None else conversion.zero_exponent,
         exponent_offset=conversion.exponent_offset,

@@ -160,6 +160,18 @@ class BFPSpec:
         return (1 << self.magnitude_bits) - 1
 
     @property
+    def significand_ends(self) -> tuple[int, int]:
+        """The smallest and the largest significand that codes stand for (spec 2.2)."""
+        largest = self.largest_significand
+        smallest = {Encoding.UNSIGNED: 0, Encoding.SIGN_MAGNITUDE: -largest, Encoding.TWOS_COMPLEMENT: -largest - 1}
+        return smallest[self.encoding], largest
+
+    @property
+    def largest_shift(self) -> int:
+        """``T``, the largest shift code; 0 in a one-level format (spec 6.3)."""
+        return (1 << self.sub_shift_bits) - 1
+
+    @property
     def nan_code(self) -> int | None:
         """The exponent code that makes every element of its block a NaN, or None."""
         return self.all_ones_code if self.exponent_reserved is ReservedExponent.NAN else None

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bfpemu.errors import SpecError
 from bfpemu.formats.accumulator import Accumulator, AccumulatorKind
-from bfpemu.formats.enums import Encoding
 from bfpemu.formats.spec import BFPSpec
 
 if TYPE_CHECKING:
@@ -72,39 +71,26 @@ def check_groups(unit: DotProductUnit, a: BFPSpec, b: BFPSpec) -> None:
 
 def product_magnitude_bits(a: BFPSpec, b: BFPSpec) -> int:
     """Return ``R``, the bits of the largest product of two significands, without signs (spec 6.6)."""
-    return sum(spec.mantissa_bits - spec.has_sign + largest_shift(spec) for spec in (a, b))
+    return sum(spec.magnitude_bits + spec.largest_shift for spec in (a, b))
 
 
-def largest_shift(spec: BFPSpec) -> int:
-    """Return ``T`` of a format (spec 6.3)."""
-    return (1 << spec.sub_shift_bits) - 1 if spec.sub_block_size is not None else 0
+def scale_range(a: BFPSpec, b: BFPSpec) -> tuple[int, int]:
+    """Return the smallest and the largest ``k``, the exponent of a product's unit (spec 6.3)."""
+    below = sum(spec.largest_shift + spec.fraction_bits for spec in (a, b))
+    return a.smallest_exponent + b.smallest_exponent - below, a.largest_exponent + b.largest_exponent - below
 
 
 def widest_product_bits(a: BFPSpec, b: BFPSpec) -> int:
     """Return the bits of two's complement that hold every product of two significands (spec 6.4)."""
-    ends = [_ends(spec) for spec in (a, b)]
+    ends = [[end << spec.largest_shift for end in spec.significand_ends] for spec in (a, b)]
     products = [x * y for x in ends[0] for y in ends[1]]
     return max(max(max(products), 0).bit_length(), (-min(*products, 0) - 1).bit_length()) + 1
-
-
-def _ends(spec: BFPSpec) -> tuple[int, int]:
-    largest = (1 << (spec.mantissa_bits - spec.has_sign)) - 1
-    smallest = 0 if not spec.has_sign else -largest - (spec.encoding is Encoding.TWOS_COMPLEMENT)
-    return smallest << largest_shift(spec), largest << largest_shift(spec)
 
 
 def _check_window(accumulator: Accumulator, drop: int, specs: tuple[BFPSpec, BFPSpec], of_formats: str) -> None:
     """Refuse a window above or below every product, at every scale that the formats have (spec 6.13)."""
     assert accumulator.bits is not None
-    lowest, highest = (
-        sum(
-            exponent - largest_shift(spec) - spec.fraction_bits for exponent, spec in zip(exponents, specs, strict=True)
-        )
-        for exponents in (
-            [spec.smallest_exponent for spec in specs],
-            [spec.largest_exponent for spec in specs],
-        )
-    )
+    lowest, highest = scale_range(*specs)
     lowest, highest = lowest + drop, highest + product_magnitude_bits(*specs)
     last, first = accumulator.lsb_exponent, accumulator.lsb_exponent + accumulator.bits - 2
     if lowest > first or highest < last:

@@ -11,6 +11,7 @@ written in portable vector operations, with the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
@@ -49,9 +50,15 @@ PAIRS = Words(2, 0, "pairs")
 PORTABLE_PAIRS = Words(2, 0, "portable")
 
 
+@cache
+def _features() -> dict[str, bool]:
+    """Return what this processor can do; asking takes a good part of a millisecond."""
+    return dict(llvm.get_host_cpu_features())
+
+
 def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
     """Return the quickest way of this processor to multiply significands of 8 bits, or of 16."""
-    features = {} if portable else llvm.get_host_cpu_features()
+    features = {} if portable else _features()
     if bytes_are_enough and features.get("avx512vnni"):
         return BYTES
     return PAIRS if features.get("avx512bw") else PORTABLE_PAIRS

@@ -10,8 +10,6 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.accumulate import (
     FINITE,
     INEXACT,
-    INVALID,
-    NOT_A_NUMBER,
     FloatRules,
     add_exactly,
     add_states,
@@ -19,6 +17,7 @@ from bfpemu.kernels.accumulate import (
     round_float,
     shift_right,
 )
+from bfpemu.kernels.rounding import bit_length
 from bfpemu.kernels.types import AnyArray, Int64Array
 
 EXACT = 0
@@ -127,12 +126,7 @@ def join_aligned(
     out[0], out[1], out[2], raised = round_float(rules, total, out[2], False)
     out[3] = np.int64(1) - rules.bias
     if out[1] != 0:
-        length = np.int64(0)
-        rest = abs(out[1])
-        while rest != 0:
-            rest >>= 1
-            length += 1
-        out[3] = out[2] + length - np.int64(1)
+        out[3] = out[2] + bit_length(np.uint64(abs(out[1]))) - np.int64(1)
     return flags | raised
 
 
@@ -274,47 +268,3 @@ def _reset(stages: Stages, rules: FloatRules, out: Int64Array) -> None:
     out[3] = np.int64(1) - rules.bias if stages.kind == NORMALISE else _NEVER
     if stages.kind == FIXED:
         out[2] = stages.lsb_exponent
-
-
-@kernel
-def dot_products(
-    stages: Stages,
-    rules: FloatRules,
-    output: FloatRules,
-    a: AnyArray,
-    b: AnyArray,
-    a_scales: Int64Array,
-    b_scales: Int64Array,
-    a_poisoned: AnyArray,
-    b_poisoned: AnyArray,
-    out_numbers: Int64Array,
-    out_flags: AnyArray,
-) -> None:
-    """Compute the dot product of every row of `a` with every row of `b`.
-
-    Parameters
-    ----------
-    a, b : int, shapes (M, K), (N, K)
-    a_scales, b_scales : int64, shapes (M, groups), (N, groups)
-    a_poisoned, b_poisoned : bool, shapes (M,), (N,)
-        Whether a row has a NaN block.
-    out_numbers : int64, shape (M, N, 3)
-        (state, integer, exponent) of the results in the output format.
-    out_flags : uint8, shape (M, N)
-    """
-    groups = a_scales.shape[1]
-    scratch = np.empty((groups + stages.lanes + 4, 4), np.int64)
-    products = np.empty(stages.group_size, np.int64)
-    for m in range(a.shape[0]):
-        for n in range(b.shape[0]):
-            if a_poisoned[m] or b_poisoned[n]:
-                out_numbers[m, n, 0] = NOT_A_NUMBER
-                out_flags[m, n] = INVALID
-                continue
-            flags = dot_product(stages, rules, a[m], b[n], a_scales[m] + b_scales[n], scratch, products)
-            state, value, exponent = scratch[0, 0], scratch[0, 1], scratch[0, 2]
-            if state == FINITE:
-                state, value, exponent, raised = round_float(output, value, exponent, False)
-                flags |= raised
-            out_numbers[m, n, 0], out_numbers[m, n, 1], out_numbers[m, n, 2] = state, value, exponent
-            out_flags[m, n] = flags

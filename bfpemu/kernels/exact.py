@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels.accumulate import INVALID, NOT_A_NUMBER, FloatRules, round_float
-from bfpemu.kernels.dot import Stages, group_sum
-from bfpemu.kernels.types import AnyArray, Flag, Int64Array, Integer
+from bfpemu.kernels.rounding import bit_length
+from bfpemu.kernels.types import Flag, Int64Array
 
 _DIGIT = np.int64(0xFFFFFFFF)
 _BITS = np.int64(32)
@@ -50,10 +49,7 @@ def leading(limbs: Int64Array) -> tuple[np.int64, np.int64, Flag]:
         top -= 1
     value, exponent, sticky = limbs[top], np.int64(32 * top), False
     for i in range(top - 1, -1, -1):
-        room = np.int64(60)
-        while room > 0 and value >> (np.int64(60) - room) != 0:
-            room -= 1
-        taken = min(room, _BITS)
+        taken = min(np.int64(60) - bit_length(np.uint64(value)), _BITS)
         value = (value << taken) | (limbs[i] >> (_BITS - taken))
         exponent -= taken
         sticky = sticky or limbs[i] & ((np.int64(1) << (_BITS - taken)) - np.int64(1)) != 0
@@ -64,44 +60,3 @@ def leading(limbs: Int64Array) -> tuple[np.int64, np.int64, Flag]:
     if not negative:
         return value, exponent, sticky
     return (-value - np.int64(1) if sticky else -value), exponent, sticky
-
-
-@kernel
-def exact_products(
-    stages: Stages,
-    output: FloatRules,
-    a: AnyArray,
-    b: AnyArray,
-    a_scales: Int64Array,
-    b_scales: Int64Array,
-    a_poisoned: AnyArray,
-    b_poisoned: AnyArray,
-    limb_count: Integer,
-    base: Integer,
-    out_numbers: Int64Array,
-    out_flags: AnyArray,
-) -> None:
-    """Compute exact dot products, rounded once; parameters as `dot_products`.
-
-    Limb 0 weighs ``2 ** base``, and `limb_count` limbs hold every sum.
-    """
-    limbs = np.empty(limb_count, np.int64)
-    products = np.empty(stages.group_size, np.int64)
-    size = np.int64(stages.group_size)
-    for m in range(a.shape[0]):
-        for n in range(b.shape[0]):
-            if a_poisoned[m] or b_poisoned[n]:
-                out_numbers[m, n, 0] = NOT_A_NUMBER
-                out_flags[m, n] = INVALID
-                continue
-            flags = np.int64(0)
-            limbs[:] = 0
-            for group in range(a_scales.shape[1]):
-                part = slice(group * size, min((group + 1) * size, a.shape[1]))
-                total, raised = group_sum(stages, a[m, part], b[n, part], products)
-                flags |= raised
-                add_shifted(limbs, total, a_scales[m, group] + b_scales[n, group] - base)
-            value, exponent, sticky = leading(limbs)
-            state, value, exponent, raised = round_float(output, value, exponent + base, sticky)
-            out_numbers[m, n, 0], out_numbers[m, n, 1], out_numbers[m, n, 2] = state, value, exponent
-            out_flags[m, n] = flags | raised

@@ -41,7 +41,7 @@ class Row:
     def scale(self, position: int) -> int:
         """Return the exponent of an operand's unit in 6.3: ``exponent - T - fraction_bits``."""
         spec = self.spec
-        return self.exponent_code(position) - spec.exponent_bias - largest_shift(spec) - spec.fraction_bits
+        return self.exponent_code(position) - spec.exponent_bias - spec.largest_shift - spec.fraction_bits
 
     def significand(self, position: int) -> int:
         """Return the significand in that unit; minus zero and reserved zeros count as 0 (spec 6.3)."""
@@ -54,7 +54,7 @@ class Row:
             return significand
         slot = position % spec.elements_per_block
         at = self.block_of(position) * spec.shifts_per_block + slot // spec.sub_block_size
-        return significand << (largest_shift(spec) - self.shift_codes[at])
+        return significand << (spec.largest_shift - self.shift_codes[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,6 @@ class Group:
     reference: int
     """``k + R``, the reference exponent of 6.6."""
     flags: Flags
-
-
-def largest_shift(spec: BFPSpec) -> int:
-    """Return ``T`` of 6.3, which is 0 in a one-level format."""
-    return (1 << spec.sub_shift_bits) - 1
 
 
 def group_size(a: BFPSpec, b: BFPSpec, unit: DotProductUnit, elements: int) -> int:
@@ -116,7 +111,7 @@ def _group(index: int, positions: range, rows: tuple[Row, Row], unit: DotProduct
         flags |= raised
     total, raised = _total(products, unit)
     exponent = a.scale(first) + b.scale(first)
-    widest = sum(row.spec.magnitude_bits + largest_shift(row.spec) for row in rows)
+    widest = sum(row.spec.magnitude_bits + row.spec.largest_shift for row in rows)
     return Group(index, tuple(products), total, exponent, exponent + widest, flags | raised)
 
 

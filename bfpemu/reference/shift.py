@@ -22,11 +22,10 @@ def shift_codes(elements: Sequence[Element], exponent: int, preset: Preset) -> t
 def _shift_code(elements: Sequence[Element], exponent: int, preset: Preset) -> int:
     """Return the shift code of one sub-block, which is empty when it is padding only (spec 3.10)."""
     spec, conversion = preset.format, preset.conversion
-    largest_shift = (1 << spec.sub_shift_bits) - 1
     has_infinity = any(element.value.is_infinite for element in elements)
     if not elements or (has_infinity and conversion.infinity is InfinityPolicy.SATURATE):
         return 0
     maximum = largest_magnitude(elements)
     if maximum == 0:
-        return largest_shift
-    return saturate(exponent - exponent_from_maximum(maximum, preset), 0, largest_shift)
+        return spec.largest_shift
+    return saturate(exponent - exponent_from_maximum(maximum, preset), 0, spec.largest_shift)

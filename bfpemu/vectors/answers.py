@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic import elementwise, products
-from bfpemu.arithmetic.rows import group_elements, operand_rows, product_bits
+from bfpemu.arithmetic.results import float_patterns
 from bfpemu.formats import Preset
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
-from bfpemu.kernels.accumulate import FINITE, NEGATIVE_INFINITY, NOT_A_NUMBER
-from bfpemu.kernels.vectors import dot_pairs
+from bfpemu.kernels.accumulate import NOT_A_NUMBER
+from bfpemu.kernels.products import dot_pairs
 from bfpemu.tensor import BFPTensor
 from bfpemu.vectors.problem import ACCUMULATOR_EXPONENT_BITS, Problem
 from bfpemu.vectors.words import AnyArray, Fields
@@ -87,29 +87,22 @@ def _patterns(values: AnyArray) -> AnyArray:
 def _dot(problem: Problem, a: BFPTensor, b: BFPTensor) -> dict[str, AnyArray]:
     unit = problem.dot_unit
     assert unit is not None
-    size = group_elements(a, b, unit)
-    stages = products.kernel_stages(unit, size, product_bits(a.format, b.format))
-    left, right = operand_rows(a, -1, size), operand_rows(b, -1, size)
+    task = products.kernel_task(unit, a, b, (-1, -1))
+    left, right = task.left, task.right
     count = len(left.significands)
     registers, numbers = np.zeros((count, 4), np.int64), np.zeros((count, 3), np.int64)
     flags = np.zeros(count, np.uint8)
-    is_exact = unit.accumulator.kind is AccumulatorKind.EXACT
-    base, limbs = products._limbs(left, right) if is_exact else (0, 0)
     dot_pairs(
-        stages,
-        products._rules(unit.accumulator.format),
-        products._rules(unit.output),
+        products.kernel_unit(task),
         left.significands.astype(np.int64),
         right.significands.astype(np.int64),
         left.scales + right.scales,
         left.poisoned | right.poisoned,
-        limbs,
-        base,
         registers,
         numbers,
         flags,
     )
-    found: dict[str, AnyArray] = {"result": float_patterns(numbers, problem.output)[:, None], "flags": flags[:, None]}
+    found: dict[str, AnyArray] = {"result": _float_words(numbers, problem.output)[:, None], "flags": flags[:, None]}
     if problem.shows_accumulator:
         found |= _registers(problem, registers, numbers[:, 0] == NOT_A_NUMBER)
     return found
@@ -120,7 +113,7 @@ def _registers(problem: Problem, registers: Int64Array, is_nan: npt.NDArray[np.b
     assert problem.dot_unit is not None
     accumulator = problem.dot_unit.accumulator
     if accumulator.format is not None:
-        held = float_patterns(registers[:, :3], accumulator.format)
+        held = _float_words(registers[:, :3], accumulator.format)
         return {"accumulator": np.where(is_nan, np.uint64(0), held)[:, None]}
     assert accumulator.bits is not None
     integers = np.where(is_nan, 0, registers[:, 1]) & ((1 << accumulator.bits) - 1)
@@ -131,27 +124,5 @@ def _registers(problem: Problem, registers: Int64Array, is_nan: npt.NDArray[np.b
     return found
 
 
-def float_patterns(numbers: Int64Array, format: FloatFormat) -> npt.NDArray[np.uint64]:
-    """Return the bit patterns of (state, integer, exponent) that a float format holds exactly (spec 6.2).
-
-    Examples
-    --------
-    >>> from bfpemu.formats.unit import FLOAT_FORMATS
-    >>> [hex(word) for word in float_patterns(np.array([[0, -3, -1], [3, 0, 0]]), FLOAT_FORMATS["fp32"]).tolist()]
-    ['0xbfc00000', '0x7fc00000']
-    """
-    state, value, exponent = numbers[:, 0], numbers[:, 1], numbers[:, 2]
-    bits, bias = format.fraction_bits, format.bias
-    # The integer has at most 53 bits, so a float64 holds it, and its field is where the leading one is.
-    words = np.abs(value).astype(np.float64).view(np.int64)
-    top = (words >> 52) - 1023 + exponent
-    significand = (words & ((1 << 52) - 1)) | (1 << 52)
-    below = np.clip(1 - bias - top, 0, 60)  # places that a subnormal lies below the smallest normal
-    magnitude = (significand >> (52 - bits)) >> below
-    field = np.where(below == 0, top + bias, 0)
-    found = np.where(below == 0, (magnitude & ((1 << bits) - 1)) + (field << bits), magnitude)
-    found = np.where(value == 0, 0, found)
-    infinity = ((1 << format.exponent_bits) - 1) << bits
-    found = np.where(state == FINITE, found, np.where(state == NOT_A_NUMBER, infinity | 1 << (bits - 1), infinity))
-    negative = np.where(state == FINITE, value < 0, state == NEGATIVE_INFINITY)
-    return found.astype(np.uint64) | (negative.astype(np.uint64) << np.uint64(format.exponent_bits + bits))
+def _float_words(numbers: Int64Array, format: FloatFormat) -> npt.NDArray[np.uint64]:
+    return float_patterns(numbers, format.exponent_bits, format.fraction_bits)

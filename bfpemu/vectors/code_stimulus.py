@@ -46,11 +46,21 @@ def codes_of(spec: BFPSpec, significands: AnyArray) -> AnyArray:
     return found.astype(np.uint64)
 
 
-def significand_range(spec: BFPSpec) -> tuple[int, int]:
-    """Return the least and the largest significand (spec 2.2)."""
-    largest = spec.largest_significand
-    least = {Encoding.UNSIGNED: 0, Encoding.SIGN_MAGNITUDE: -largest, Encoding.TWOS_COMPLEMENT: -largest - 1}
-    return least[spec.encoding], largest
+def single_bits(bits: int, lanes: int, *, crosses: bool) -> AnyArray:
+    """Return rows of lanes that are 0 but for one bit of one lane, and then the same rows inverted.
+
+    With `crosses` every bit is taken in every lane; otherwise every bit in some lane and every lane with some bit.
+    """
+    places = [
+        (bit, lane)
+        for bit in range(bits)
+        for lane in range(lanes)
+        if crosses or (bit - lane) % lanes == 0 or (lane - bit) % bits == 0
+    ]
+    hot = np.zeros((len(places), lanes), np.uint64)
+    for row, (bit, lane) in enumerate(places):
+        hot[row, lane] = 1 << bit
+    return np.concatenate([hot, np.uint64((1 << bits) - 1) ^ hot])
 
 
 def telling_codes(spec: BFPSpec) -> list[int]:
@@ -67,7 +77,7 @@ def telling_codes(spec: BFPSpec) -> list[int]:
 
 def few_codes(spec: BFPSpec) -> list[int]:
     """Return about a dozen element codes: zeros, ones, extremes, and patterns of bits."""
-    least, largest = significand_range(spec)
+    least, largest = spec.significand_ends
     found = {0, 1, 2, 3, largest, largest - 1, largest // 2, largest // 2 + 1, largest // 3}
     if spec.has_sign:
         found |= {-1, -2, -3, least, least + 1, -largest, -(largest // 2) - 1, -(largest // 3)}

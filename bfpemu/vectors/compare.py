@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.vectors.code_stimulus import significand_range
+from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.vectors.outputs import read_results
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets import VectorSet
@@ -154,14 +154,7 @@ def ordered(problem: Problem, items: AnyArray) -> npt.NDArray[np.int64]:
     first = problem.expected.fields[0]
     if first.name == "elements":
         spec = problem.target.format
-        codes = items.astype(np.int64)
-        sign = np.int64(1) << (spec.mantissa_bits - 1)
-        low, _ = significand_range(spec)
-        if low == 0:
-            return codes
-        if spec.encoding == "sign_magnitude":
-            return np.where(codes & sign, -(codes ^ sign), codes)
-        return (codes ^ sign) - sign
+        return significands(items.astype(code_dtype(spec.mantissa_bits)), spec).astype(np.int64)
     top = np.uint64(1 << (first.width - 1))
     magnitude = (items & ~top).astype(np.int64)
     return np.where(items & top != 0, -magnitude, magnitude)

@@ -10,6 +10,7 @@ from bfpemu.vectors.code_stimulus import (
     codes_of,
     few_exponents,
     random_codes,
+    single_bits,
     telling_exponents,
 )
 from bfpemu.vectors.dot_terms import DotTerms
@@ -25,17 +26,7 @@ class DotOperandStimulus(DotTerms):
         """Return every bit of every lane of one operand alone, and cleared alone, the other 1 everywhere."""
         spec = self.a if prefix == "a_" else self.b
         bits, lanes = spec.mantissa_bits, self.lanes
-        crosses = self.level > 1 or bits * lanes <= _MOST_CROSSED
-        places = [
-            (bit, lane)
-            for bit in range(bits)
-            for lane in range(lanes)
-            if crosses or (bit - lane) % lanes == 0 or (lane - bit) % bits == 0
-        ]
-        hot = np.zeros((len(places), lanes), np.uint64)
-        for row, (bit, lane) in enumerate(places):
-            hot[row, lane] = 1 << bit
-        both = np.concatenate([hot, np.uint64((1 << bits) - 1) ^ hot])
+        both = single_bits(bits, lanes, crosses=self.level > 1 or bits * lanes <= _MOST_CROSSED)
         codes = self.split_exponent(self.middle) or (0, 0)
         ones = np.ones(both.shape, np.uint64)
         return self.fields(both if prefix == "a_" else ones, ones if prefix == "a_" else both, *codes)

@@ -27,10 +27,10 @@ def product_names(problem: Problem) -> list[str]:
 
 def product_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     """Return a search for extreme products."""
-    from bfpemu.vectors.code_stimulus import code_of, significand_range
+    from bfpemu.vectors.code_stimulus import code_of
 
     ends = [
-        [code_of(preset.format, value) for value in significand_range(preset.format)]
+        [code_of(preset.format, value) for value in preset.format.significand_ends]
         for preset in (problem.a_flat, problem.b_flat)
     ]
 

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats import BFPSpec
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit
+from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.vectors.code_stimulus import (
     codes_of,
-    significand_range,
 )
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
@@ -43,17 +42,17 @@ class DotTerms:
         self.slot = math.lcm(*sizes)
         self.slots = -(-self.lanes // self.slot)
         self.group = self.unit.group_size or math.gcd(*sizes)
-        self.top_a, self.top_b = _largest_shift(self.a), _largest_shift(self.b)
+        self.top_a, self.top_b = self.a.largest_shift, self.b.largest_shift
         # exponent of a group sum = code of a + code of b + this (spec 6.3)
-        self.base = -sum(spec.exponent_bias + spec.fraction_bits + _largest_shift(spec) for spec in (self.a, self.b))
+        self.base = -sum(spec.exponent_bias + spec.fraction_bits + spec.largest_shift for spec in (self.a, self.b))
         self.ends = (self.base, self.base + self.a.largest_exponent_code + self.b.largest_exponent_code)
         self.middle = min(max(-self._width() + 2, self.ends[0]), self.ends[1])
-        self.low_a, self.high_a = significand_range(self.a)
-        self.low_b, self.high_b = significand_range(self.b)
+        self.low_a, self.high_a = self.a.significand_ends
+        self.low_b, self.high_b = self.b.significand_ends
 
     def _width(self) -> int:
         """Return R of 6.6: bits of the largest product."""
-        return self.a.magnitude_bits + self.b.magnitude_bits + _largest_shift(self.a) + _largest_shift(self.b)
+        return product_magnitude_bits(self.a, self.b)
 
     @property
     def most(self) -> int:
@@ -80,7 +79,7 @@ class DotTerms:
             found[f"{prefix}exponents"] = exponents.copy()
             if spec.sub_shift_bits:
                 count = blocks * spec.shifts_per_block
-                found[f"{prefix}shifts"] = np.full((len(elements), count), _largest_shift(spec), np.uint64)
+                found[f"{prefix}shifts"] = np.full((len(elements), count), spec.largest_shift, np.uint64)
         return found
 
     def split_exponent(self, exponent: int) -> tuple[int, int] | None:
@@ -188,7 +187,3 @@ class DotTerms:
             terms.append(Term(slot, sign * total, exponent))
             rest -= total << (exponent - unit)
         return None if rest else terms
-
-
-def _largest_shift(spec: BFPSpec) -> int:
-    return (1 << spec.sub_shift_bits) - 1

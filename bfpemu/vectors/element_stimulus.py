@@ -12,7 +12,6 @@ from bfpemu.vectors.code_stimulus import (
     few_codes,
     few_exponents,
     random_codes,
-    significand_range,
     telling_codes,
     telling_exponents,
 )
@@ -95,7 +94,7 @@ class ElementStimulus(OperandStimulus):
             codes = [code for code in telling_exponents(low.spec) if code <= low.spec.largest_exponent_code]
             large = np.array(few_codes(high.spec), np.uint64)
             small = np.array(few_codes(low.spec), np.uint64)
-            ends = codes_of(high.spec, np.array(significand_range(high.spec)))
+            ends = codes_of(high.spec, np.array(high.spec.significand_ends))
             units = codes_of(low.spec, np.array([1, -1 if low.spec.has_sign else 1]))
             lanes = np.arange(self.lanes)
             for number, code in enumerate(codes):
@@ -136,8 +135,8 @@ class ElementStimulus(OperandStimulus):
 
     def cancelling(self, b: Side) -> Stimulus:
         """Return sums that cancel to every number of bits, also at exponents one apart."""
-        low, high = significand_range(b.spec)
-        least, most = significand_range(self.a.spec)
+        low, high = b.spec.significand_ends
+        least, most = self.a.spec.significand_ends
         bits = min(self.a.spec.magnitude_bits, b.spec.magnitude_bits)
         found = []
         for kept in range(bits + 1):
@@ -174,7 +173,7 @@ class ElementStimulus(OperandStimulus):
                 values += [-value for value in values if value]
             turns = self.lanes if self.level > 1 or top > spec.magnitude_bits - 3 else 2
             found.append(self._turned(np.array(values), 1 << top, turns, self.a.middle))
-            least = significand_range(spec)[0]
+            least = spec.significand_ends[0]
             if top == spec.magnitude_bits - 1:
                 ends = (spec.largest_exponent_code, 0, 1)
                 found += [self._turned(np.array(values), 1 << top, 2, exponent) for exponent in ends]
@@ -199,7 +198,7 @@ class ElementStimulus(OperandStimulus):
             for row in range(len(codes)):
                 exponents[row, row % self.a.blocks] = self.a.spec.largest_exponent_code
             size = -(-self.lanes // self.a.blocks)
-            low, high = significand_range(self.a.spec)
+            low, high = self.a.spec.significand_ends
             for row in range(len(codes)):
                 block = row % self.a.blocks
                 elements[row, block * size : (block + 1) * size] = 0
@@ -213,7 +212,7 @@ class ElementStimulus(OperandStimulus):
         """Return products around every place where they are rounded, beside the largest product."""
         bits = self.problem.target.format.magnitude_bits
         bits += self.problem.target.conversion.post_truncate_bits
-        (low_a, high_a), (low_b, high_b) = significand_range(self.a.spec), significand_range(b.spec)
+        (low_a, high_a), (low_b, high_b) = self.a.spec.significand_ends, b.spec.significand_ends
         places = (high_a * high_b).bit_length() - bits
         wanted = {
             whole << max(places, 0) | rest >> max(count - max(places, 0), 0) << max(max(places, 0) - count, 0)

@@ -17,7 +17,7 @@ from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, Numbers
-from bfpemu.kernels.vectors import read_rows
+from bfpemu.kernels.source_rows import read_rows
 from bfpemu.vectors.answers import _tensor
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Fields

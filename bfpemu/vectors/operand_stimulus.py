@@ -11,7 +11,7 @@ from bfpemu.formats import BFPSpec
 from bfpemu.vectors.code_stimulus import (
     codes_of,
     random_codes,
-    significand_range,
+    single_bits,
     telling_exponents,
 )
 from bfpemu.vectors.filling import Stimulus
@@ -81,18 +81,7 @@ class OperandStimulus:
     def single_bits(self, side: Side) -> Stimulus:
         """Return every bit of every lane alone, the other operand 1 everywhere."""
         bits, lanes = side.spec.mantissa_bits, self.lanes
-        crosses = self.level > 1 or bits * lanes <= _MOST_CROSSED
-        places = [
-            (bit, lane)
-            for bit in range(bits)
-            for lane in range(lanes)
-            if crosses or (bit - lane) % lanes == 0 or (lane - bit) % bits == 0
-        ]
-        found = np.zeros((len(places), lanes), np.uint64)
-        for row, (bit, lane) in enumerate(places):
-            found[row, lane] = 1 << bit
-        ones = np.uint64((1 << bits) - 1)
-        both = np.concatenate([found, ones ^ found])
+        both = single_bits(bits, lanes, crosses=self.level > 1 or bits * lanes <= _MOST_CROSSED)
         return self.fields(side, both, side.middle) | self.other(side, len(both), 1)
 
     def exponents(self, side: Side) -> Stimulus:
@@ -135,7 +124,7 @@ class OperandStimulus:
 
     def largest(self, side: Side) -> Stimulus:
         """Return the largest element alone in every lane, of both signs and both extremes; both operands have it."""
-        least, most = significand_range(side.spec)
+        least, most = side.spec.significand_ends
         found = []
         for value in dict.fromkeys((most, least, -most if least else most, most // 2 + 1)):
             for around in (0, 1):
@@ -144,7 +133,7 @@ class OperandStimulus:
                 codes = codes_of(side.spec, elements)
                 piece = self.fields(side, codes, side.middle)
                 if self.b is not None:
-                    low, high = significand_range(self.b.spec)
+                    low, high = self.b.spec.significand_ends
                     second = np.full((self.lanes, self.lanes), around)
                     np.fill_diagonal(second, max(min(value, high), low))
                     piece |= self.fields(self.b, codes_of(self.b.spec, second), self.b.middle)
@@ -165,7 +154,7 @@ class OperandStimulus:
                 for turns in (1, -1):
                     piece: Stimulus = {}
                     for number, (side, value, exponent) in enumerate(zip(self.sides, values, exponents, strict=True)):
-                        low, high = significand_range(side.spec)
+                        low, high = side.spec.significand_ends
                         signs = np.where(lanes % 2 == 0, 1, turns if number == 0 or self.problem.unit == "add" else 1)
                         elements = np.clip(value * signs, low, high)[None]
                         piece |= self.fields(side, codes_of(side.spec, elements), max(exponent, 0))
@@ -196,7 +185,7 @@ class OperandStimulus:
 
 
 def _extremes(spec: BFPSpec) -> list[int]:
-    low, high = significand_range(spec)
+    low, high = spec.significand_ends
     return sorted({low, high, 1, high // 2 + 1} | ({-1} if low else set()))
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
-from bfpemu.vectors.code_stimulus import significand_range
 from bfpemu.vectors.problem import Problem
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
@@ -210,7 +209,7 @@ class Reach:
         """
         if self.problem.unit != "multiply":
             return None
-        ranges = [significand_range(preset.format) for preset in (self.problem.a_flat, self.problem.b_flat)]
+        ranges = [preset.format.significand_ends for preset in (self.problem.a_flat, self.problem.b_flat)]
         if max(-low for low, _ in ranges) > 1 << 8 or max(high for _, high in ranges) >= 1 << 8:
             return None
         (low_a, high_a), (low_b, high_b) = ranges

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
@@ -110,7 +111,7 @@ def single_bits_bins(reach: Reach) -> BlockFamily:
     def find(facts: BlockFacts) -> Int64Array:
         left = facts.rest << np.uint64(1)
         single = (left != 0) & (left & (left - np.uint64(1)) == 0) & ~facts.sticky
-        depth = 64 - _bit_lengths(left)
+        depth = 64 - bit_lengths(left)
         known = facts.rounds & single & (depth < deepest)
         return bin_where(known, facts.guard * deepest + depth)
 
@@ -130,7 +131,7 @@ def runs_bins(reach: Reach) -> BlockFamily:
     def find(facts: BlockFacts) -> Int64Array:
         left = facts.rest << np.uint64(1)
         flipped = ~left
-        count = 64 - _bit_lengths(flipped)
+        count = 64 - bit_lengths(flipped)
         ends = np.where(count < 64, left << np.minimum(count, 63).astype(np.uint64) == 0, True)
         known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
         return bin_where(known, count - 1)
@@ -229,14 +230,3 @@ def random_words_bins(reach: Reach) -> BlockFamily:
 
     assert reach.problem.target.conversion.rounding is Rounding.STOCHASTIC
     return Family(names, find)
-
-
-def _bit_lengths(words: UInt64Array) -> Int64Array:
-    """Return the bits up to the leading one of uint64 words, without a logarithm."""
-    length = np.zeros(words.shape, np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
-        large = words >> np.uint64(step) != 0
-        length += step * large
-        words = np.where(large, words >> np.uint64(step), words)
-    found: Int64Array = length + (words != 0)
-    return found
