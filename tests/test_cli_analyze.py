@@ -91,7 +91,6 @@ class TestCommand:
         assert facts["stages"]["accumulator"]["stated_bits"] == 20
 
     def test_a_plot_is_a_png(self, folder, run):
-        pytest.importorskip("matplotlib")
         assert run("two.npz", "--unit", "t_fdpa_24", "--plot", "out.png")[0] == 0
         picture = Path("out.png").read_bytes()
         assert picture.startswith(b"\x89PNG\r\n\x1a\n")
