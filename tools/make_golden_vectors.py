@@ -23,7 +23,7 @@ from golden.dot_files import dot_files  # noqa: E402
 from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
 from golden.general import general_cases  # noqa: E402
-from golden.machine import machine_files  # noqa: E402
+from golden.machine_layouts import machine_files  # noqa: E402
 from golden.machines import (  # noqa: E402
     choice_files,
     decode_machine_cases,
