@@ -13,7 +13,7 @@ from bfpemu.codec.codes import significands as mantissas
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import ReservedExponent
 from bfpemu.formats.unit import DotProductUnit
-from bfpemu.formats.unit_operands import check_groups, product_magnitude_bits
+from bfpemu.formats.unit_operands import check_groups, group_size, product_magnitude_bits
 from bfpemu.tensor import BFPTensor
 
 _WIDEST = 58
@@ -44,11 +44,8 @@ def group_elements(a: BFPTensor, b: BFPTensor, unit: DotProductUnit) -> int:
     SpecError
         ``unit``, if the unit's groups do not divide a block, or are too wide for the kernels.
     """
-    sizes = [size for size in (a.format.block_size, b.format.block_size) if isinstance(size, int)]
-    size = unit.group_size
-    if size is None:
-        size = math.gcd(*sizes) if sizes else max(a.shape[-1], 1)
     check_groups(unit, a.format, b.format)
+    size = group_size(unit, a.format, b.format) or max(a.shape[-1], 1)
     bits = product_magnitude_bits(a.format, b.format) + (size - 1).bit_length() + 1
     if bits > _WIDEST:
         raise SpecError(

@@ -17,7 +17,7 @@ from bfpemu.errors import DataError, DataTypeError, SpecError
 from bfpemu.formats import BFPSpec, Preset, SourceSubnormals
 from bfpemu.formats import unit as formats
 from bfpemu.formats.text import read_description
-from bfpemu.formats.unit_operands import check_operand_formats
+from bfpemu.formats.unit_operands import check_operand_formats, is_same_format
 from bfpemu.formats.unit_serialise import unit_from_dict
 from bfpemu.reference.dot import dot_rows
 from bfpemu.reference.group import Row
@@ -219,7 +219,7 @@ class DotProductUnit(formats.DotProductUnit):
                     f"the {name} operand must be a BFPTensor (spec 6.13), got {type(tensor).__name__}; "
                     "BFPTensor(data, format) makes one",
                 )
-            if format is not None and not _is_same_format(format, tensor.format):
+            if format is not None and not is_same_format(format, tensor.format):
                 raise DataError(
                     "operand-format",
                     f"the {name} operand must have the format {format.name!r} of the unit (spec 6.13), "
@@ -293,11 +293,6 @@ def load_unit(path: str | Path) -> DotProductUnit:
         ``format-file`` for text that is not TOML or JSON, ``unknown-key``, or the code of the field at fault.
     """
     return unit_from_dict(read_description(path, "unit file"), DotProductUnit)
-
-
-def _is_same_format(one: BFPSpec, other: BFPSpec) -> bool:
-    """Return whether two formats have the same numbers and codes, whatever they are called."""
-    return one == other or dataclasses.replace(one, name=other.name) == other
 
 
 def _row(tensor: BFPTensor) -> Row:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +10,7 @@ from bfpemu.emit.facts import MODES, Choices, chosen
 from bfpemu.errors import SpecError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow
-from bfpemu.formats.unit_operands import check_groups
+from bfpemu.formats.unit_operands import check_groups, group_size, is_same_format, product_magnitude_bits
 
 UNIT_CHOICES: Choices = {"product_rounding": MODES, "sum_overflow": ("wrap", "saturate")}
 UNIT_NUMBERS = (
@@ -79,7 +77,7 @@ class Datapath:
             chosen(format, FLOAT_CHOICES, FLOAT_NUMBERS)
         check_groups(self.unit, self.a, self.b)
         for letter, wanted, given in (("a", self.unit.a_format, self.a), ("b", self.unit.b_format, self.b)):
-            if wanted is not None and dataclasses.replace(wanted, name=given.name) != given:
+            if wanted is not None and not is_same_format(wanted, given):
                 raise SpecError(
                     "emit",
                     f"operand {letter} must have the unit's own format {wanted.name!r} (spec 6.13), got {given.name!r}",
@@ -88,8 +86,7 @@ class Datapath:
     @property
     def group(self) -> int | None:
         """Elements of a group; None when the group is all of K (spec 6.3)."""
-        counts = [spec.block_size for spec in (self.a, self.b) if isinstance(spec.block_size, int)]
-        return self.unit.group_size or math.gcd(*counts) or None
+        return group_size(self.unit, self.a, self.b)
 
     def facts(self) -> dict[str, bool]:
         """Return the facts of the unit."""
@@ -210,7 +207,7 @@ class Datapath:
 
     @property
     def _reference_bits(self) -> int:
-        return sum(spec.magnitude_bits + (1 << spec.sub_shift_bits) - 1 for spec in (self.a, self.b))
+        return product_magnitude_bits(self.a, self.b)
 
     @property
     def _product_length(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 from bfpemu.errors import SpecError
@@ -67,6 +69,17 @@ def check_groups(unit: DotProductUnit, a: BFPSpec, b: BFPSpec) -> None:
                 f"group_size must divide the blocks of both operands (spec 6.3), got {unit.group_size} and blocks "
                 f"of {spec.block_size} in {name}",
             )
+
+
+def group_size(unit: DotProductUnit, a: BFPSpec, b: BFPSpec) -> int | None:
+    """Return the elements of a group; None when a group is all of K (spec 6.3)."""
+    counts = [spec.block_size for spec in (a, b) if isinstance(spec.block_size, int)]
+    return unit.group_size or math.gcd(*counts) or None
+
+
+def is_same_format(one: BFPSpec, other: BFPSpec) -> bool:
+    """Return whether two formats have the same numbers and codes, whatever they are called (spec 6.13)."""
+    return one == other or dataclasses.replace(one, name=other.name) == other
 
 
 def product_magnitude_bits(a: BFPSpec, b: BFPSpec) -> int:
