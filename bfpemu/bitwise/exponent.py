@@ -93,24 +93,24 @@ def any_of(do: Operations, mask: Array, axes: tuple[int, ...], lane: int) -> Arr
     return do.largest(do.integers(mask, lane), axes) != 0
 
 
-def specials_of(do: Operations, numbers: Numbers, blocks: Blocks, plan: Plan) -> Specials:
-    """Return what NaN and infinities make of each block (spec 3.3, 14.5).
+def specials_of(do: Operations, is_nan: Array, is_infinite: Array, blocks: Blocks, plan: Plan) -> Specials:
+    """Return what NaN and infinities among the elements make of each block (spec 3.3, 14.5).
 
     Short blocks must have been filled up by NaN under the policy `zero_unless_all`.
     """
     spec, conversion = plan.preset.format, plan.preset.conversion
     axes, reserved = blocks.inner_axes, spec.exponent_reserved
-    infinite = any_of(do, numbers.infinite, axes, plan.lane)
+    infinite = any_of(do, is_infinite, axes, plan.lane)
     nothing = infinite & ~infinite
     nan = zero = nothing
     if conversion.nan is NanPolicy.ZERO_UNLESS_ALL:
-        only_nan = ~any_of(do, ~numbers.nan, axes, plan.lane)
+        only_nan = ~any_of(do, ~is_nan, axes, plan.lane)
         if reserved is ReservedExponent.ZERO:
             zero = only_nan
         else:
             nan = only_nan
     elif conversion.nan in (NanPolicy.BLOCK, NanPolicy.ERROR):
-        nan = any_of(do, numbers.nan, axes, plan.lane)
+        nan = any_of(do, is_nan, axes, plan.lane)
     if conversion.infinity in (InfinityPolicy.BLOCK, InfinityPolicy.ERROR):
         nan = nan | infinite
     if conversion.infinity in (InfinityPolicy.BLOCK, InfinityPolicy.ERROR, InfinityPolicy.ZERO):
@@ -164,3 +164,14 @@ def exponents_of(
     else:
         exponent = do.where(empty, smallest, exponent)
     return Exponents(exponent, flushed, nan)
+
+
+def shift_codes_of(do: Operations, parts: Maximum, infinite: Array, found: Exponents, plan: Plan) -> Array:
+    """Return the shift code of each sub-block, from its maximum and whether it holds an infinity (spec 3.10)."""
+    largest = plan.preset.format.largest_shift
+    shift = found.exponent - exponent_from_maximum(do, parts, plan)
+    shift = do.minimum(do.maximum(shift, 0), largest)
+    shift = do.where(parts.significand == 0, largest, shift)
+    if plan.preset.conversion.infinity is InfinityPolicy.SATURATE:
+        shift = do.where(infinite, 0, shift)
+    return do.where(found.flushed, 0, shift)

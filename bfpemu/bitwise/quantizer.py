@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from bfpemu.bitwise.blocks import blocks_of
+from dataclasses import dataclass
+
+from bfpemu.bitwise.blocks import Blocks, blocks_of
 from bfpemu.bitwise.chain import apply_step
 from bfpemu.bitwise.elements import Elements
+from bfpemu.bitwise.in_place import PlainWords, is_plain
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.bitwise.plan import Plan, make_plan
 from bfpemu.bitwise.reading import read
@@ -63,8 +66,9 @@ def fake_quantize(
     if 0 in shape:
         blocks_of(preset.format, shape, axis)
         return values
-    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
-    return do.to_floats(elements.blocks.join(do, elements.words(given)), plan.dtype)
+    divided = _divided(do, values, plan, axis, exponents, random_words)
+    elements = divided.plain() if is_plain(plan) else divided.elements()
+    return do.to_floats(divided.blocks.join(do, elements.words(divided.given)), plan.dtype)
 
 
 def saturates(
@@ -95,23 +99,44 @@ def saturates(
         return do.reshape_like(flat, values)
     if 0 in shape:
         return do.to_words(values, plan.lane) != 0
-    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
-    return elements.blocks.join(do, do.integers(elements.saturates(given), plan.lane)) != 0
+    divided = _divided(do, values, plan, axis, exponents, random_words)
+    found = divided.elements().saturates(divided.given)
+    return divided.blocks.join(do, do.integers(found, plan.lane)) != 0
 
 
-def _prepared(
+@dataclass(frozen=True, slots=True)
+class _Divided:
+    """Words in their blocks, and what was supplied with them, spread over the same axes."""
+
+    operations: Operations
+    plan: Plan
+    blocks: Blocks
+    words: Array
+    given: Array | None
+    random_words: Array | None
+
+    def plain(self) -> PlainWords:
+        """Return the words as they are, for a plain conversion."""
+        return PlainWords(self.operations, self.plan, self.blocks, self.words, self.random_words)
+
+    def elements(self) -> Elements:
+        """Return the numbers, read and through the source chain (spec 3.2 to 3.4)."""
+        conversion = self.plan.preset.conversion
+        numbers = read(self.operations, self.words, self.plan)
+        for step in conversion.source_chain:
+            numbers = apply_step(self.operations, numbers, step, conversion.infinity, self.plan.lane)
+        return Elements(self.operations, self.plan, self.blocks, numbers, self.random_words)
+
+
+def _divided(
     do: Operations, values: Array, plan: Plan, axis: int, exponents: Array | None, random_words: Array | None
-) -> tuple[Elements, Array | None]:
-    """Return the numbers of a divided array, and the given exponents spread over it (spec 3.1 to 3.4, 4)."""
-    preset, lane = plan.preset, plan.lane
-    blocks = blocks_of(preset.format, do.shape(values), axis)
-    words = blocks.divide(do, do.to_words(values, lane), _filler(plan))
-    numbers = read(do, words, plan)
-    for step in preset.conversion.source_chain:
-        numbers = apply_step(do, numbers, step, preset.conversion.infinity, lane)
+) -> _Divided:
+    """Return the words of an array in their blocks (spec 4)."""
+    blocks = blocks_of(plan.preset.format, do.shape(values), axis)
+    words = blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))
+    given = None if exponents is None else blocks.divide_exponents(do, do.integers(exponents, plan.lane))
     drawn = None if random_words is None else blocks.divide(do, random_words, 0)
-    given = None if exponents is None else blocks.divide_exponents(do, do.integers(exponents, lane))
-    return Elements(do, plan, blocks, numbers, drawn), given
+    return _Divided(do, plan, blocks, words, given, drawn)
 
 
 def _filler(plan: Plan) -> int:
