@@ -74,10 +74,16 @@ def maximum_of_blocks(do: Operations, maximum: Maximum, axes: tuple[int, ...]) -
     return Maximum(significand, top, maximum.width)
 
 
+def exponent_over_top(plan: Plan) -> int:
+    """Return what the rule `floor` adds to ``floor(log2 amax)``; other rules add at most one more (spec 3.5)."""
+    spec = plan.preset.format
+    return 1 - spec.magnitude_bits + spec.fraction_bits + plan.preset.conversion.exponent_offset
+
+
 def exponent_from_maximum(do: Operations, maximum: Maximum, plan: Plan) -> Array:
     """Return the exponent that the largest magnitude alone gives, offset included (spec 3.5)."""
     spec, conversion = plan.preset.format, plan.preset.conversion
-    base = maximum.top + (1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset)
+    base = maximum.top + exponent_over_top(plan)
     if conversion.exponent_rule is ExponentRule.CEIL:
         larger = maximum.significand != (1 << (maximum.width - 1))
     elif conversion.exponent_rule is ExponentRule.RCEIL and spec.magnitude_bits < maximum.width:

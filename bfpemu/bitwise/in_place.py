@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bfpemu.bitwise.blocks import Blocks
 from bfpemu.bitwise.exponent import (
-    Exponents,
     Maximum,
     Specials,
     any_of,
+    exponent_over_top,
     exponents_of,
     maximum_of_blocks,
     shift_codes_of,
@@ -23,7 +24,7 @@ from bfpemu.bitwise.exponent import (
 )
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.bitwise.plan import Plan
-from bfpemu.bitwise.result import rounded_word
+from bfpemu.bitwise.result import word_of_units
 from bfpemu.bitwise.rounding import Rounder, bit_length
 from bfpemu.formats import (
     DecodeUnderflow,
@@ -57,7 +58,33 @@ def is_plain(plan: Plan) -> bool:
         and conversion.infinity is not InfinityPolicy.NUMBER
         and conversion.negative_zero is NegativeZero.DROP
         and spec.decode_underflow is DecodeUnderflow.EXACT
+        and _keeps_signs(plan)
     )
+
+
+def _keeps_signs(plan: Plan) -> bool:
+    """Return whether no largest element can be so small that the dtype makes a zero of it, whose sign would count."""
+    spec, conversion = plan.preset.format, plan.preset.conversion
+    smallest_number = plan.smallest_exponent - plan.fraction_bits
+    exponent = spec.smallest_exponent
+    follows_data = conversion.infinity is not InfinityPolicy.SATURATE_ELEMENT
+    if conversion.exponent_rule is not ExponentRule.GIVEN and follows_data:
+        exponent = max(exponent, min(spec.largest_exponent, smallest_number + exponent_over_top(plan)))
+    return exponent - spec.fraction_bits + spec.magnitude_bits - 1 >= smallest_number
+
+
+class Units(NamedTuple):
+    """What rounding needs to know of each block, or sub-block."""
+
+    place: Array
+    """The exponent of the unit, plus what makes it the shift of a word when its exponent field is taken off."""
+    one: Array
+    """The word of one unit."""
+    largest: Array
+    """The word of the largest positive significand; 0 in a flushed block."""
+    extreme: Array
+    """The word of the magnitude of the most negative significand; 0 in a flushed block."""
+    flushed: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +107,8 @@ class PlainWords:
         exponent = found.exponent
         if blocks.sub_block_size:
             exponent = exponent - shift_codes_of(do, parts, infinite_parts, found, plan)
-        word = self._saturated(magnitude, negative, exponent - plan.preset.format.fraction_bits, found)
+        units = self._units(exponent - plan.preset.format.fraction_bits, found.flushed)
+        word = self._saturated(magnitude, negative, units)
         word = do.where(negative & (word != 0), word + plan.sign_word, word)
         if plan.preset.conversion.nan is NanPolicy.ZERO_UNLESS_ALL:
             word = do.where(specials.zero, 0, word)
@@ -107,12 +135,23 @@ class PlainWords:
         return specials, magnitude, parts, any_of(do, is_infinite, blocks.element_axes, plan.lane)
 
     def _maximum(self, largest: Array) -> Maximum:
-        """Return the largest words as normalised magnitudes."""
-        do, point = self.operations, self.plan.fraction_bits
+        """Return the largest words as normalised magnitudes (spec 3.5).
+
+        Maxima that are so small that their exponent is below every code may keep leading zeros.
+        """
+        do, plan, spec = self.operations, self.plan, self.plan.preset.format
+        point = plan.fraction_bits
         field, significand = self._split(largest)
-        length = bit_length(do, significand, point + 1)
-        top = do.maximum(field, 1) - (self.plan.bias + point) + length - 1
-        return Maximum(do.shift_left(significand, point + 1 - length), top, point + 1)
+        lowest_top = spec.smallest_exponent - spec.largest_shift - 2 - exponent_over_top(plan)
+        places = plan.smallest_exponent - lowest_top
+        if places > 6:
+            missing = point + 1 - bit_length(do, significand, point + 1)
+        else:
+            missing = field & 0
+            for place in range(places):
+                missing = missing + do.integers(significand < (1 << (point - place)), plan.lane)
+        top = do.maximum(field, 1) - plan.bias - missing
+        return Maximum(do.shift_left(significand, missing), top, point + 1)
 
     def _split(self, magnitude: Array) -> tuple[Array, Array]:
         """Return the exponent fields and the significands of words."""
@@ -121,35 +160,41 @@ class PlainWords:
         fraction = magnitude & (hidden - 1)
         return field, do.where(field == 0, fraction, fraction | hidden)
 
-    def _saturated(self, magnitude: Array, negative: Array, unit: Array, found: Exponents) -> Array:
-        """Return the words of magnitudes rounded to multiples of ``2 ** unit``, and in range (spec 3.7, 3.8)."""
+    def _units(self, unit: Array, flushed: Array) -> Units:
+        """Return what rounding needs to know of each block, or sub-block."""
         do, plan, spec = self.operations, self.plan, self.plan.preset.format
-        width = spec.magnitude_bits
-        limit = rounded_word(do, (unit & 0) + spec.largest_significand, unit, width, plan)
+        largest = word_of_units(do, spec.largest_significand, unit, plan)
+        extreme = largest
         if plan.reaches_extreme:
-            extreme = rounded_word(do, (unit & 0) + (1 << width), unit, width + 1, plan)
-            limit = do.where(negative, extreme, limit)
-        # Below, an infinity rounds to itself or to more, unless units are larger than the largest float.
-        rounded = self._rounded(magnitude, negative, unit)
+            extreme = word_of_units(do, spec.largest_significand + 1, unit, plan)
+        elif spec.encoding is Encoding.UNSIGNED:
+            extreme = unit & 0
+        if plan.preset.conversion.infinity is not InfinityPolicy.SATURATE_ELEMENT:
+            largest, extreme = do.where(flushed, 0, largest), do.where(flushed, 0, extreme)
+        one = word_of_units(do, 1, unit, plan)
+        return Units(unit + (plan.bias + plan.fraction_bits), one, largest, extreme, flushed)
+
+    def _saturated(self, magnitude: Array, negative: Array, units: Units) -> Array:
+        """Return the words of magnitudes rounded to multiples of their unit, and in range (spec 3.7, 3.8)."""
+        do, plan, spec = self.operations, self.plan, self.plan.preset.format
+        rounded = self._rounded(magnitude, negative, units)
+        # An infinity rounds to itself or to more, unless units are larger than the largest float.
         if spec.largest_exponent - spec.fraction_bits > plan.bias + 1:
             rounded = do.where(magnitude == plan.infinity_word, magnitude, rounded)
-        word = do.minimum(rounded, limit)
-        flushed = found.flushed
+        word = do.minimum(rounded, do.where(negative, units.extreme, units.largest))
         if plan.preset.conversion.infinity is InfinityPolicy.SATURATE_ELEMENT:
-            flushed = flushed & (magnitude != plan.infinity_word)
-        word = do.where(flushed, 0, word)
-        return do.where(negative, 0, word) if spec.encoding is Encoding.UNSIGNED else word
+            word = do.where(units.flushed & (magnitude != plan.infinity_word), 0, word)
+        return word
 
-    def _rounded(self, magnitude: Array, negative: Array, unit: Array) -> Array:
-        """Return words rounded to multiples of ``2 ** unit`` (spec 3.7)."""
+    def _rounded(self, magnitude: Array, negative: Array, units: Units) -> Array:
+        """Return words rounded to multiples of their unit (spec 3.7)."""
         do, plan = self.operations, self.plan
         point = plan.fraction_bits
         field, significand = self._split(magnitude)
-        shift = (unit + (plan.bias + point)) - do.maximum(field, 1)
+        shift = units.place - do.maximum(field, 1)
         right = do.minimum(do.maximum(shift, 0), point)
         step = do.shift_left((right & 0) + 1, right)
         mask = step - 1
-        one = rounded_word(do, (unit & 0) + 1, unit, 1, plan)
         if plan.preset.conversion.rounding is Rounding.STOCHASTIC:
             carries = self._carries(significand, shift, negative)
             near = (magnitude & ~mask) + do.where(carries, step, 0)
@@ -158,7 +203,7 @@ class PlainWords:
             odd = do.shift_right(significand, right) & 1
             near = (magnitude + (self._addend(mask, odd, negative) & mask)) & ~mask
             reaches_one = self._reaches_one(significand, shift, negative)
-        far = (unit & 0) if reaches_one is None else do.where(reaches_one, one, 0)
+        far = (right & 0) if reaches_one is None else do.where(reaches_one, units.one, 0)
         return do.where(shift > point, far, near)
 
     def _addend(self, mask: Array, odd: Array, negative: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from bfpemu.bitwise.blocks import Blocks, blocks_of
 from bfpemu.bitwise.chain import apply_step
@@ -66,9 +67,8 @@ def fake_quantize(
     if 0 in shape:
         blocks_of(preset.format, shape, axis)
         return values
-    divided = _divided(do, values, plan, axis, exponents, random_words)
-    elements = divided.plain() if is_plain(plan) else divided.elements()
-    return do.to_floats(divided.blocks.join(do, elements.words(divided.given)), plan.dtype)
+    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.QUANTIZE)
+    return do.to_floats(blocks.join(do, found), plan.dtype)
 
 
 def saturates(
@@ -99,44 +99,61 @@ def saturates(
         return do.reshape_like(flat, values)
     if 0 in shape:
         return do.to_words(values, plan.lane) != 0
-    divided = _divided(do, values, plan, axis, exponents, random_words)
-    found = divided.elements().saturates(divided.given)
-    return divided.blocks.join(do, do.integers(found, plan.lane)) != 0
+    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.SATURATES)
+    return blocks.join(do, found) != 0
+
+
+class Task(Enum):
+    """What is asked about the words of an array."""
+
+    QUANTIZE = "quantize"
+    SATURATES = "saturates"
 
 
 @dataclass(frozen=True, slots=True)
-class _Divided:
-    """Words in their blocks, and what was supplied with them, spread over the same axes."""
+class WordKernel:
+    """Words in their blocks to words, or to where they saturate: everything but the division into blocks."""
 
-    operations: Operations
     plan: Plan
     blocks: Blocks
-    words: Array
-    given: Array | None
-    random_words: Array | None
+    task: Task
+    has_exponents: bool
+    has_random_words: bool
 
-    def plain(self) -> PlainWords:
-        """Return the words as they are, for a plain conversion."""
-        return PlainWords(self.operations, self.plan, self.blocks, self.words, self.random_words)
-
-    def elements(self) -> Elements:
-        """Return the numbers, read and through the source chain (spec 3.2 to 3.4)."""
+    def __call__(self, operations: Operations, words: Array, *supplied: Array) -> Array:
+        """Return integers of the lane; `supplied` are exponents and random words, those that there are."""
+        given = supplied[0] if self.has_exponents else None
+        drawn = supplied[-1] if self.has_random_words else None
+        if self.task is Task.QUANTIZE and is_plain(self.plan):
+            return PlainWords(operations, self.plan, self.blocks, words, drawn).words(given)
         conversion = self.plan.preset.conversion
-        numbers = read(self.operations, self.words, self.plan)
+        numbers = read(operations, words, self.plan)
         for step in conversion.source_chain:
-            numbers = apply_step(self.operations, numbers, step, conversion.infinity, self.plan.lane)
-        return Elements(self.operations, self.plan, self.blocks, numbers, self.random_words)
+            numbers = apply_step(operations, numbers, step, conversion.infinity, self.plan.lane)
+        elements = Elements(operations, self.plan, self.blocks, numbers, drawn)
+        if self.task is Task.SATURATES:
+            return operations.integers(elements.saturates(given), self.plan.lane)
+        return elements.words(given)
 
 
-def _divided(
-    do: Operations, values: Array, plan: Plan, axis: int, exponents: Array | None, random_words: Array | None
-) -> _Divided:
-    """Return the words of an array in their blocks (spec 4)."""
+def _run(
+    do: Operations,
+    values: Array,
+    plan: Plan,
+    axis: int,
+    exponents: Array | None,
+    random_words: Array | None,
+    task: Task,
+) -> tuple[Array, Blocks]:
+    """Divide an array into blocks, and run a task on its words (spec 4)."""
     blocks = blocks_of(plan.preset.format, do.shape(values), axis)
-    words = blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))
-    given = None if exponents is None else blocks.divide_exponents(do, do.integers(exponents, plan.lane))
-    drawn = None if random_words is None else blocks.divide(do, random_words, 0)
-    return _Divided(do, plan, blocks, words, given, drawn)
+    arrays = [blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))]
+    if exponents is not None:
+        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane)))
+    if random_words is not None:
+        arrays.append(blocks.divide(do, random_words, 0))
+    kernel = WordKernel(plan, blocks, task, exponents is not None, random_words is not None)
+    return do.fused(kernel, *arrays), blocks
 
 
 def _filler(plan: Plan) -> int:
