@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +333,21 @@ def test_a_layer_that_cannot_be_is_refused_with_a_code(make: Any, code: str) -> 
     with pytest.raises(BfpError) as refused:
         make()
     assert refused.value.code == code
+
+
+def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (lines,) = [block for block in blocks if "bfpemu.tensorflow" in block]
+        block
+        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if "bfpemu.tensorflow" in block
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras writes variables in a way that NumPy deprecates
+        exec(lines, {})
+    assert Path("model.keras").stat().st_size > 0
 
 
 # ---------------------------------------------------------------- the public page, imports changed
