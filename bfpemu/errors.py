@@ -8,6 +8,7 @@ from __future__ import annotations
 
 CODES: dict[str, str] = {
     # descriptions of numbers: SpecError
+    "adapter-format": "a framework adapter has the conversion, and integers wide enough for it",
     "alignment": "alignment_bits and alignment_rounding fit each other and the format",
     "autoflex": "the fields of an Autoflex configuration or state are in range and fit each other and the format",
     "block-size": "block_size is None, a count from 1, or a tuple of counts",
@@ -41,7 +42,9 @@ CODES: dict[str, str] = {
     "exponent-given": "exponents are supplied with the rule 'given' only, and fit their codes",
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "infinity": "the data has no infinity, where the conversion asks for an error",
+    "layer-rules": "rules for layers are pairs of a pattern and a configuration, and a layer fits one at most",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
+    "nothing-converted": "a model has a layer that is converted",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",
     "operand-format": "the operands of a unit have the formats that the unit names",
     "operand-shape": "the operands of an operation have shapes that fit each other",
