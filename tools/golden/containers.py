@@ -53,7 +53,7 @@ def containers() -> dict[str, Container]:
     plain = Preset(BFPSpec("plain", 5, 4, 6))
     return {
         "no_tensors": Container([]),
-        "meta": Container([Tensor("w", plain, (2, 9))], {"by": "hand", "naïve": "€ \U0001f600", "": "\n\t\"\\"}),
+        "meta": Container([Tensor("w", plain, (2, 9))], {"by": "hand", "naïve": "€ \U0001f600", "": '\n\t"\\'}),
         "widths": Container(list(_widths())),
         "axes": Container(list(_axes())),
         "empty": Container([Tensor("z", plain, (0,)), Tensor("a", plain, (3, 0)), Tensor("m", plain, (0, 4), 0)]),

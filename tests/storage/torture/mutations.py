@@ -12,7 +12,8 @@ HOSTILE_COUNTS = (0, 1, 63, 64, 65, 1 << 20, (1 << 31) - 1, 1 << 32, 1 << 40, 1 
 HOSTILE_VALUES: tuple[Any, ...] = (
     *HOSTILE_COUNTS, -1, -(1 << 63), 1 << 64, 10**21, True, False, None, "", "0", "\0", "x" * 2000, "\ud800", "é",
     [], [0], [-1], [1 << 40, 1 << 40], [0, 1 << 40], [1] * 33, {}, {"x-a": 1}, {"": ""}, 1.5,
-    float("nan"), float("inf"), [[[[]]]], "float32", "F32", "bfp-planar-1", "__metadata__", "../../a", "bfloat16", "f" * 16, "0" * 32,
+    float("nan"), float("inf"), [[[[]]]], "float32", "F32", "bfp-planar-1", "__metadata__", "../../a", "bfloat16",
+    "f" * 16, "0" * 32,
 )  # fmt: skip
 _TEXTS = ("None", "True", "'", "(", ")", ",", "}", "<f4", ">f8", "|O", "<U9", "<V0", "9" * 11, "-1", "1e9", "\n", "#")
 _NUMBER = re.compile(rb"[0-9]+")

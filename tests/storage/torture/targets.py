@@ -67,14 +67,17 @@ def mutate_bfp(data: bytes, random: Random) -> bytes:
     """Change the header's JSON, the planes or the preamble, and sign all of it again."""
     offset, length = (int.from_bytes(data[place : place + 8], "little") for place in (16, 24))
     header = json.loads(data[offset : offset + length])
-    payload = data[64 + length :] if offset == 64 else data[64:offset]
-    # The header goes to the end, so that the planes can stay where their offsets say.
-    body = bytes(length) + payload if offset == 64 else payload
-    if random.random() < 0.8:
+    # The header goes to the end, so that it may have any length, and the planes move up.
+    segments = [segment for tensor in header["tensors"] for segment in tensor["segments"] if segment["nbytes"]]
+    first = min((segment["offset"] for segment in segments), default=len(data))
+    for segment in segments:
+        segment["offset"] -= first - 64
+    body = data[first:]
+    if random.random() < 0.7:
         header = mutations.changed_json(header, random)
-    if random.random() < 0.2:
+    if random.random() < 0.3:
         body = mutations.changed_bytes(body, random)
-    if random.random() < 0.5:
+    if random.random() < 0.7:
         _sign_planes(header, bytes(64) + body)
     text = mutations.spelled(header, random) if random.random() < 0.1 else _dumped(header)
     fields = {
