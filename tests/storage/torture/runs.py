@@ -128,7 +128,7 @@ def kills(folder: Path, count: int, seed: int) -> str:
                     for start in range(0, 1 << 18, 1 << 15):
                         writer.append("w", _part(tensors[turn % 2], start))
                 turn += 1
-        time.sleep(random.uniform(0, 0.03))
+        time.sleep(random.uniform(0, 0.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         found = path.read_bytes()
