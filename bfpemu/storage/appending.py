@@ -85,9 +85,9 @@ class PlaneStreams:
         try:
             for planes in self._encoded(flat, kind, blocked, thread_count(threads)):
                 self._write(planes)
-        except DataError:
+        except DataError as error:
             encode_rows(flat, kind, blocked, self._preset, given, threads=threads)  # names the place in these rows
-            raise
+            raise AssertionError("a part was refused, and the whole was not") from error
         self._is_broken = False
 
     def finished(self) -> Entry:
