@@ -94,7 +94,8 @@ def open_any(path: str | Path) -> AbstractContextManager[TensorFile | ArrayFile]
     BfpFormatError
         ``input-kind`` for an ending that no kind has, and the codes of the file's own kind.
     """
-    return _codes(path) or nullcontext(open_arrays(path))
+    found = _codes(path)
+    return nullcontext(open_arrays(path)) if found is None else found
 
 
 def open_codes(path: str | Path) -> TensorFile:
