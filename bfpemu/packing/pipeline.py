@@ -48,7 +48,7 @@ def encode_planes(
 ) -> Planes:
     """Encode data in row order and pack it into planes (spec 3, 7.4).
 
-    Parameters and errors are those of `encode_rows`; `out` holds zeros.
+    Parameters and errors are those of `encode_rows`, `out` is that of `pack_planes`.
     """
     spec, table = preset.format, encode_table(preset, kind)
     pieces = list(_pieces(spec, blocked))

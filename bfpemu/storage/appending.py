@@ -143,13 +143,15 @@ class PlaneStreams:
 
     def _encoded(self, flat: AnyArray, kind: SourceKind, blocked: Blocking, threads: int) -> Iterator[Planes]:
         """Yield the planes of each piece, in memory that the next piece is put into."""
-        memory: list[AnyArray] = []
+        spec, memory = self._preset.format, list[AnyArray]()
+        widths = (spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits)
         for part, elements in _pieces(blocked, _PIECE * threads):
-            sizes = plane_bytes(self._preset.format, part)
+            sizes = plane_bytes(spec, part)
             memory = memory or [np.empty(size, np.uint8) for size in sizes]  # the first piece is the largest
             planes = Planes(*(plane[:size] for plane, size in zip(memory, sizes, strict=True)))
-            for plane in planes:
-                plane.fill(0)
+            for plane, width in zip(planes, widths, strict=True):
+                if width % 8:
+                    plane.fill(0)
             yield encode_planes(flat[elements], kind, part, self._preset, threads=threads, out=planes)
 
     def _write(self, planes: Planes) -> None:
