@@ -44,7 +44,7 @@ def plane_sizes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> Plan
 def pack_planes(codes: Codes, blocked: Blocking, spec: BFPSpec, out: Planes | None = None) -> Planes:
     """Pack the codes of a tensor into planes; every row of a plane starts on a byte. Exact.
 
-    `out` are planes to fill; they must hold zeros.
+    `out` are planes to fill; those whose fields are not whole bytes must hold zeros.
     """
     planes = out or Planes(*(np.zeros(size, np.uint8) for size in plane_bytes(spec, blocked)))
     ordered = Codes(codes.exponents, codes.shifts, padded_elements(codes.elements, blocked))
