@@ -21,6 +21,7 @@ import numpy.typing as npt
 from bfpemu.errors import BfpFormatError
 from bfpemu.storage import npy, safetensors
 from bfpemu.storage.files import Bytes, open_input, read_bytes
+from bfpemu.storage.kinds import endings, function, kind_of
 from bfpemu.storage.names import unknown_name
 
 _LARGEST_DEFLATE_RATIO = 1032
@@ -92,7 +93,7 @@ def open_arrays(path: str | Path) -> ArrayFile:
     Parameters
     ----------
     path : path
-        A `.npy`, `.npz` or `.safetensors` file.
+        A file of a kind in `bfpemu.storage.kinds` that holds arrays, `.npy` for one.
 
     Raises
     ------
@@ -103,15 +104,16 @@ def open_arrays(path: str | Path) -> ArrayFile:
         ``input-content`` for a file that is damaged, or does not hold what it claims.
     """
     path = Path(path)
-    openers = {".npy": _open_npy, ".npz": _open_npz, ".safetensors": _open_safetensors}
-    opener = openers.get(path.suffix.lower())
-    if opener is None:
+    kind = kind_of(path)
+    if kind is None or not kind.opens_arrays:
         open_input(path)[0].close()  # a file that is not there has no kind
-        raise BfpFormatError("input-kind", f"{str(path)!r} must end in {', '.join(openers)}, got {path.suffix!r}")
-    return opener(path)
+        raise BfpFormatError("input-kind", f"{str(path)!r} must end in {endings('opens_arrays')}, got {path.suffix!r}")
+    found: ArrayFile = function(kind.opens_arrays)(path)
+    return found
 
 
-def _open_npy(path: Path) -> ArrayFile:
+def open_npy(path: Path) -> ArrayFile:
+    """Open a `.npy` file, whose array is named after it; errors as `open_arrays`."""
     start, file_bytes = _start(path, npy.MOST_START_BYTES)
     if not npy.MAGIC.startswith(start[: len(npy.MAGIC)]):
         raise _foreign(path, ".npy", start)
@@ -122,7 +124,8 @@ def _open_npy(path: Path) -> ArrayFile:
     return ArrayFile(path, {path.stem: array}, lambda _: _read_from_file(path, array))
 
 
-def _open_safetensors(path: Path) -> ArrayFile:
+def open_safetensors(path: Path) -> ArrayFile:
+    """Open a `.safetensors` file; errors as `open_arrays`."""
     start, file_bytes = _start(path, 9)
     length = int.from_bytes(start[:8], "little")
     if len(start) == 9 and start[8:] != b"{":
@@ -134,7 +137,8 @@ def _open_safetensors(path: Path) -> ArrayFile:
     return ArrayFile(path, arrays, lambda name: _read_from_file(path, arrays[name]))
 
 
-def _open_npz(path: Path) -> ArrayFile:
+def open_npz(path: Path) -> ArrayFile:
+    """Open a `.npz` file; errors as `open_arrays`."""
     start, file_bytes = _start(path, 4)
     if not any(magic.startswith(start) for magic in _ZIP_STARTS):
         raise _foreign(path, ".npz", start)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError, DataTypeError
 from bfpemu.storage import safetensors
+from bfpemu.storage.kinds import endings, function, kind_of
 from bfpemu.storage.names import check_name
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -50,36 +51,29 @@ def write_arrays(path: str | Path, arrays: Arrays) -> None:
     array([0, 1, 2])
     """
     path = Path(path)
-    writers = {".npy": _write_npy, ".npz": _write_npz, ".safetensors": _write_safetensors}
-    kind = path.suffix.lower()
-    if kind not in writers:
-        raise BfpFormatError("output-kind", f"{str(path)!r} must end in {', '.join(writers)}, got {path.suffix!r}")
-    if kind == ".npy" and len(arrays) != 1:
+    kind = kind_of(path)
+    if kind is None or not kind.writes_arrays:
+        raise BfpFormatError(
+            "output-kind", f"{str(path)!r} must end in {endings('writes_arrays')}, got {path.suffix!r}"
+        )
+    if kind.holds_one and len(arrays) != 1:
         raise BfpFormatError("output-kind", f"{str(path)!r} must get one array, got {len(arrays)}; .npz takes them all")
-    for name, array in arrays.items():
+    for name in arrays:
         check_name(name)
-        _check_dtype(kind, name, array.dtype)
     with replacing(path) as file:
-        writers[kind](file, arrays)
+        function(kind.writes_arrays)(file, arrays)
 
 
-def _check_dtype(kind: str, name: str, dtype: np.dtype[Any]) -> None:
-    if kind == ".safetensors":
-        known = dtype.newbyteorder("<") in safetensors.DTYPES.values()
-    else:
-        # NumPy would write bfloat16 as raw bytes without a meaning, and objects as a pickle.
-        known = dtype.kind in "biufc"
-    if not known:
-        hint = "; .safetensors can" if dtype in safetensors.DTYPES.values() else ""
-        raise DataTypeError("data-type", f"a {kind} file cannot name the dtype {dtype} of array {name!r}{hint}")
-
-
-def _write_npy(file: BinaryIO, arrays: Arrays) -> None:
+def write_npy(file: BinaryIO, arrays: Arrays) -> None:
+    """Write the one array; DataTypeError ``data-type`` for a dtype without a name in NumPy."""
+    _check_dtypes(".npy", arrays)
     for array in arrays.values():
         np.lib.format.write_array(file, array, allow_pickle=False)
 
 
-def _write_npz(file: BinaryIO, arrays: Arrays) -> None:
+def write_npz(file: BinaryIO, arrays: Arrays) -> None:
+    """Write arrays as members; errors as `write_npy`."""
+    _check_dtypes(".npz", arrays)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             # A ZipInfo of its own has the date 1980-01-01, not today's.
@@ -87,14 +81,36 @@ def _write_npz(file: BinaryIO, arrays: Arrays) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _write_safetensors(file: BinaryIO, arrays: Arrays) -> None:
+def write_safetensors(file: BinaryIO, arrays: Arrays) -> None:
+    """Write arrays in little endian, those of large elements first, so that all of them are aligned.
+
+    Raises
+    ------
+    BfpFormatError
+        ``bfp-name``, for the name that the format keeps for itself.
+    DataTypeError
+        ``data-type``.
+    """
     if safetensors.METADATA in arrays:
         raise BfpFormatError("bfp-name", f"a .safetensors file keeps the name {safetensors.METADATA!r} for itself")
-    # Large elements first, as the reference implementation: so all of them are aligned.
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("<") not in safetensors.DTYPES.values():
+            raise DataTypeError("data-type", f"a .safetensors file cannot name the dtype {array.dtype} of {name!r}")
+    # The order of the reference implementation.
     names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     ordered = {name: _little_endian(arrays[name]) for name in names}
     file.write(safetensors.start_of_file(ordered))
     file.writelines(array.reshape(-1).view(np.uint8).data for array in ordered.values())
+
+
+def _check_dtypes(kind: str, arrays: Arrays) -> None:
+    """Refuse what NumPy would write as raw bytes without a meaning, as bfloat16, or as a pickle."""
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biufc":
+            hint = "; .safetensors can" if array.dtype in safetensors.DTYPES.values() else ""
+            raise DataTypeError(
+                "data-type", f"a {kind} file cannot name the dtype {array.dtype} of array {name!r}{hint}"
+            )
 
 
 def _little_endian(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -12,6 +12,7 @@ from xxhash import xxh3_64_intdigest
 from bfpemu.atomic import replacing
 from bfpemu.storage.described import PLANAR, describe
 from bfpemu.storage.header import Entry, Header, Segment, parse_header, segment_bytes
+from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.names import check_meta, check_name
 from bfpemu.storage.placement import check_ranges, end_of_file, place
 from bfpemu.storage.preamble import PREAMBLE_BYTES, Preamble, parse_preamble
@@ -120,3 +121,8 @@ def _write_planes(file: BinaryIO, entry: Entry, tensor: BFPTensor, progress: Pro
             progress(segment.nbytes)
         segments.append(replace(segment, sums="".join(chunk_sums(data, CHUNK_BYTES))))
     return replace(entry, segments=tuple(segments))
+
+
+def write_from(path: str | Path, source: TensorSource, meta: Mapping[str, str]) -> None:
+    """Write the tensors of a source, as `write` does."""
+    write(path, {name: source[name] for name in source.names}, meta=meta)
