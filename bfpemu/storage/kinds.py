@@ -39,7 +39,21 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind((".npy",), "bfpemu.storage.inputs:open_npy", "bfpemu.storage.outputs:write_npy", holds_one=True),
     Kind((".npz",), "bfpemu.storage.inputs:open_npz", "bfpemu.storage.outputs:write_npz"),
-    Kind((".safetensors",), "bfpemu.storage.inputs:open_safetensors", "bfpemu.storage.outputs:write_safetensors"),
+    Kind(
+        (".safetensors",),
+        "bfpemu.storage.inputs:open_safetensors",
+        "bfpemu.storage.outputs:write_safetensors",
+        "bfpemu.storage.safetensors_codes:open_tensors",
+        "bfpemu.storage.safetensors_codes:write_tensors",
+    ),
+    Kind(
+        (".h5", ".hdf5"),
+        "bfpemu.storage.hdf5.files:open_arrays",
+        "bfpemu.storage.hdf5.files:write_arrays",
+        "bfpemu.storage.hdf5.files:open_tensors",
+        "bfpemu.storage.hdf5.files:write",
+    ),
+    Kind((".pt", ".pth"), "bfpemu.storage.state_dicts:open_arrays", "bfpemu.storage.state_dicts:write_arrays"),
     Kind(
         (".bfp",),
         opens_tensors="bfpemu.storage.reader:Reader",

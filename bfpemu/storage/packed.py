@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,37 @@ from bfpemu.packing import Planes, decode_planes, encode_planes
 from bfpemu.sources import as_array, result_dtype, source_kind
 from bfpemu.storage.aligned import aligned, aligned_empty
 from bfpemu.storage.described_tensor import DescribedTensor
+from bfpemu.storage.kinds import TensorSource
+from bfpemu.storage.names import check_name
 from bfpemu.tensor import BFPTensor
 
 AnyArray = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Tensors in memory, in the order of files: a `TensorSource`."""
+
+    tensors: Mapping[str, BFPTensor]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, sorted by their UTF-8 bytes (spec 7.10)."""
+        return tuple(sorted((check_name(name) for name in self.tensors), key=str.encode))
+
+    def entry(self, name: str) -> DescribedTensor:
+        """Return what a file says of a tensor."""
+        return facts_of(self.tensors[name])
+
+    def __getitem__(self, name: str) -> BFPTensor:
+        return self.tensors[name]
+
+
+def source_facts(source: TensorSource, name: str) -> DescribedTensor:
+    """Return what a file says of a tensor of another source; BfpFormatError ``bfp-name`` or ``bfp-version``."""
+    entry = source.entry(check_name(name))
+    return DescribedTensor(tuple(map(int, entry.shape)), entry.axis, entry.dtype, entry.known_preset())
 
 
 def facts_of(tensor: BFPTensor) -> DescribedTensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from bfpemu.errors import BfpFormatError
 from bfpemu.storage import strict_json
 from bfpemu.storage.described_tensor import DescribedTensor, described_tensor
 from bfpemu.storage.inputs import ArrayFile, open_arrays
+from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.names import check_meta, check_name, unknown_name
-from bfpemu.storage.packed import Bytes, by_role, facts_of, tensor_of
-from bfpemu.storage.safetensors import METADATA, start_of_file
-from bfpemu.storage.sums import CHUNK_BYTES, chunk_sums
+from bfpemu.storage.npy import Array
+from bfpemu.storage.packed import Bytes, Held, by_role, source_facts, tensor_of
+from bfpemu.storage.safetensors import start_of_file
+from bfpemu.storage.sums import CHUNK_BYTES, chunk_sums, sums_digits
 from bfpemu.tensor import BFPTensor
 
 TENSOR = "bfp.tensor."
@@ -129,10 +131,12 @@ def open_tensors(path: str | Path) -> CodesFile | None:
     return found if found.names else None
 
 
-def write_tensors(path: str | Path, source: Any, meta: Mapping[str, str] | None = None) -> None:
+def write_tensors(
+    path: str | Path, source: TensorSource | Mapping[str, BFPTensor], meta: Mapping[str, str] | None = None
+) -> None:
     """Write tensors of codes to a `.safetensors` file, whole or not at all (spec 16.5).
 
-    The same tensors and texts give the same bytes.
+    The same tensors and texts give the same bytes. One tensor is in memory at a time.
 
     Parameters
     ----------
@@ -161,20 +165,29 @@ def write_tensors(path: str | Path, source: Any, meta: Mapping[str, str] | None 
     metadata = dict(meta or {})
     if any(key.startswith((TENSOR, SUMS)) for key in metadata):
         raise BfpFormatError("bfp-header", f"meta: keys must not start with {TENSOR!r} or {SUMS!r} (spec 16.5)")
-    planes: dict[str, Bytes] = {}
-    for name in source.names if hasattr(source, "names") else source:
-        tensor = source[check_name(name)]
-        facts = facts_of(tensor)
-        sums = {}
-        for role, plane in by_role(tensor.to_planes(), facts).items():
-            planes[plane_name(name, role)] = plane.reshape(facts.plane_shapes[role])
-            sums[role] = "".join(chunk_sums(plane, CHUNK_BYTES))
-        metadata[TENSOR + name] = facts.to_text()
-        metadata[SUMS + name] = strict_json.dump(sums).decode("ascii")
-    ordered = {name: planes[name] for name in sorted(planes, key=str.encode)}
+    held = Held(source) if isinstance(source, Mapping) else source
+    facts = {name: source_facts(held, name) for name in sorted(held.names, key=str.encode)}
+    planes: dict[str, Array] = {}
+    for name, found in facts.items():
+        shapes = sorted(found.plane_shapes.items())
+        planes |= {plane_name(name, role): Array(shape, np.dtype(np.uint8), False, 0) for role, shape in shapes}
+        # Hashes are not known yet, but how long they are is.
+        zeros = {role: "0" * sums_digits(size, CHUNK_BYTES) for role, size in found.plane_bytes.items()}
+        metadata |= {TENSOR + name: found.to_text(), SUMS + name: _sums_text(zeros)}
     with replacing(path) as file:
-        file.write(start_of_file(ordered, metadata))
-        file.writelines(plane.reshape(-1).data for plane in ordered.values())
+        file.write(start_of_file(planes, metadata))
+        for name, found in facts.items():
+            written = by_role(held[name].to_planes(), found)
+            for role in sorted(written):
+                file.write(written[role].data)
+            sums = {role: "".join(chunk_sums(plane, CHUNK_BYTES)) for role, plane in written.items()}
+            metadata[SUMS + name] = _sums_text(sums)
+        file.seek(0)
+        file.write(start_of_file(planes, metadata))
+
+
+def _sums_text(sums: Mapping[str, str]) -> str:
+    return strict_json.dump(dict(sums)).decode("ascii")
 
 
 def plane_name(name: str, role: str) -> str:

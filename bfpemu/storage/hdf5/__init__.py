@@ -1,0 +1,24 @@
+"""Block floating point in HDF5 files (spec 16.2, 16.4).
+
+* `create_dataset`, `open_dataset`: a group of plain integer datasets, which every HDF5 reader can read.
+* `register_filter`, `create_filtered_dataset`, `open_filtered_dataset`: one float dataset behind a filter.
+* `read`, `write`: all tensors of a file.
+
+Treat HDF5 files as input from people you trust: the library that reads them is large, and was not
+built for hostile files.
+"""
+
+from __future__ import annotations
+
+from bfpemu.storage.hdf5.dataset import BFPDataset, create_dataset, open_dataset, write_tensor
+from bfpemu.storage.hdf5.files import CodesFile, read, write
+
+__all__ = [
+    "BFPDataset",
+    "CodesFile",
+    "create_dataset",
+    "open_dataset",
+    "read",
+    "write",
+    "write_tensor",
+]
