@@ -1,4 +1,4 @@
-"""A tensor's facts as JSON, for the files of others that hold our planes (spec 16.1)."""
+"""A tensor's facts as JSON, for the files of others that hold our planes (spec 15.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEYS = frozenset(("axis", "dtype", "shape", "spec", "version"))
 
 @dataclass(frozen=True, slots=True)
 class DescribedTensor:
-    """What decoding needs beside the planes (spec 16.1).
+    """What decoding needs beside the planes (spec 15.1).
 
     Examples
     --------
@@ -50,7 +50,7 @@ class DescribedTensor:
 
     @property
     def plane_shapes(self) -> dict[str, tuple[int, int]]:
-        """Rows and bytes of a row of each plane that the tensor has, by role (spec 16.2)."""
+        """Rows and bytes of a row of each plane that the tensor has, by role (spec 15.2)."""
         rows = geometry(self.preset.format, self.shape, self.axis).rows
         return {role: (rows, size // max(rows, 1)) for role, size in self.plane_bytes.items()}
 
@@ -67,7 +67,7 @@ class DescribedTensor:
 
 
 def described_tensor(where: str, text: object) -> DescribedTensor:
-    """Return what a description says, and check all of it (spec 16.1).
+    """Return what a description says, and check all of it (spec 15.1).
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def described_tensor(where: str, text: object) -> DescribedTensor:
         raise _refusal(where, f"must be canonical JSON (spec 7.5): {error}") from error
     table = _object(where, table, _KEYS)
     if type(table["version"]) is not int or table["version"] != VERSION:
-        raise BfpFormatError("bfp-version", f"{where}: version must be {VERSION} (spec 16.1), got {table['version']!r}")
+        raise BfpFormatError("bfp-version", f"{where}: version must be {VERSION} (spec 15.1), got {table['version']!r}")
     shape, dtype, axis = table["shape"], table["dtype"], table["axis"]
     problem = shape_problem(shape)
     if problem:

@@ -7,7 +7,7 @@ aborts the process. A framework is imported when it is asked for, and never befo
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -16,9 +16,6 @@ import numpy.typing as npt
 from bfpemu.context import checked_backend
 from bfpemu.errors import DataError
 from bfpemu.storage.aligned import aligned
-
-if TYPE_CHECKING:
-    import torch
 
 AnyArray = npt.NDArray[Any]
 
@@ -74,25 +71,24 @@ def import_framework(name: str) -> Any:
         ) from error
 
 
-def to_torch(array: AnyArray) -> torch.Tensor:
-    """Return a tensor that shares the array's memory; TypeError for a dtype that PyTorch does not have."""
+def to_torch(array: AnyArray) -> Any:
+    """Return a torch.Tensor that shares the array's memory; TypeError for a dtype that PyTorch does not have."""
     torch = import_framework("torch")
     if not array.flags.writeable:
         array = aligned(array.copy())
     if array.dtype == _BFLOAT16:
-        found: torch.Tensor = torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-        return found
-    found = torch.from_numpy(array)
-    return found
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
-def from_torch(tensor: torch.Tensor) -> AnyArray:
+def from_torch(tensor: Any) -> AnyArray:
     """Return an array that shares a tensor's memory; TypeError or RuntimeError for one that is not dense."""
     torch = import_framework("torch")
     if tensor.dtype is torch.bfloat16:
-        found: AnyArray = tensor.contiguous().view(torch.int16).numpy().view(_BFLOAT16)
-        return found
-    found = tensor.numpy()
+        tensor = tensor.contiguous().view(torch.int16)
+        found: AnyArray = tensor.numpy().view(_BFLOAT16)
+    else:
+        found = tensor.numpy()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Numbers and planes from any file of codes, as arrays of any framework (spec 16.7)."""
+"""Numbers and planes from any file of codes, as arrays of any framework (spec 15.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes in `.safetensors` files: planes as uint8 tensors, their meaning in the metadata (spec 16.5)."""
+"""Codes in `.safetensors` files: planes as uint8 tensors, their meaning in the metadata (spec 15.5)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SUMS = "bfp.sums."
 
 
 class CodesFile:
-    """An open `.safetensors` file of codes (spec 16.5).
+    """An open `.safetensors` file of codes (spec 15.5).
 
     Tensors of other kinds may lie beside: `open_arrays` reads them.
 
@@ -121,7 +121,7 @@ class CodesFile:
             raise BfpFormatError("bfp-header", f"{where}: must be canonical JSON (spec 7.5): {error}") from error
         roles = self._facts[name].plane_bytes.keys()
         if not isinstance(found, dict) or found.keys() != roles or not all(isinstance(t, str) for t in found.values()):
-            raise BfpFormatError("bfp-header", f"{where}: must map {', '.join(roles)} to hashes (spec 16.5)")
+            raise BfpFormatError("bfp-header", f"{where}: must map {', '.join(roles)} to hashes (spec 15.5)")
         return found
 
 
@@ -134,7 +134,7 @@ def open_tensors(path: str | Path) -> CodesFile | None:
 def write_tensors(
     path: str | Path, source: TensorSource | Mapping[str, BFPTensor], meta: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors of codes to a `.safetensors` file, whole or not at all (spec 16.5).
+    """Write tensors of codes to a `.safetensors` file, whole or not at all (spec 15.5).
 
     The same tensors and texts give the same bytes. One tensor is in memory at a time.
 
@@ -164,7 +164,7 @@ def write_tensors(
     check_meta(meta or {})
     metadata = dict(meta or {})
     if any(key.startswith((TENSOR, SUMS)) for key in metadata):
-        raise BfpFormatError("bfp-header", f"meta: keys must not start with {TENSOR!r} or {SUMS!r} (spec 16.5)")
+        raise BfpFormatError("bfp-header", f"meta: keys must not start with {TENSOR!r} or {SUMS!r} (spec 15.5)")
     held = Held(source) if isinstance(source, Mapping) else source
     facts = {name: source_facts(held, name) for name in sorted(held.names, key=str.encode)}
     planes: dict[str, Array] = {}
@@ -191,7 +191,7 @@ def _sums_text(sums: Mapping[str, str]) -> str:
 
 
 def plane_name(name: str, role: str) -> str:
-    """Return the name under which a plane of a tensor stands in the file (spec 16.5).
+    """Return the name under which a plane of a tensor stands in the file (spec 15.5).
 
     Examples
     --------
@@ -211,6 +211,6 @@ def _check_planes(arrays: ArrayFile, name: str, facts: DescribedTensor) -> None:
         if arrays.shape(found) != shape or arrays.dtype(found) != np.uint8:
             raise BfpFormatError(
                 "bfp-range",
-                f"{str(arrays.path)!r}: {found!r} must be uint8 of shape {shape} (spec 16.5), got "
+                f"{str(arrays.path)!r}: {found!r} must be uint8 of shape {shape} (spec 15.5), got "
                 f"{arrays.dtype(found).name} of shape {arrays.shape(found)}",
             )

@@ -1,4 +1,4 @@
-"""What stands in the brackets of a dataset that is decoded in parts (spec 16.3)."""
+"""What stands in the brackets of a dataset that is decoded in parts (spec 15.3)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def selection(key: Any, shape: tuple[int, ...]) -> Selection:
     ellipses = sum(part is Ellipsis for part in parts)
     if ellipses > 1 or len(parts) - ellipses > len(shape) or not all(map(_is_basic, parts)):
         raise DataError(
-            "selection", f"an index must be integers, slices and one '...' for the shape {shape} (spec 16.3), got {key!r}"
+            "selection",
+            f"an index must be integers, slices and one '...' for the shape {shape} (spec 15.3), got {key!r}",
         )
     if not shape or not parts or parts[0] is Ellipsis:
         return Selection(0, shape[0] if shape else 1, parts)
@@ -54,7 +55,9 @@ def selection(key: Any, shape: tuple[int, ...]) -> Selection:
     if not isinstance(first, slice):
         number = int(first)
         if not -shape[0] <= number < shape[0]:
-            raise DataError("selection", f"an index of an axis of {shape[0]} must be inside it (spec 16.3), got {first!r}")
+            raise DataError(
+                "selection", f"an index of an axis of {shape[0]} must be inside it (spec 15.3), got {first!r}"
+            )
         start = number % shape[0]
         return Selection(start, start + 1, (0, *rest))
     wanted = range(*first.indices(shape[0]))

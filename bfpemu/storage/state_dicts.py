@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ from bfpemu.storage.files import Bytes, open_input
 from bfpemu.storage.frameworks import from_torch, import_framework, to_torch
 from bfpemu.storage.inputs import ArrayFile
 from bfpemu.storage.npy import Array
-
-if TYPE_CHECKING:
-    import torch
 
 
 def open_arrays(path: str | Path) -> ArrayFile:
@@ -67,7 +64,7 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None
     torch.save(tensors, file)
 
 
-def _loaded(path: Path) -> dict[str, torch.Tensor]:
+def _loaded(path: Path) -> dict[str, Any]:
     torch = import_framework("torch")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -82,7 +79,7 @@ def _loaded(path: Path) -> dict[str, torch.Tensor]:
     return dict(found)
 
 
-def _array(path: Path, name: str, tensor: torch.Tensor) -> Array:
+def _array(path: Path, name: str, tensor: Any) -> Array:
     try:
         found = from_torch(tensor.detach())
     except (TypeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""Parts of a tensor that decode without the rest: ranges of its first axis (spec 16.3)."""
+"""Parts of a tensor that decode without the rest: ranges of its first axis (spec 15.3)."""
 
 from __future__ import annotations
 
@@ -100,5 +100,7 @@ def plane_columns(spec: BFPSpec, part: Window) -> dict[str, slice]:
     for role, bits in counts.items():
         if role != "shifts" or bits:
             whole = part.is_whole or spec.block_size is None
-            found[role] = slice(None) if whole else slice(part.blocks.start * bits // 8, -(-part.blocks.stop * bits // 8))
+            found[role] = (
+                slice(None) if whole else slice(part.blocks.start * bits // 8, -(-part.blocks.stop * bits // 8))
+            )
     return found

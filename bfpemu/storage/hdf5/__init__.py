@@ -1,4 +1,4 @@
-"""Block floating point in HDF5 files (spec 16.2, 16.4).
+"""Block floating point in HDF5 files (spec 15.2, 15.4).
 
 * `create_dataset`, `open_dataset`: a group of plain integer datasets, which every HDF5 reader can read.
 * `register_filter`, `create_filtered_dataset`, `open_filtered_dataset`: one float dataset behind a filter.

@@ -1,4 +1,4 @@
-"""A tensor as a group of integer datasets, that reads and writes like one dataset of numbers (spec 16.2)."""
+"""A tensor as a group of integer datasets, that reads and writes like one dataset of numbers (spec 15.2)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SUM = "bfp_sum"
 
 
 class BFPDataset:
-    """A tensor in an HDF5 group, of which parts are decoded when they are asked for (spec 16.2).
+    """A tensor in an HDF5 group, of which parts are decoded when they are asked for (spec 15.2).
 
     Made by `create_dataset` and `open_dataset`.
 
@@ -126,7 +126,7 @@ class BFPDataset:
             raise DataError(
                 "selection",
                 "what is written must be a range of the first axis that covers whole blocks, and starts at a multiple "
-                f"of 8 of them where they run along it (spec 16.3), got {key!r}",
+                f"of 8 of them where they run along it (spec 15.3), got {key!r}",
             )
         facts = DescribedTensor(part.shape, part.axis, self._facts.dtype, self._facts.preset)
         array = as_array(values)
@@ -143,9 +143,7 @@ class BFPDataset:
 
     def planes(self) -> dict[str, Bytes]:
         """Return the packed codes, by role (spec 7.4)."""
-        return {
-            role: read_plane(plane, slice(None), slice(None)).reshape(-1) for role, plane in self._planes.items()
-        }
+        return {role: read_plane(plane, slice(None), slice(None)).reshape(-1) for role, plane in self._planes.items()}
 
     def tensor(self) -> BFPTensor:
         """Return the codes of all of it."""
@@ -169,7 +167,7 @@ def create_dataset(
     shape: tuple[int, ...] | None = None,
     dtype: npt.DTypeLike | None = None,
 ) -> BFPDataset:
-    """Create a tensor in an HDF5 file, as ``parent.create_dataset`` does for numbers (spec 16.2).
+    """Create a tensor in an HDF5 file, as ``parent.create_dataset`` does for numbers (spec 15.2).
 
     Parameters
     ----------
@@ -208,7 +206,7 @@ def create_dataset(
     """
     if data is None:
         if shape is None:
-            raise DataError("codes-shape", "a dataset must be created with data or with a shape (spec 16.2)")
+            raise DataError("codes-shape", "a dataset must be created with data or with a shape (spec 15.2)")
         return _created(parent, name, described(shape, dtype or np.float32, format, axis), {})
     array = as_array(data)
     if dtype is not None:
@@ -220,7 +218,7 @@ def create_dataset(
 
 
 def write_tensor(parent: h5py.Group, name: str, tensor: BFPTensor) -> BFPDataset:
-    """Create a tensor in an HDF5 file from its codes, as they are (spec 16.2).
+    """Create a tensor in an HDF5 file from its codes, as they are (spec 15.2).
 
     Raises
     ------
@@ -235,7 +233,7 @@ def open_dataset(parent: h5py.Group, name: str) -> BFPDataset:
     """Open a tensor in an HDF5 file; errors as `BFPDataset`, and DataError ``tensor-name``."""
     found = parent.get(name)
     if not isinstance(found, h5py.Group):
-        raise DataError("tensor-name", f"{parent.name!r} must have a group {name!r} that holds a tensor (spec 16.2)")
+        raise DataError("tensor-name", f"{parent.name!r} must have a group {name!r} that holds a tensor (spec 15.2)")
     return BFPDataset(found)
 
 
@@ -261,7 +259,7 @@ def _stated(group: h5py.Group) -> DescribedTensor:
     where = f"{group.name}: attribute {TENSOR!r}"
     text, found = (_text(group, name) for name in (TENSOR, SUM))
     if text is None:
-        raise BfpFormatError("bfp-foreign", f"{where}: a group that holds a tensor must have it as a text (spec 16.2)")
+        raise BfpFormatError("bfp-foreign", f"{where}: a group that holds a tensor must have it as a text (spec 15.2)")
     expected = xxh3_64_hexdigest(text.encode("utf-8"))
     if found != expected:
         raise BfpFormatError("bfp-checksum", f"{where}: its hash must be {expected}, {SUM!r} says {found!r}")

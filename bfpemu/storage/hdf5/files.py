@@ -1,4 +1,4 @@
-"""Whole HDF5 files: all tensors of codes in one, or all its arrays of numbers (spec 16.2)."""
+"""Whole HDF5 files: all tensors of codes in one, or all its arrays of numbers (spec 15.2)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read(path: str | Path) -> dict[str, BFPTensor]:
 def write(
     path: str | Path, source: TensorSource | Mapping[str, BFPTensor], meta: Mapping[str, str] | None = None
 ) -> None:
-    """Write tensors to an HDF5 file, whole or not at all, a group at the root for each (spec 16.2).
+    """Write tensors to an HDF5 file, whole or not at all, a group at the root for each (spec 15.2).
 
     The same tensors and texts give the same bytes with the same version of HDF5. One tensor is in
     memory at a time. The file needs HDF5 1.10 or newer.
@@ -85,7 +85,7 @@ def write(
 
 
 class CodesFile:
-    """An open HDF5 file, whose tensors of codes are read one by one (spec 16.2).
+    """An open HDF5 file, whose tensors of codes are read one by one (spec 15.2).
 
     The name of a tensor is the path of its group. Soft and external links are not followed.
 
@@ -195,9 +195,7 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None
             properties = no_times(h5py.h5p.DATASET_CREATE)
             chunks = _array_chunks(array.shape, array.dtype.itemsize)
             checksum = None if chunks is None else True
-            written.create_dataset(
-                object_name(name), data=array, chunks=chunks, fletcher32=checksum, dcpl=properties
-            )
+            written.create_dataset(object_name(name), data=array, chunks=chunks, fletcher32=checksum, dcpl=properties)
 
 
 def _array_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...] | None:
@@ -254,8 +252,19 @@ def _content(path: Path) -> Iterator[None]:
         yield
     except BfpFormatError as error:
         text = str(error)
-        raise BfpFormatError(error.code, text if text.startswith(repr(str(path))) else f"{str(path)!r}: {text}") from error
-    except (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        raise BfpFormatError(
+            error.code, text if text.startswith(repr(str(path))) else f"{str(path)!r}: {text}"
+        ) from error
+    except (
+        AttributeError,
+        KeyError,
+        MemoryError,
+        OSError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         # A damaged file meets h5py anywhere, and each place has an exception of its own.
         reason = " ".join(str(error).split())
         raise BfpFormatError("input-content", f"{str(path)!r}: HDF5 must be able to read it, got: {reason}") from error

@@ -1,4 +1,4 @@
-"""Names of tensors as names of HDF5 objects, and the property lists that both forms share (spec 16.2)."""
+"""Names of tensors as names of HDF5 objects, and the property lists that both forms share (spec 15.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ESCAPES = (("%", "%25"), ("/", "%2F"))
 
 
 def object_name(name: str) -> str:
-    """Return the name of the object at the root of a file that holds a tensor (spec 16.2).
+    """Return the name of the object at the root of a file that holds a tensor (spec 15.2).
 
     Examples
     --------

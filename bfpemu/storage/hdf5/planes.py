@@ -1,4 +1,4 @@
-"""The integer datasets of a group: how they are made, and what is checked before one is read (spec 16.2)."""
+"""The integer datasets of a group: how they are made, and what is checked before one is read (spec 15.2)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plane_chunks(shape: tuple[int, int]) -> tuple[int, int] | None:
 
 
 def checked_plane(group: h5py.Group, role: str, shape: tuple[int, int]) -> h5py.Dataset:
-    """Return a dataset of a group if it holds a plane whole (spec 16.2).
+    """Return a dataset of a group if it holds a plane whole (spec 15.2).
 
     Every chunk is looked up: one that is missing would read as zeros, and one that is too short
     as whatever was in memory.
@@ -62,19 +62,19 @@ def checked_plane(group: h5py.Group, role: str, shape: tuple[int, int]) -> h5py.
     link = group.get(role, getlink=True)
     found = group[role] if isinstance(link, h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset):
-        raise BfpFormatError("bfp-range", f"{where}: must be a dataset in this file (spec 16.2)")
+        raise BfpFormatError("bfp-range", f"{where}: must be a dataset in this file (spec 15.2)")
     if found.shape != shape or found.dtype != np.uint8:
         raise BfpFormatError(
-            "bfp-range", f"{where}: must be uint8 of shape {shape} (spec 16.2), got {found.dtype} of {found.shape}"
+            "bfp-range", f"{where}: must be uint8 of shape {shape} (spec 15.2), got {found.dtype} of {found.shape}"
         )
     if found.external or found.is_virtual:
-        raise BfpFormatError("bfp-range", f"{where}: its bytes must lie in this file (spec 16.2)")
+        raise BfpFormatError("bfp-range", f"{where}: its bytes must lie in this file (spec 15.2)")
     filters = _filters(found)
     if filters not in ([], [h5py.h5z.FILTER_FLETCHER32]):
-        raise BfpFormatError("bfp-range", f"{where}: its only filter must be fletcher32 (spec 16.2), got {filters}")
+        raise BfpFormatError("bfp-range", f"{where}: its only filter must be fletcher32 (spec 15.2), got {filters}")
     if found.chunks is None:
         if found.size and found.id.get_storage_size() != found.size:
-            raise BfpFormatError("bfp-range", f"{where}: {found.size} bytes must be there (spec 16.2)")
+            raise BfpFormatError("bfp-range", f"{where}: {found.size} bytes must be there (spec 15.2)")
     elif found.size:
         _check_chunks(where, found, found.chunks, _FLETCHER32_BYTES * len(filters))
     return found
@@ -86,7 +86,7 @@ def _check_chunks(where: str, found: h5py.Dataset, chunks: tuple[int, int], more
     if found.id.get_num_chunks() != expected or sizes != {(chunks[0] * chunks[1] + more, 0)}:
         raise BfpFormatError(
             "bfp-range",
-            f"{where}: {expected} chunks of {chunks[0] * chunks[1]} bytes must be there (spec 16.2), "
+            f"{where}: {expected} chunks of {chunks[0] * chunks[1]} bytes must be there (spec 15.2), "
             f"got {found.id.get_num_chunks()}",
         )
 
