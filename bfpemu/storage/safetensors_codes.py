@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from xxhash import xxh3_64_hexdigest
 
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError
@@ -26,7 +27,11 @@ TENSOR = "bfp.tensor."
 """Start of the metadata key that holds a tensor's description."""
 
 SUMS = "bfp.sums."
-"""Start of the metadata key that holds the hashes of a tensor's planes."""
+"""Start of the metadata key that holds the hashes of a tensor's description and planes."""
+
+DESCRIPTION = "description"
+
+_PLANE_ENDINGS = (".bfp_exponents", ".bfp_shifts", ".bfp_elements")
 
 
 class CodesFile:
@@ -63,9 +68,8 @@ class CodesFile:
         self.meta: Mapping[str, str] = {
             key: text for key, text in metadata.items() if not key.startswith((TENSOR, SUMS))
         }
-        self._sums = {name: self._stated_sums(name, metadata.get(SUMS + name)) for name in self._facts}
-        for name, facts in self._facts.items():
-            _check_planes(self._arrays, name, facts)
+        self._sums = {name: self._stated_sums(name, metadata) for name in self._facts}
+        _check_planes(self._arrays, self._facts)
 
     def __enter__(self) -> Self:
         return self
@@ -113,15 +117,20 @@ class CodesFile:
         """Return one tensor; errors as `planes`."""
         return tensor_of(self.planes(name), self.entry(name))
 
-    def _stated_sums(self, name: str, text: str | None) -> Mapping[str, str]:
+    def _stated_sums(self, name: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
         where = f"{str(self.path)!r}: metadata {SUMS + name!r}"
         try:
-            found = strict_json.load_canonical((text or "").encode("utf-8"))
+            found = strict_json.load_canonical(metadata.get(SUMS + name, "").encode("utf-8"))
         except ValueError as error:
             raise BfpFormatError("bfp-header", f"{where}: must be canonical JSON (spec 7.5): {error}") from error
-        roles = self._facts[name].plane_bytes.keys()
+        roles = {*self._facts[name].plane_bytes, DESCRIPTION}
         if not isinstance(found, dict) or found.keys() != roles or not all(isinstance(t, str) for t in found.values()):
-            raise BfpFormatError("bfp-header", f"{where}: must map {', '.join(roles)} to hashes (spec 15.5)")
+            raise BfpFormatError("bfp-header", f"{where}: must map {', '.join(sorted(roles))} to hashes (spec 15.5)")
+        expected = _text_sum(metadata[TENSOR + name])
+        if found[DESCRIPTION] != expected:
+            raise BfpFormatError(
+                "bfp-checksum", f"{where}: the hash of the description must be {expected}, got {found[DESCRIPTION]!r}"
+            )
         return found
 
 
@@ -173,7 +182,8 @@ def write_tensors(
         planes |= {plane_name(name, role): Array(shape, np.dtype(np.uint8), False, 0) for role, shape in shapes}
         # Hashes are not known yet, but how long they are is.
         zeros = {role: "0" * sums_digits(size, CHUNK_BYTES) for role, size in found.plane_bytes.items()}
-        metadata |= {TENSOR + name: found.to_text(), SUMS + name: _sums_text(zeros)}
+        metadata[TENSOR + name] = found.to_text()
+        metadata[SUMS + name] = _sums_text(zeros, metadata[TENSOR + name])
     with replacing(path) as file:
         file.write(start_of_file(planes, metadata))
         for name, found in facts.items():
@@ -181,13 +191,17 @@ def write_tensors(
             for role in sorted(written):
                 file.write(written[role].data)
             sums = {role: "".join(chunk_sums(plane, CHUNK_BYTES)) for role, plane in written.items()}
-            metadata[SUMS + name] = _sums_text(sums)
+            metadata[SUMS + name] = _sums_text(sums, metadata[TENSOR + name])
         file.seek(0)
         file.write(start_of_file(planes, metadata))
 
 
-def _sums_text(sums: Mapping[str, str]) -> str:
-    return strict_json.dump(dict(sums)).decode("ascii")
+def _sums_text(planes: Mapping[str, str], description: str) -> str:
+    return strict_json.dump({**planes, DESCRIPTION: _text_sum(description)}).decode("ascii")
+
+
+def _text_sum(text: str) -> str:
+    return xxh3_64_hexdigest(text.encode("utf-8"))
 
 
 def plane_name(name: str, role: str) -> str:
@@ -201,16 +215,22 @@ def plane_name(name: str, role: str) -> str:
     return f"{name}.bfp_{role}"
 
 
-def _check_planes(arrays: ArrayFile, name: str, facts: DescribedTensor) -> None:
-    for role, shape in facts.plane_shapes.items():
-        found = plane_name(name, role)
-        if found not in arrays.names:
-            raise BfpFormatError(
-                "bfp-range", f"{str(arrays.path)!r}: the planes of {name!r} must all be there, {found!r} is not"
-            )
-        if arrays.shape(found) != shape or arrays.dtype(found) != np.uint8:
+def _check_planes(arrays: ArrayFile, tensors: Mapping[str, DescribedTensor]) -> None:
+    expected = {
+        plane_name(name, role): shape for name, facts in tensors.items() for role, shape in facts.plane_shapes.items()
+    }
+    ours = {name for name in arrays.names if name.endswith(_PLANE_ENDINGS)}
+    wrong = min(ours ^ expected.keys(), default=None)
+    if wrong is not None:
+        raise BfpFormatError(
+            "bfp-range",
+            f"{str(arrays.path)!r}: there must be a description for every plane and every plane that a description "
+            f"needs (spec 15.5); see {wrong!r}",
+        )
+    for name, shape in expected.items():
+        if arrays.shape(name) != shape or arrays.dtype(name) != np.uint8:
             raise BfpFormatError(
                 "bfp-range",
-                f"{str(arrays.path)!r}: {found!r} must be uint8 of shape {shape} (spec 15.5), got "
-                f"{arrays.dtype(found).name} of shape {arrays.shape(found)}",
+                f"{str(arrays.path)!r}: {name!r} must be uint8 of shape {shape} (spec 15.5), got "
+                f"{arrays.dtype(name).name} of shape {arrays.shape(name)}",
             )

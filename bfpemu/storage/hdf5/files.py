@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.atomic import replacing
-from bfpemu.errors import BfpFormatError, DataTypeError
+from bfpemu.errors import BfpError, BfpFormatError, DataTypeError
 from bfpemu.storage.described_tensor import DescribedTensor
 from bfpemu.storage.files import open_input, read_bytes
 from bfpemu.storage.hdf5.dataset import TENSOR, BFPDataset, write_tensor
-from bfpemu.storage.hdf5.names import no_times, object_name, tensor_name
+from bfpemu.storage.hdf5.names import created_file, no_times, object_name, tensor_name
 from bfpemu.storage.hdf5.planes import CHUNK_BYTES
 from bfpemu.storage.inputs import ArrayFile
 from bfpemu.storage.kinds import TensorSource
@@ -31,9 +31,6 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 
 _META = "bfp_meta."
 """Start of the attributes of the root that hold free texts."""
-
-_VERSIONS = ("v110", "v110")
-"""Metadata of HDF5 1.10 has checksums, that of older versions has none."""
 
 _LARGEST_RATIO = 1032
 """No deflated byte stands for more; files with other filters that gain more are for h5py."""
@@ -77,7 +74,7 @@ def write(
     """
     check_meta(meta or {})
     held = Held(source) if isinstance(source, Mapping) else source
-    with replacing(path) as file, h5py.File(file.name, "w", libver=_VERSIONS) as written:
+    with replacing(path) as file, created_file(file.name) as written:
         for key, text in sorted((meta or {}).items()):
             written.attrs.create(_META + key, np.bytes_(text.encode("utf-8")))
         for name in sorted(held.names, key=str.encode):
@@ -187,7 +184,7 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None
     DataTypeError
         ``data-type``, for a dtype that HDF5 has no name for.
     """
-    with h5py.File(file.name, "w", libver=_VERSIONS) as written:
+    with created_file(file.name) as written:
         for name in arrays:
             array = arrays[name]
             if array.dtype.kind not in "iuf":
