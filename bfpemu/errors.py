@@ -51,7 +51,7 @@ CODES: dict[str, str] = {
     "packed-size": "packed bytes have exactly the length that the geometry gives",
     "plot": "a plot is a .png file, and matplotlib is installed",
     "random-words": "random words are supplied with stochastic rounding only, one for each element",
-    "selection": "an index is integers and slices inside the shape, and what is written covers whole blocks",
+    "rows": "rows that are read or appended are rows of the tensor, and blocks stay whole",
     "threads": "threads is None or at least 1",
     # files: BfpFormatError (contents) and BfpFileError (the file system)
     "bfp-checksum": "the hashes of a .bfp file fit its bytes",

@@ -13,15 +13,32 @@ if TYPE_CHECKING:
     from bfpemu.storage.inputs import ArrayFile, open_arrays
     from bfpemu.storage.outputs import write_arrays
     from bfpemu.storage.reader import Reader, read
-    from bfpemu.storage.writer import write
+    from bfpemu.storage.view import TensorView
+    from bfpemu.storage.writer import Declaration, Writer, pack, write
 
-__all__ = ["ArrayFile", "Entry", "Reader", "open_arrays", "read", "write", "write_arrays"]
+__all__ = [
+    "ArrayFile",
+    "Declaration",
+    "Entry",
+    "Reader",
+    "TensorView",
+    "Writer",
+    "open_arrays",
+    "pack",
+    "read",
+    "write",
+    "write_arrays",
+]
 
 _HOMES = {
     "ArrayFile": "inputs",
+    "Declaration": "writer",
     "Entry": "header",
     "Reader": "reader",
+    "TensorView": "view",
+    "Writer": "writer",
     "open_arrays": "inputs",
+    "pack": "writer",
     "read": "reader",
     "write": "writer",
     "write_arrays": "outputs",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.storage.placement import ALIGNMENT
+from bfpemu.storage.geometry import ALIGNMENT
 
 AnyArray = npt.NDArray[Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 from io import FileIO
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.errors import BfpFileError
+from bfpemu.storage.geometry import ALIGNMENT
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -40,8 +42,10 @@ def read_bytes(file: FileIO, offset: int, count: int) -> Bytes:
     """Read up to `count` bytes from `offset`; fewer come back where the file ends before.
 
     Callers have compared `count` with the file's length, so this allocates no more than that.
+    The bytes start at a multiple of `ALIGNMENT` in memory.
     """
-    buffer = np.empty(count, np.uint8)
+    buffer = np.empty(count + ALIGNMENT - 1, np.uint8)
+    buffer = buffer[-buffer.ctypes.data % ALIGNMENT :][:count]
     view = buffer.data
     filled = 0
     try:
@@ -51,6 +55,19 @@ def read_bytes(file: FileIO, offset: int, count: int) -> Bytes:
     except OSError as error:
         raise _unreadable(file.name, error) from error
     return buffer[:filled]
+
+
+def map_file(file: FileIO) -> Bytes:
+    """Return all bytes of a file, which must not be empty, as pages that are read when they are looked at.
+
+    Whoever writes into them has a copy of that page, and the file stays as it is. They outlive
+    the file that was opened; pages behind a new end of the file kill the process, so whoever
+    replaces a file must give it a new name first, as `bfpemu.atomic` does.
+    """
+    try:
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    except OSError as error:  # file systems that cannot
+        raise _unreadable(file.name, error) from error
 
 
 def _unreadable(path: object, error: OSError | ValueError) -> BfpFileError:

@@ -15,6 +15,10 @@ from bfpemu.formats import BFPSpec
 LARGEST_RANK = 32
 LARGEST_ELEMENTS = 1 << 48
 
+ALIGNMENT = 64
+"""Planes start at multiples of this, in files and in memory. JAX copies those that do not, and
+TensorFlow ends the process."""
+
 
 class Geometry(NamedTuple):
     """Rows, blocks and elements of a blocked tensor (spec 4.1)."""
@@ -46,10 +50,12 @@ def shape_problem(shape: object) -> str | None:
         return f"shape must be a list, got {shape!r}"
     if len(shape) > LARGEST_RANK:
         return f"shape must have at most {LARGEST_RANK} dimensions, got {len(shape)}"
+    elements = 1
     for position, size in enumerate(shape):
-        if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= LARGEST_ELEMENTS:
+        if type(size) is not int or not 0 <= size <= LARGEST_ELEMENTS:
             return f"shape[{position}] must be an integer from 0 to {LARGEST_ELEMENTS}, got {size!r}"
-    if math.prod(max(size, 1) for size in shape) > LARGEST_ELEMENTS:
+        elements *= size or 1
+    if elements > LARGEST_ELEMENTS:
         return f"shape must hold at most {LARGEST_ELEMENTS} elements, zeros counted as ones, got {list(shape)}"
     return None
 

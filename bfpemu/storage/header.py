@@ -19,10 +19,12 @@ DTYPES = ("bfloat16", "float16", "float32", "float64")
 
 _LARGEST_TENSOR_COUNT = 1 << 20
 _HASH_DIGITS = frozenset("0123456789abcdef")
+_HEADER_KEYS = ("chunk", "meta", "specs", "tensors")
+_SPEC_KEYS = ("decode", "provenance")
+_TENSOR_KEYS = ("axis", "dtype", "name", "segments", "shape", "spec")
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Where one plane of a tensor lies (spec 7.8)."""
 
     role: str
@@ -30,6 +32,12 @@ class Segment:
     nbytes: int
     sums: str
     """One xxh3-64 for each chunk, 16 lower-case hexadecimal digits each."""
+
+
+_KEY_SETS: dict[tuple[str, ...], frozenset[str]] = {
+    keys: frozenset(keys)
+    for keys in (_HEADER_KEYS, _SPEC_KEYS, _TENSOR_KEYS, DECODE_KEYS, PROVENANCE_KEYS, Segment._fields)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Entry:
             "axis": self.axis,
             "dtype": self.dtype,
             "name": self.name,
-            "segments": [{key: getattr(segment, key) for key in Segment.__slots__} for segment in self.segments],
+            "segments": [segment._asdict() for segment in self.segments],
             "shape": list(self.shape),
             "spec": spec,
         }
@@ -136,7 +144,7 @@ def parse_header(data: bytes) -> Header:
         value = strict_json.load_canonical(data.rstrip(b" "))
     except ValueError as error:
         raise _refusal("header", f"must be canonical JSON (spec 7.5): {error}") from error
-    table = _table("header", value, ("chunk", "meta", "specs", "tensors"))
+    table = _table("header", value, _HEADER_KEYS)
     chunk = table["chunk"]
     if not _is_count(chunk) or not 1 << 12 <= chunk <= 1 << 30 or chunk & (chunk - 1):
         raise _refusal("chunk", f"must be a power of two from 4096 to 2**30 (spec 7.5), got {chunk!r}")
@@ -144,7 +152,8 @@ def parse_header(data: bytes) -> Header:
     specs, tensors = _specs(table["specs"]), table["tensors"]
     if not isinstance(tensors, list) or len(tensors) > _LARGEST_TENSOR_COUNT:
         raise _refusal("tensors", f"must be a list of at most {_LARGEST_TENSOR_COUNT} tensors (spec 7.5)")
-    entries = tuple(_entry(f"tensors[{number}]", tensor, specs, chunk) for number, tensor in enumerate(tensors))
+    sizes = _Sizes()
+    entries = tuple(_entry(number, tensor, specs, chunk, sizes) for number, tensor in enumerate(tensors))
     names = set[str]()
     for number, entry in enumerate(entries):
         if entry.name in names:
@@ -168,7 +177,7 @@ def _specs(value: Any) -> list[_Spec]:
 
 
 def _spec(where: str, value: Any) -> _Spec:
-    table = _table(where, value, ("decode", "provenance"))
+    table = _table(where, value, _SPEC_KEYS)
     decode, provenance = table["decode"], table["provenance"]
     layout = decode.get("layout") if isinstance(decode, dict) else None
     if not isinstance(layout, str) or not isinstance(provenance, dict):
@@ -183,9 +192,18 @@ def _spec(where: str, value: Any) -> _Spec:
         raise BfpFormatError("bfp-header", f"{where}: {error}") from error
 
 
-def _entry(where: str, value: Any, specs: Sequence[_Spec], chunk: int) -> Entry:
-    table = _table(where, value, ("axis", "dtype", "name", "segments", "shape", "spec"))
-    name, dtype, axis, number = check_name(table["name"], f"{where}.name"), table["dtype"], table["axis"], table["spec"]
+class _Sizes(dict[tuple[BFPSpec, tuple[int, ...], int | None], dict[str, int]]):
+    """The planes of tensors by format, shape and axis; in a large file many tensors have the same."""
+
+    def __missing__(self, key: tuple[BFPSpec, tuple[int, ...], int | None]) -> dict[str, int]:
+        self[key] = sizes = segment_bytes(*key)
+        return sizes
+
+
+def _entry(number: int, value: Any, specs: Sequence[_Spec], chunk: int, known: _Sizes) -> Entry:
+    where = f"tensors[{number}]"
+    table = _table(where, value, _TENSOR_KEYS)
+    name, dtype, axis, index = check_name(table["name"], where), table["dtype"], table["axis"], table["spec"]
     problem = shape_problem(table["shape"])
     if problem:
         raise _refusal(where, f"{problem} (spec 7.6)")
@@ -194,47 +212,49 @@ def _entry(where: str, value: Any, specs: Sequence[_Spec], chunk: int) -> Entry:
         raise _refusal(f"{where}.axis", f"must be null or an axis of shape {list(shape)} (spec 7.6), got {axis!r}")
     if dtype not in DTYPES:
         raise _refusal(f"{where}.dtype", f"must be one of {', '.join(DTYPES)} (spec 7.6), got {dtype!r}")
-    if not _is_count(number) or number >= len(specs):
-        raise _refusal(f"{where}.spec", f"must be an index into the {len(specs)} specs (spec 7.6), got {number!r}")
-    spec, segments = specs[number], _segments(f"{where}.segments", table["segments"], chunk)
+    if not _is_count(index) or index >= len(specs):
+        raise _refusal(f"{where}.spec", f"must be an index into the {len(specs)} specs (spec 7.6), got {index!r}")
+    spec, listed = specs[index], table["segments"]
+    if not isinstance(listed, list):
+        raise _refusal(f"{where}.segments", f"must be a list of segments (spec 7.8), got {type(listed).__name__}")
+    segments = tuple([_segment(number, position, segment, chunk) for position, segment in enumerate(listed)])
     if spec.preset is not None:
-        _check_sizes(where, spec.preset.format, shape, axis, segments)
+        try:
+            sizes = known[spec.preset.format, shape, axis]
+        except DataError as error:
+            raise BfpFormatError("bfp-header", f"{where}.axis: {error}") from error
+        if [(segment.role, segment.nbytes) for segment in segments] != list(sizes.items()):
+            raise _size_refusal(where, shape, sizes, segments)
     return Entry(name, shape, axis, dtype, spec.layout, spec.preset, spec.provenance, segments)
 
 
-def _segments(where: str, value: Any, chunk: int) -> tuple[Segment, ...]:
-    if not isinstance(value, list):
-        raise _refusal(where, f"must be a list of segments (spec 7.8), got {type(value).__name__}")
-    return tuple(_segment(f"{where}[{number}]", segment, chunk) for number, segment in enumerate(value))
+def _segment(number: int, position: int, value: Any, chunk: int) -> Segment:
+    fields = _table((number, position), value, Segment._fields)
+    role, offset, nbytes, sums = fields["role"], fields["offset"], fields["nbytes"], fields["sums"]
+    if type(role) is not str or type(sums) is not str:
+        raise _refusal(_place(number, position), "'role' and 'sums' must be texts (spec 7.8)")
+    if type(offset) is not int or type(nbytes) is not int or offset < 0 or nbytes < 0:
+        raise _refusal(_place(number, position), "'offset' and 'nbytes' must be integers from 0 (spec 7.8)")
+    digits = sums_digits(nbytes, chunk)
+    if len(sums) != digits or not _HASH_DIGITS.issuperset(sums):
+        rule = f"must be {digits} lower-case hexadecimal digits (spec 7.8)"
+        raise _refusal(f"{_place(number, position)}.sums", rule)
+    return Segment(role, offset, nbytes, sums)
 
 
-def _segment(where: str, value: Any, chunk: int) -> Segment:
-    fields = _table(where, value, Segment.__slots__)
-    if not all(isinstance(text, str) for text in (fields["role"], fields["sums"])):
-        raise _refusal(where, "'role' and 'sums' must be texts (spec 7.8)")
-    if not all(_is_count(number) for number in (fields["offset"], fields["nbytes"])):
-        raise _refusal(where, "'offset' and 'nbytes' must be integers from 0 (spec 7.8)")
-    segment = Segment(**fields)
-    digits = sums_digits(segment.nbytes, chunk)
-    if len(segment.sums) != digits or not _HASH_DIGITS.issuperset(segment.sums):
-        raise _refusal(f"{where}.sums", f"must be {digits} lower-case hexadecimal digits (spec 7.8)")
-    return segment
+def _place(number: int, position: int) -> str:
+    return f"tensors[{number}].segments[{position}]"
 
 
-def _check_sizes(
-    where: str, spec: BFPSpec, shape: tuple[int, ...], axis: int | None, segments: tuple[Segment, ...]
-) -> None:
-    try:
-        sizes = segment_bytes(spec, shape, axis)
-    except DataError as error:
-        raise BfpFormatError("bfp-header", f"{where}.axis: {error}") from error
+def _size_refusal(
+    where: str, shape: tuple[int, ...], sizes: Mapping[str, int], segments: tuple[Segment, ...]
+) -> BfpFormatError:
     if [segment.role for segment in segments] != list(sizes):
-        raise _refusal(f"{where}.segments", f"must have the roles {', '.join(sizes)} in this order (spec 7.8)")
+        return _refusal(f"{where}.segments", f"must have the roles {', '.join(sizes)} in this order (spec 7.8)")
     stated = {segment.role: segment.nbytes for segment in segments}
-    if stated != sizes:
-        raise BfpFormatError(
-            "bfp-range", f"{where}.segments: shape {list(shape)} needs planes of {sizes} bytes (spec 7.4), got {stated}"
-        )
+    return BfpFormatError(
+        "bfp-range", f"{where}.segments: shape {list(shape)} needs planes of {sizes} bytes (spec 7.4), got {stated}"
+    )
 
 
 def segment_bytes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> dict[str, int]:
@@ -243,15 +263,19 @@ def segment_bytes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> di
     return {role: size for role, size in sizes.items() if role != "shifts" or spec.sub_shift_bits}
 
 
-def _table(where: str, value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+def _table(where: str | tuple[int, int], value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return the known keys of an object; ``x-`` keys are for others to read (spec 7.5)."""
+    if isinstance(value, dict):
+        if value.keys() == _KEY_SETS[keys]:
+            return value
+        known = {name: item for name, item in value.items() if not name.startswith("x-")}
+        if known.keys() == _KEY_SETS[keys]:
+            return known
+    place = where if isinstance(where, str) else _place(*where)
     if not isinstance(value, dict):
-        raise _refusal(where, f"must be an object, got {type(value).__name__}")
-    known = {name: item for name, item in value.items() if not name.startswith("x-")}
-    if known.keys() != set(keys):
-        wrong = min(known.keys() ^ set(keys))
-        raise _refusal(where, f"must have exactly the keys {', '.join(sorted(keys))} (spec 7.5); see {wrong!r}")
-    return known
+        raise _refusal(place, f"must be an object, got {type(value).__name__}")
+    wrong = min(known.keys() ^ set(keys))
+    raise _refusal(place, f"must have exactly the keys {', '.join(sorted(keys))} (spec 7.5); see {wrong!r}")
 
 
 def _is_count(value: object) -> bool:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
+    from bfpemu.packing import Planes
     from bfpemu.tensor import BFPTensor
 
 
@@ -101,6 +102,9 @@ class TensorFile(TensorSource, Protocol):
     @property
     def meta(self) -> Mapping[str, str]:
         """The free texts of the file."""
+
+    def planes(self, name: str) -> Planes:
+        """Return the packed planes of one tensor."""
 
     def __enter__(self) -> Self: ...
 

@@ -67,7 +67,7 @@ def load(
         found = {}
         for name in file.names if names is None else names:
             facts = source_facts(file, name)
-            planes = by_role(file[name].to_planes(), facts)
+            planes = by_role(file.planes(name), facts)
             found[name] = hand_over(decoded(planes, facts, dtype, threads=threads), framework)
         return found
 
@@ -91,7 +91,7 @@ def load_planes(
         found = {}
         for name in file.names if names is None else names:
             facts = source_facts(file, name)
-            planes = by_role(file[name].to_planes(), facts)
+            planes = by_role(file.planes(name), facts)
             shapes = facts.plane_shapes
             found[name] = {role: hand_over(plane.reshape(shapes[role]), framework) for role, plane in planes.items()}
         return found

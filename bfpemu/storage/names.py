@@ -24,6 +24,8 @@ def check_name(name: object, where: str = "name") -> str:
     >>> check_name("layers.0/weight")
     'layers.0/weight'
     """
+    if isinstance(name, str) and name.isascii() and name.isprintable() and 1 <= len(name) <= LARGEST_NAME_BYTES:
+        return name  # as nearly all are
     rule = f"{where}: must be text of 1 to {LARGEST_NAME_BYTES} UTF-8 bytes without control characters (spec 7.6)"
     if not isinstance(name, str):
         raise BfpFormatError("bfp-name", f"{rule}, got {name!r}")

@@ -108,13 +108,13 @@ def decoded(
     wanted = result_dtype(facts.dtype if dtype is None else dtype)
     blocked = blocking(facts.preset.format, facts.shape, facts.axis)
     rows = aligned_empty((blocked.rows * blocked.row_length,), wanted)
-    decode_planes(_tuple(planes), blocked, facts.preset.format, wanted, threads=threads, out=rows)
+    decode_planes(all_planes(planes), blocked, facts.preset.format, wanted, threads=threads, out=rows)
     return aligned(blocked.from_rows(rows))
 
 
-def tensor_of(planes: Mapping[str, Bytes], facts: DescribedTensor) -> BFPTensor:
+def tensor_of(planes: Planes, facts: DescribedTensor) -> BFPTensor:
     """Return the tensor of codes that the planes hold."""
-    return BFPTensor.from_planes(_tuple(planes), facts.shape, facts.preset, facts.axis, facts.dtype)
+    return BFPTensor.from_planes(planes, facts.shape, facts.preset, facts.axis, facts.dtype)
 
 
 def by_role(planes: Planes, facts: DescribedTensor) -> dict[str, Bytes]:
@@ -122,6 +122,7 @@ def by_role(planes: Planes, facts: DescribedTensor) -> dict[str, Bytes]:
     return {role: plane for role, plane in planes._asdict().items() if role in facts.plane_bytes}
 
 
-def _tuple(planes: Mapping[str, Bytes]) -> Planes:
+def all_planes(planes: Mapping[str, Bytes]) -> Planes:
+    """Return the three planes of a tensor, of one dimension, those that it does not have empty."""
     nothing = np.empty(0, np.uint8)
     return Planes(*(planes.get(role, nothing).reshape(-1) for role in Planes._fields))

@@ -6,12 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from bfpemu.errors import BfpFormatError
+from bfpemu.storage.geometry import ALIGNMENT
 from bfpemu.storage.header import Entry, Header, Segment
 from bfpemu.storage.preamble import PREAMBLE_BYTES, Preamble
-
-ALIGNMENT = 64
-"""Every segment starts at a multiple of this. JAX copies planes that do not, and TensorFlow
-aborts the process."""
 
 
 def place(header: Header) -> tuple[Header, int]:
@@ -48,31 +45,52 @@ def check_ranges(preamble: Preamble, header: Header) -> list[tuple[int, int]]:
     BfpFormatError
         ``bfp-range``.
     """
-    ranges = [
-        (0, PREAMBLE_BYTES, "the preamble"),
-        (preamble.header_offset, preamble.header_offset + preamble.header_bytes, "the header"),
-    ]
+    ranges = [(0, PREAMBLE_BYTES, -2, 0)]
+    ranges.append((preamble.header_offset, preamble.header_offset + preamble.header_bytes, -1, 0))
     for number, entry in enumerate(header.tensors):
-        for segment in entry.segments:
-            where = f"tensors[{number}].segments: {segment.role!r} of {entry.name!r}"
-            _check_segment(where, segment, preamble.file_bytes)
+        for position, segment in enumerate(entry.segments):
+            end = segment.offset + segment.nbytes
+            if segment.offset % ALIGNMENT or end > preamble.file_bytes or (segment.offset and not segment.nbytes):
+                raise _misplaced(_owner(header, number, position), segment, preamble.file_bytes)
             if segment.nbytes:
-                ranges.append((segment.offset, segment.offset + segment.nbytes, where))
+                ranges.append((segment.offset, end, number, position))
     ranges.sort()
-    ranges.append((preamble.file_bytes, preamble.file_bytes, "the end of the file"))
     gaps = []
-    for (_, end, before), (start, _, after) in pairwise(ranges):
+    for (_, end, *before), (start, _, *after) in pairwise(ranges):
         if start < end:
-            raise BfpFormatError("bfp-range", f"byte {start}: {before} must end where {after} starts, not overlap it")
-        largest = 0 if after == "the end of the file" else ALIGNMENT - 1
-        if start - end > largest:
-            raise BfpFormatError(
-                "bfp-range",
-                f"byte {end}: at most {largest} bytes that nobody owns may follow {before}, got {start - end}",
-            )
+            owners = f"{_owner(header, *before)} must end where {_owner(header, *after)} starts"
+            raise BfpFormatError("bfp-range", f"byte {start}: {owners}, not overlap it")
+        if start - end >= ALIGNMENT:
+            raise _unowned(end, ALIGNMENT - 1, _owner(header, *before), start - end)
         if start > end:
             gaps.append((end, start))
+    _, end, *last = ranges[-1]
+    if end != preamble.file_bytes:
+        raise _unowned(end, 0, _owner(header, *last), preamble.file_bytes - end)
     return gaps
+
+
+def _owner(header: Header, number: int, position: int) -> str:
+    """Return the words for what lies in a range."""
+    if number < 0:
+        return "the preamble" if number == -2 else "the header"
+    entry = header.tensors[number]
+    return f"tensors[{number}].segments: {entry.segments[position].role!r} of {entry.name!r}"
+
+
+def _unowned(place: int, most: int, owner: str, count: int) -> BfpFormatError:
+    rule = f"at most {most} bytes that nobody owns may follow {owner}"
+    return BfpFormatError("bfp-range", f"byte {place}: {rule}, got {count}")
+
+
+def _misplaced(where: str, segment: Segment, file_bytes: int) -> BfpFormatError:
+    if not segment.nbytes and segment.offset:
+        rule = f"an empty segment must have offset 0, got {segment.offset}"
+    elif segment.offset % ALIGNMENT:
+        rule = f"offset must be a multiple of {ALIGNMENT}, got {segment.offset}"
+    else:
+        rule = f"{segment.nbytes} bytes at {segment.offset} run past the file's {file_bytes}"
+    return BfpFormatError("bfp-range", f"{where}: {rule}")
 
 
 def _with_offsets(header: Header, position: int) -> Header:
@@ -81,21 +99,10 @@ def _with_offsets(header: Header, position: int) -> Header:
         segments: list[Segment] = []
         for segment in entry.segments:
             if not segment.nbytes:
-                segments.append(replace(segment, offset=0))
+                segments.append(segment._replace(offset=0))
                 continue
             start = -(-position // ALIGNMENT) * ALIGNMENT
-            segments.append(replace(segment, offset=start))
+            segments.append(segment._replace(offset=start))
             position = start + segment.nbytes
         tensors.append(replace(entry, segments=tuple(segments)))
     return replace(header, tensors=tuple(tensors))
-
-
-def _check_segment(where: str, segment: Segment, file_bytes: int) -> None:
-    if not segment.nbytes and segment.offset:
-        raise BfpFormatError("bfp-range", f"{where}: an empty segment must have offset 0, got {segment.offset}")
-    if segment.offset % ALIGNMENT:
-        raise BfpFormatError("bfp-range", f"{where}: offset must be a multiple of {ALIGNMENT}, got {segment.offset}")
-    if segment.offset + segment.nbytes > file_bytes:
-        raise BfpFormatError(
-            "bfp-range", f"{where}: {segment.nbytes} bytes at {segment.offset} run past the file's {file_bytes}"
-        )

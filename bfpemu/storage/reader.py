@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from xxhash import xxh3_64, xxh3_64_intdigest
+import numpy.typing as npt
+from xxhash import xxh3_64_intdigest
 
-from bfpemu.errors import BfpFormatError
-from bfpemu.packing import Planes
-from bfpemu.storage.files import Bytes, open_input, read_bytes
-from bfpemu.storage.header import Entry, Header, Segment, parse_header
+from bfpemu.blocking import blocking
+from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.packing import Planes, decode_planes, unpack_planes
+from bfpemu.sources import result_dtype
+from bfpemu.storage.files import Bytes, open_input
+from bfpemu.storage.header import Entry, Header, parse_header
 from bfpemu.storage.names import unknown_name
 from bfpemu.storage.placement import check_ranges
 from bfpemu.storage.preamble import PREAMBLE_BYTES, parse_preamble
-from bfpemu.storage.sums import CHUNK_BYTES, SUM_DIGITS, chunk_sums
+from bfpemu.storage.segments import FileBytes, compare_sums, read_part, sums_on_disk
+from bfpemu.storage.slices import Order, checked_range, order_of, span
 from bfpemu.tensor import BFPTensor
+
+if TYPE_CHECKING:
+    from bfpemu.storage.view import TensorView
+
+_NO_BYTES = np.empty(0, np.uint8)
 
 
 def read(path: str | Path, *, verify: bool = True) -> dict[str, BFPTensor]:
@@ -44,17 +53,21 @@ def read(path: str | Path, *, verify: bool = True) -> dict[str, BFPTensor]:
 
 
 class Reader:
-    """An open `.bfp` file, whose tensors are read one by one (spec 7.11).
+    """An open `.bfp` file, whose tensors are read one by one, whole or in part (spec 7.11).
 
     Everything but the data is checked when the file is opened, before anything is allocated for
-    a tensor; the hashes of the data when a tensor is read.
+    a tensor; the hashes of the data when they are read.
 
     Parameters
     ----------
     path : path
         The file.
     verify : bool
-        Compare the hashes of the data when a tensor is read.
+        Compare the hashes of all data that is read.
+    mmap : bool
+        Map the file into memory, so that planes are views of it and nothing is read before it is
+        looked at. Plain reads are the default: they are as fast, work on every file system, and a
+        file that somebody cuts short meanwhile is an error and not the end of the process.
 
     Raises
     ------
@@ -70,19 +83,20 @@ class Reader:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write(Path(folder, "a.bfp"), {"w": BFPTensor(np.ones((2, 40), np.float32), "bfp8")})
     ...     with Reader(Path(folder, "a.bfp")) as reader:
-    ...         print(reader.names, reader.entry("w").shape, reader["w"].shape)
-    ('w',) (2, 40) (2, 40)
+    ...         print(reader.names, reader.entry("w").shape, reader["w"].shape, reader.view("w")[1, :3])
+    ('w',) (2, 40) (2, 40) [1. 1. 1.]
     """
 
-    def __init__(self, path: str | Path, *, verify: bool = True) -> None:
+    def __init__(self, path: str | Path, *, verify: bool = True, mmap: bool = False) -> None:
         self.path = Path(path)
         self._verify = verify
-        self._file, self.file_bytes = open_input(path)
+        file, self.file_bytes = open_input(path)
         try:
+            self._source = FileBytes(file, self.file_bytes, mapped=mmap)
             with _located(path):
                 self._header = self._checked_header()
         except BaseException:
-            self.close()
+            file.close()
             raise
         self._entries = {entry.name: entry for entry in self._header.tensors}
 
@@ -95,8 +109,8 @@ class Reader:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; planes that were mapped stay readable."""
+        self._source.close()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,6 +121,11 @@ class Reader:
     def meta(self) -> Mapping[str, str]:
         """The free texts of the file."""
         return self._header.meta
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes that one hash covers."""
+        return self._header.chunk_bytes
 
     def entry(self, name: str) -> Entry:
         """Return what the header says of a tensor.
@@ -119,6 +138,12 @@ class Reader:
         if name not in self._entries:
             raise unknown_name(name, self.names, self.path)
         return self._entries[name]
+
+    def view(self, name: str) -> TensorView:
+        """Return the numbers of a tensor as something to slice, of which nothing is read yet; errors as `entry`."""
+        from bfpemu.storage.view import TensorView
+
+        return TensorView(self, name)
 
     def __getitem__(self, name: str) -> BFPTensor:
         """Read one tensor.
@@ -134,9 +159,108 @@ class Reader:
         entry = self.entry(name)
         with _located(self.path):
             preset = entry.known_preset()
-            read = {segment.role: self._plane(entry, segment) for segment in entry.segments}
-        planes = Planes(read["exponents"], read.get("shifts", np.empty(0, np.uint8)), read["elements"])
+            planes = self._planes(entry, *(slice(0, size) for size in _sizes(entry)))
         return BFPTensor.from_planes(planes, entry.shape, preset, entry.axis, entry.dtype)
+
+    def planes(self, name: str) -> Planes:
+        """Return the packed planes of a tensor as uint8 arrays, read-only, each at a multiple of 64 in memory.
+
+        They are views of the file where it is mapped. Errors are those of ``[name]``.
+        """
+        entry = self.entry(name)
+        with _located(self.path):
+            entry.known_preset()
+            found = self._planes(entry, *(slice(0, size) for size in _sizes(entry)))
+        views = [plane.view() for plane in found]
+        for plane in views:
+            plane.flags.writeable = False
+        return Planes(*views)
+
+    def rows(self, name: str, start: int | None = None, stop: int | None = None) -> BFPTensor:
+        """Read the codes of ``[start:stop]`` along the first axis, where that is whole blocks.
+
+        Where blocks run along a later axis, every slice is. A tensor of one axis, or without an
+        axis, is cut between blocks. Where blocks run along the first of several axes, or the
+        tensor is one block, there is no part. Errors are those of ``[name]`` and:
+
+        Raises
+        ------
+        DataError
+            ``rows``.
+        """
+        entry = self.entry(name)
+        with _located(self.path):
+            preset = entry.known_preset()
+        first, last = checked_range(name, entry.shape, start, stop)
+        blocked = blocking(preset.format, entry.shape, entry.axis)
+        order = order_of(blocked)
+        if not entry.shape or (first, last) == (0, entry.shape[0]):
+            return self[name]
+        if order is Order.SCATTERED:
+            raise DataError("rows", f"tensor {name!r} must be read whole: its blocks hold numbers of many rows")
+        part = span(preset.format, blocked, first, last)
+        with _located(self.path):
+            planes = self._planes(entry, *part.planes)
+        if order is Order.ROWS:
+            return BFPTensor.from_planes(planes, part.shape, preset, entry.axis, entry.dtype)
+        size = blocked.block_elements
+        if part.kept.start % size or (part.kept.stop % size and last != entry.shape[0]):
+            raise DataError(
+                "rows", f"rows {first} to {last} of tensor {name!r} must begin and end with blocks of {size} numbers"
+            )
+        codes = unpack_planes(planes, part.blocked, preset.format)
+        blocks = slice(part.kept.start // size, -(-part.kept.stop // size))
+        shifts = codes.shifts[blocks] if preset.format.sub_shift_bits else None
+        return BFPTensor.from_codes(
+            codes.exponents[blocks],
+            codes.elements[part.kept].reshape(part.shape),
+            preset,
+            entry.axis,
+            shift_codes=shifts,
+            dtype=entry.dtype,
+        )
+
+    def decode(
+        self,
+        name: str,
+        start: int | None = None,
+        stop: int | None = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+        threads: int | None = None,
+    ) -> npt.NDArray[Any]:
+        """Return the numbers of ``[start:stop]`` along the first axis, all unless given (spec 2.10).
+
+        Only the chunks that hold them are read and compared. Where blocks run along the first of
+        several axes, and where a tensor is one block, that is all of them.
+
+        Parameters
+        ----------
+        name : str
+        start, stop : int, optional
+            By the rules of Python's slices.
+        dtype : float64, float32, float16 or bfloat16, optional
+            The tensor's own unless given.
+        threads : int, optional
+            Threads to share the work; no bit depends on it.
+
+        Raises
+        ------
+        DataError
+            ``rows``, for a part of a tensor without an axis, and the codes of ``[name]``.
+        DataTypeError
+            ``data-type``.
+        """
+        entry = self.entry(name)
+        wanted = result_dtype(entry.dtype if dtype is None else dtype)
+        with _located(self.path):
+            spec = entry.known_preset().format
+        first, last = checked_range(name, entry.shape, start, stop)
+        part = span(spec, blocking(spec, entry.shape, entry.axis), first, last)
+        with _located(self.path):
+            planes = self._planes(entry, *part.planes)
+        numbers = part.blocked.from_rows(decode_planes(planes, part.blocked, spec, wanted, threads=threads))
+        return np.atleast_1d(numbers)[part.kept].reshape(part.shape)
 
     def verify(self) -> None:
         """Compare the hashes of all tensors, also of those whose layout is unknown here.
@@ -152,11 +276,12 @@ class Reader:
         with _located(self.path):
             for entry in self._header.tensors:
                 for segment in entry.segments:
-                    self._compare(entry, segment, self._sums_on_disk(segment))
+                    sums = sums_on_disk(self._source, segment, self.chunk_bytes)
+                    compare_sums(entry, segment, sums, self.chunk_bytes)
 
     def _checked_header(self) -> Header:
-        preamble = parse_preamble(self._bytes(0, min(PREAMBLE_BYTES, self.file_bytes)).tobytes(), self.file_bytes)
-        data = self._bytes(preamble.header_offset, preamble.header_bytes).tobytes()
+        preamble = parse_preamble(self._source.read(0, min(PREAMBLE_BYTES, self.file_bytes)).tobytes(), self.file_bytes)
+        data = self._source.read(preamble.header_offset, preamble.header_bytes).tobytes()
         found = xxh3_64_intdigest(data)
         if found != preamble.header_hash:
             raise BfpFormatError(
@@ -165,41 +290,24 @@ class Reader:
             )
         header = parse_header(data)
         for start, end in check_ranges(preamble, header):
-            if self._bytes(start, end - start).any():
+            if not self._source.is_zero(start, end - start):
                 raise BfpFormatError("bfp-range", f"byte {start}: {end - start} bytes between segments must be zero")
         return header
 
-    def _plane(self, entry: Entry, segment: Segment) -> Bytes:
-        data = self._bytes(segment.offset, segment.nbytes)
-        if self._verify:
-            self._compare(entry, segment, chunk_sums(data, self._header.chunk_bytes))
-        return data
+    def _planes(self, entry: Entry, exponents: slice, shifts: slice, elements: slice) -> Planes:
+        """Return parts of the planes of a tensor whose layout is known."""
+        wanted = {"exponents": exponents, "shifts": shifts, "elements": elements}
+        chunk = self.chunk_bytes if self._verify else None
+        read: dict[str, Bytes] = {
+            segment.role: read_part(self._source, entry, segment, wanted[segment.role], chunk)
+            for segment in entry.segments
+        }
+        return Planes(read["exponents"], read.get("shifts", _NO_BYTES), read["elements"])
 
-    def _sums_on_disk(self, segment: Segment) -> Iterator[str]:
-        """Yield the hash of each chunk of a plane, which is read in small pieces."""
-        end = segment.offset + segment.nbytes
-        for start in range(segment.offset, end, self._header.chunk_bytes):
-            stop = min(start + self._header.chunk_bytes, end)
-            hasher = xxh3_64()
-            for position in range(start, stop, CHUNK_BYTES):
-                hasher.update(self._bytes(position, min(CHUNK_BYTES, stop - position)).data)
-            yield hasher.hexdigest()
 
-    def _compare(self, entry: Entry, segment: Segment, sums: Iterable[str]) -> None:
-        for chunk, found in enumerate(sums):
-            stated = segment.sums[SUM_DIGITS * chunk : SUM_DIGITS * (chunk + 1)]
-            if found != stated:
-                raise BfpFormatError(
-                    "bfp-checksum",
-                    f"byte {segment.offset + chunk * self._header.chunk_bytes}: chunk {chunk} of {segment.role!r} of "
-                    f"tensor {entry.name!r} has the hash {found}, the header says {stated}",
-                )
-
-    def _bytes(self, offset: int, count: int) -> Bytes:
-        data = read_bytes(self._file, offset, count)
-        if data.size < count:
-            raise BfpFormatError("bfp-length", f"byte {offset + data.size}: the file became shorter while it was read")
-        return data
+def _sizes(entry: Entry) -> tuple[int, int, int]:
+    sizes = entry.plane_bytes
+    return sizes["exponents"], sizes.get("shifts", 0), sizes["elements"]
 
 
 @contextmanager

@@ -12,13 +12,14 @@ from xxhash import xxh3_64_hexdigest
 
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError
+from bfpemu.packing import Planes
 from bfpemu.storage import strict_json
 from bfpemu.storage.described_tensor import DescribedTensor, described_tensor
 from bfpemu.storage.inputs import ArrayFile, open_arrays
 from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.names import check_meta, check_name, unknown_name
 from bfpemu.storage.npy import Array
-from bfpemu.storage.packed import Bytes, Held, by_role, source_facts, tensor_of
+from bfpemu.storage.packed import Held, all_planes, by_role, source_facts, tensor_of
 from bfpemu.storage.safetensors import start_of_file
 from bfpemu.storage.sums import CHUNK_BYTES, chunk_sums, sums_digits
 from bfpemu.tensor import BFPTensor
@@ -90,8 +91,8 @@ class CodesFile:
             raise unknown_name(name, self.names, self.path)
         return self._facts[name]
 
-    def planes(self, name: str) -> dict[str, Bytes]:
-        """Return the planes of a tensor, by role.
+    def planes(self, name: str) -> Planes:
+        """Return the packed planes of a tensor.
 
         Raises
         ------
@@ -111,7 +112,7 @@ class CodesFile:
                         f"{str(self.path)!r}: {plane_name(name, role)!r} has the hashes {sums:.34}, the metadata "
                         f"says {self._sums[name][role]:.34}",
                     )
-        return found
+        return all_planes(found)
 
     def __getitem__(self, name: str) -> BFPTensor:
         """Return one tensor; errors as `planes`."""

@@ -10,15 +10,17 @@ from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 from zarr.abc.store import RangeByteRequest
 from zarr.registry import register_codec
 
+from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import BfpFormatError, DataError, DataTypeError, SpecError
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.formats.preset import Preset
+from bfpemu.packing import Planes
 from bfpemu.sources import FLOATS
 from bfpemu.storage.described import describe
 from bfpemu.storage.described_tensor import VERSION, DescribedTensor, spec_preset
 from bfpemu.storage.packed import Bytes, decoded, encoded
-from bfpemu.storage.windows import Window, plane_columns, window
+from bfpemu.storage.slices import Order, Span, order_of, span
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteGetter
@@ -154,16 +156,19 @@ class BfpCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
                 return None
             whole = (await self._decode_single(data, chunk_spec)).as_numpy_array()
             return _buffer(whole[selection], chunk_spec)
-        planes = {}
-        for role, (start, size) in _ranges(facts, part).items():
-            data = await byte_getter.get(chunk_spec.prototype, RangeByteRequest(start, start + size))
+        planes, plane_start = {}, 0
+        for role, size in facts.plane_bytes.items():
+            wanted = part.planes[Planes._fields.index(role)]
+            first, last = plane_start + wanted.start, plane_start + wanted.stop
+            data = await byte_getter.get(chunk_spec.prototype, RangeByteRequest(first, last))
             if data is None:
                 return None
-            if len(data) != size:
-                raise BfpFormatError("bfp-range", f"{role} of a chunk must have bytes up to {start + size}")
+            if len(data) != last - first:
+                raise BfpFormatError("bfp-range", f"{role} of a chunk must have bytes up to {last}")
             planes[role] = np.asarray(data.as_array_like()).view(np.uint8)
-        found = decoded(planes, DescribedTensor(part.shape, part.axis, facts.dtype, facts.preset), threads=1)
-        return _buffer(found[part.keep][(slice(None), *selection[1:])], chunk_spec)
+            plane_start += size
+        found = decoded(planes, DescribedTensor(part.blocked.shape, part.blocked.axis, facts.dtype, facts.preset))
+        return _buffer(found[part.kept].reshape(part.shape)[(slice(None), *selection[1:])], chunk_spec)
 
     def _facts(self, chunk_spec: ArraySpec) -> DescribedTensor:
         shape = chunk_spec.shape
@@ -194,31 +199,16 @@ def _divided(data: Bytes, sizes: dict[str, int]) -> dict[str, Bytes]:
     return planes
 
 
-def _part(facts: DescribedTensor, selection: Any) -> Window | None:
-    """Return the part of a chunk that a selection needs, if its planes are ranges of bytes; None for all of it."""
+def _part(facts: DescribedTensor, selection: Any) -> Span | None:
+    """Return the part of a chunk that a selection needs; None for all of it."""
     first = selection[0] if isinstance(selection, tuple) and selection else None
     if not isinstance(first, slice) or not all(isinstance(item, int | slice) for item in selection):
         return None
     start, stop, step = first.indices(facts.shape[0])
-    if step != 1 or start >= stop:
+    blocked = blocking(facts.preset.format, facts.shape, facts.axis)
+    if step != 1 or start >= stop or order_of(blocked) is Order.SCATTERED:
         return None
-    found = window(facts.preset.format, facts.shape, facts.axis, start, stop)
-    rows = next(iter(facts.plane_shapes.values()))[0]
-    is_one_range = found.rows != slice(0, rows) or rows == 1
-    return found if is_one_range and not found.is_whole else None
-
-
-def _ranges(facts: DescribedTensor, part: Window) -> dict[str, tuple[int, int]]:
-    """Return the first byte and the length of a part of each plane."""
-    columns = plane_columns(facts.preset.format, part)
-    ranges, plane_start = {}, 0
-    for role, (rows, row_bytes) in facts.plane_shapes.items():
-        start, stop, _ = columns[role].indices(row_bytes)
-        first = plane_start + part.rows.start * row_bytes + start
-        count = part.rows.stop - part.rows.start
-        ranges[role] = first, (count - 1) * row_bytes + stop - start
-        plane_start += rows * row_bytes
-    return ranges
+    return span(facts.preset.format, blocked, start, stop)
 
 
 def _buffer(numbers: Any, chunk_spec: ArraySpec) -> NDBuffer:

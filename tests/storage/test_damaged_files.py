@@ -102,7 +102,7 @@ def test_verify_reads_large_planes_in_pieces(path, count, monkeypatch):
     write(path, {"x": BFPTensor.from_codes(codes[:1], codes, (8, count))}, fsync=False)
     pieces = []
     monkeypatch.setattr(
-        "bfpemu.storage.reader.read_bytes",
+        "bfpemu.storage.segments.read_bytes",
         lambda file, offset, size: pieces.append(size) or read_bytes(file, offset, size),
     )
     with Reader(path) as reader:

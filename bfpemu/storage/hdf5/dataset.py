@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import h5py
@@ -9,17 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_64_hexdigest
 
+from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import BfpFormatError, DataError
 from bfpemu.formats import BFPSpec
 from bfpemu.formats.preset import Preset
+from bfpemu.packing import Planes
 from bfpemu.sources import as_array, result_dtype
+from bfpemu.storage.aligned import aligned
 from bfpemu.storage.described_tensor import DescribedTensor, described_tensor
 from bfpemu.storage.hdf5.names import create_group
 from bfpemu.storage.hdf5.planes import checked_plane, create_plane, read_plane
-from bfpemu.storage.packed import Bytes, by_role, decoded, described, encoded, facts_of, tensor_of
-from bfpemu.storage.selection import is_range, selection
-from bfpemu.storage.windows import Window, plane_columns, window
+from bfpemu.storage.packed import Bytes, all_planes, by_role, decoded, described, encoded, facts_of, tensor_of
+from bfpemu.storage.slices import WHOLE_BYTES, Span, checked_range, span
+from bfpemu.storage.view import sliced
 from bfpemu.tensor import BFPTensor
 
 AnyArray = npt.NDArray[Any]
@@ -95,55 +99,75 @@ class BFPDataset:
     def __getitem__(self, key: Any) -> Any:
         """Decode a part; of the first axis, only the blocks that are needed are read.
 
+        Errors are those of `decode`, and IndexError as NumPy raises it.
+        """
+        return sliced(self.decode, self.shape, key)
+
+    def decode(
+        self,
+        start: int | None = None,
+        stop: int | None = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+        threads: int | None = None,
+    ) -> AnyArray:
+        """Return the numbers of ``[start:stop]`` along the first axis, all unless given (spec 2.10, 15.3).
+
+        Parameters
+        ----------
+        start, stop : int, optional
+            By the rules of Python's slices.
+        dtype : float64, float32, float16 or bfloat16, optional
+            The tensor's own unless given.
+        threads : int, optional
+            Threads to share the work; no bit depends on it.
+
         Raises
         ------
-        DataError
-            ``selection``.
         BfpFormatError
             ``bfp-checksum``.
+        DataTypeError
+            ``data-type``.
         """
-        chosen = selection(key, self.shape)
-        start, stop = (chosen.start, chosen.stop) if self.shape else (0, 0)
-        part = window(self.format, self.shape, self.axis, start, stop)
-        facts = DescribedTensor(part.shape, part.axis, self._facts.dtype, self._facts.preset)
-        found = decoded(self._read(part), facts)
-        return (found[part.keep] if self.shape else found)[chosen.rest]
+        part = self._span(*checked_range(self.group.name, self.shape, start, stop))
+        facts = self._facts_of(part)
+        found = decoded(self._read(part), facts, dtype, threads=threads)
+        return aligned(np.atleast_1d(found)[part.kept].reshape(part.shape))
 
     def __setitem__(self, key: Any, values: npt.ArrayLike) -> None:
-        """Encode numbers into whole blocks, so that nothing beside them is rounded again.
+        """Encode numbers into whole blocks, so that nothing beside them is rounded again (spec 15.3).
 
         Raises
         ------
         DataError
-            ``selection``, if the key is not a range of the first axis that starts and ends between
-            blocks; the codes of `bfpemu.BFPTensor` for what cannot be encoded.
+            ``rows``, if the key is not a range of the first axis that whole blocks fill; the codes
+            of `bfpemu.BFPTensor` for what cannot be encoded.
         """
-        chosen = selection(key, self.shape)
-        start, stop = (chosen.start, chosen.stop) if self.shape else (0, 0)
-        part = window(self.format, self.shape, self.axis, start, stop)
-        covers = not self.shape or part.keep == slice(0, part.shape[0])
-        if not covers or not is_range(chosen, self.shape):
+        start, stop = checked_range(self.group.name, self.shape, *_written_range(key, self.shape))
+        part = self._span(start, stop)
+        facts = self._facts_of(part)
+        if part.blocked.shape != part.shape and math.prod(part.blocked.shape) != math.prod(part.shape):
             raise DataError(
-                "selection",
-                "what is written must be a range of the first axis that covers whole blocks, and starts at a multiple "
-                f"of 8 of them where they run along it (spec 15.3), got {key!r}",
+                "rows",
+                f"rows that are written must fill whole blocks, and start at a multiple of {WHOLE_BYTES} of them where "
+                f"blocks run through rows (spec 15.3), got {start} to {stop} of {self.group.name!r}",
             )
-        facts = DescribedTensor(part.shape, part.axis, self._facts.dtype, self._facts.preset)
         array = as_array(values)
         try:
-            array = np.broadcast_to(array, part.shape)
+            array = np.broadcast_to(array, part.shape).reshape(part.blocked.shape)
         except ValueError as error:
             raise DataError(
-                "selection", f"values for the shape {part.shape} must broadcast to it, got {array.shape}"
+                "codes-shape", f"values must broadcast to the shape {part.shape}, got {array.shape}"
             ) from error
-        columns = plane_columns(self.format, part)
         for role, plane in encoded(array, facts).items():
             if plane.size:
-                self._planes[role][part.rows, columns[role]] = plane.reshape(facts.plane_shapes[role])
+                rows, columns = self._place(role, part)
+                target = self._planes[role]
+                target[rows, columns] = plane.reshape(target[rows, columns].shape)
 
-    def planes(self) -> dict[str, Bytes]:
-        """Return the packed codes, by role (spec 7.4)."""
-        return {role: read_plane(plane, slice(None), slice(None)).reshape(-1) for role, plane in self._planes.items()}
+    def planes(self) -> Planes:
+        """Return the packed planes (spec 7.4)."""
+        return all_planes({role: read_plane(plane, slice(None), slice(None)) for role, plane in self._planes.items()})
 
     def tensor(self) -> BFPTensor:
         """Return the codes of all of it."""
@@ -152,9 +176,36 @@ class BFPDataset:
     def __repr__(self) -> str:
         return f"<BFPDataset {self.group.name!r}: shape {self.shape}, {self.format.name!r}, {self._facts.dtype}>"
 
-    def _read(self, part: Window) -> dict[str, Bytes]:
-        columns = plane_columns(self.format, part)
-        return {role: read_plane(plane, part.rows, columns[role]) for role, plane in self._planes.items()}
+    def _span(self, start: int, stop: int) -> Span:
+        return span(self.format, blocking(self.format, self.shape, self.axis), start, stop)
+
+    def _facts_of(self, part: Span) -> DescribedTensor:
+        return DescribedTensor(part.blocked.shape, part.blocked.axis, self._facts.dtype, self._facts.preset)
+
+    def _place(self, role: str, part: Span) -> tuple[slice, slice]:
+        """Return the rows and the bytes of each that hold a part of a plane."""
+        wanted = part.planes[Planes._fields.index(role)]
+        rows, row_bytes = self._facts.plane_shapes[role]
+        if rows == 1:
+            return slice(0, 1), wanted
+        return slice(wanted.start // max(row_bytes, 1), wanted.stop // max(row_bytes, 1)), slice(0, row_bytes)
+
+    def _read(self, part: Span) -> dict[str, Bytes]:
+        return {role: read_plane(plane, *self._place(role, part)) for role, plane in self._planes.items()}
+
+
+def _written_range(key: Any, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
+    """Return start and stop of a key that selects a range of the first axis, and all of the others."""
+    parts = key if isinstance(key, tuple) else (key,)
+    first, *rest = parts or (Ellipsis,)
+    if first is Ellipsis:
+        first, rest = slice(None), [*rest]
+    everything = (slice(None), Ellipsis)
+    if not isinstance(first, slice) or first.step not in (None, 1) or any(part not in everything for part in rest):
+        raise DataError(
+            "rows", f"what is written must be a range of the first axis of shape {shape} (spec 15.3), got {key!r}"
+        )
+    return (first.start, first.stop) if shape else (None, None)
 
 
 def create_dataset(

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpError, BfpFormatError, DataTypeError
+from bfpemu.packing import Planes
 from bfpemu.storage.described_tensor import DescribedTensor
-from bfpemu.storage.files import open_input, read_bytes
+from bfpemu.storage.files import Bytes, open_input, read_bytes
 from bfpemu.storage.hdf5.dataset import TENSOR, BFPDataset, write_tensor
 from bfpemu.storage.hdf5.names import created_file, no_times, object_name, tensor_name
 from bfpemu.storage.hdf5.planes import CHUNK_BYTES
@@ -24,7 +25,7 @@ from bfpemu.storage.inputs import ArrayFile
 from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.names import check_meta, unknown_name
 from bfpemu.storage.npy import Array
-from bfpemu.storage.packed import Bytes, Held
+from bfpemu.storage.packed import Held
 from bfpemu.tensor import BFPTensor
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -137,8 +138,8 @@ class CodesFile:
         """Return what the file says of a tensor; errors as `dataset`."""
         return self.dataset(name).facts
 
-    def planes(self, name: str) -> dict[str, Bytes]:
-        """Return the planes of a tensor, by role; errors as `dataset`."""
+    def planes(self, name: str) -> Planes:
+        """Return the packed planes of a tensor; errors as `dataset`."""
         with _content(self.path):
             return self.dataset(name).planes()
 
@@ -252,6 +253,8 @@ def _content(path: Path) -> Iterator[None]:
         raise BfpFormatError(
             error.code, text if text.startswith(repr(str(path))) else f"{str(path)!r}: {text}"
         ) from error
+    except BfpError:
+        raise
     except (
         AttributeError,
         KeyError,
