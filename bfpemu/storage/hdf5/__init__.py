@@ -12,13 +12,19 @@ from __future__ import annotations
 
 from bfpemu.storage.hdf5.dataset import BFPDataset, create_dataset, open_dataset, write_tensor
 from bfpemu.storage.hdf5.files import CodesFile, read, write
+from bfpemu.storage.hdf5.filter import register_filter
+from bfpemu.storage.hdf5.filtered import FilteredDataset, create_filtered_dataset, open_filtered_dataset
 
 __all__ = [
     "BFPDataset",
     "CodesFile",
+    "FilteredDataset",
     "create_dataset",
+    "create_filtered_dataset",
     "open_dataset",
+    "open_filtered_dataset",
     "read",
+    "register_filter",
     "write",
     "write_tensor",
 ]

@@ -8,17 +8,17 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
-from xxhash import xxh3_64_hexdigest
 
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec
 from bfpemu.formats.preset import Preset
 from bfpemu.packing import Planes
 from bfpemu.sources import as_array, result_dtype
 from bfpemu.storage.aligned import aligned
-from bfpemu.storage.described_tensor import DescribedTensor, described_tensor
+from bfpemu.storage.described_tensor import DescribedTensor
+from bfpemu.storage.hdf5.attributes import attach, stated
 from bfpemu.storage.hdf5.names import create_group
 from bfpemu.storage.hdf5.planes import checked_plane, create_plane, read_plane
 from bfpemu.storage.packed import Bytes, all_planes, by_role, decoded, described, encoded, facts_of, tensor_of
@@ -27,12 +27,6 @@ from bfpemu.storage.view import sliced
 from bfpemu.tensor import BFPTensor
 
 AnyArray = npt.NDArray[Any]
-
-TENSOR = "bfp_tensor"
-"""The attribute that holds the description."""
-
-SUM = "bfp_sum"
-"""The attribute that holds its hash."""
 
 
 class BFPDataset:
@@ -52,7 +46,7 @@ class BFPDataset:
 
     def __init__(self, group: h5py.Group) -> None:
         self.group = group
-        self._facts = _stated(group)
+        self._facts = stated(group)
         shapes = self._facts.plane_shapes
         self._planes = {role: checked_plane(group, role, shape) for role, shape in shapes.items()}
 
@@ -291,37 +285,12 @@ def open_dataset(parent: h5py.Group, name: str) -> BFPDataset:
 def _created(parent: h5py.Group, name: str, facts: DescribedTensor, planes: dict[str, Bytes]) -> BFPDataset:
     group = create_group(parent, name)
     try:
-        text = facts.to_text().encode("ascii")
         for role, shape in facts.plane_shapes.items():
             plane = create_plane(group, role, shape, comes_later=not planes)
             if plane.size and planes:
                 plane[...] = planes[role].reshape(shape)
-        # Of a fixed length: a text of variable length lies where HDF5 keeps no checksum.
-        group.attrs.create(SUM, np.bytes_(xxh3_64_hexdigest(text)))
-        group.attrs.create(TENSOR, np.bytes_(text))
+        attach(group, facts)
     except BaseException:
         del parent[name]
         raise
     return BFPDataset(group)
-
-
-def _stated(group: h5py.Group) -> DescribedTensor:
-    """Return what the attributes of a group say."""
-    where = f"{group.name}: attribute {TENSOR!r}"
-    text, found = (_text(group, name) for name in (TENSOR, SUM))
-    if text is None:
-        raise BfpFormatError("bfp-foreign", f"{where}: a group that holds a tensor must have it as a text (spec 15.2)")
-    expected = xxh3_64_hexdigest(text.encode("utf-8"))
-    if found != expected:
-        raise BfpFormatError("bfp-checksum", f"{where}: its hash must be {expected}, {SUM!r} says {found!r}")
-    return described_tensor(where, text)
-
-
-def _text(group: h5py.Group, name: str) -> str | None:
-    """Return an attribute that is a text, however another writer spelled its type."""
-    if name not in group.attrs:
-        return None
-    value = group.attrs[name]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str) else None

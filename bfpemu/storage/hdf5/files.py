@@ -18,7 +18,9 @@ from bfpemu.errors import BfpError, BfpFormatError, DataTypeError
 from bfpemu.packing import Planes
 from bfpemu.storage.described_tensor import DescribedTensor
 from bfpemu.storage.files import Bytes, open_input, read_bytes
-from bfpemu.storage.hdf5.dataset import TENSOR, BFPDataset, write_tensor
+from bfpemu.storage.hdf5.attributes import TENSOR
+from bfpemu.storage.hdf5.dataset import BFPDataset, write_tensor
+from bfpemu.storage.hdf5.filtered import FilteredDataset
 from bfpemu.storage.hdf5.names import created_file, no_times, object_name, tensor_name
 from bfpemu.storage.hdf5.planes import CHUNK_BYTES
 from bfpemu.storage.inputs import ArrayFile
@@ -127,12 +129,13 @@ class CodesFile:
         """The names of all tensors of codes, sorted by their UTF-8 bytes."""
         return tuple(sorted(self._groups, key=str.encode))
 
-    def dataset(self, name: str) -> BFPDataset:
+    def dataset(self, name: str) -> BFPDataset | FilteredDataset:
         """Return a tensor that decodes in parts; errors as `BFPDataset`, and DataError ``tensor-name``."""
         if name not in self._groups:
             raise unknown_name(name, self.names, self.path)
         with _content(self.path):
-            return BFPDataset(self._file[self._groups[name]])
+            item = self._file[self._groups[name]]
+            return BFPDataset(item) if isinstance(item, h5py.Group) else FilteredDataset(item)
 
     def entry(self, name: str) -> DescribedTensor:
         """Return what the file says of a tensor; errors as `dataset`."""
@@ -165,7 +168,12 @@ def open_arrays(path: str | Path) -> ArrayFile:
         found: dict[str, Array] = {}
         places: dict[str, str] = {}
         for place, item in _visited(file):
-            if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf" or item.shape is None:
+            if (
+                not isinstance(item, h5py.Dataset)
+                or TENSOR in item.attrs
+                or item.dtype.kind not in "iuf"
+                or item.shape is None
+            ):
                 continue
             array = Array(item.shape, item.dtype.newbyteorder("="), False, 0)
             if array.nbytes > _LARGEST_RATIO * item.id.get_storage_size():
@@ -235,7 +243,7 @@ def _visited(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]
 def _groups(file: h5py.File) -> dict[str, str]:
     groups: dict[str, str] = {}
     for place, item in _visited(file):
-        if isinstance(item, h5py.Group) and TENSOR in item.attrs:
+        if TENSOR in item.attrs:
             name = tensor_name(place)
             if name in groups:
                 raise BfpFormatError("bfp-name", f"names must be unique, got {name!r} again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from bfpemu.storage.hdf5.names import no_times
 CHUNK_BYTES = 1 << 20
 """About what a chunk holds, in the files that are written here."""
 
-_FLETCHER32_BYTES = 4
+FLETCHER32_BYTES = 4
 
 
 def create_plane(group: h5py.Group, role: str, shape: tuple[int, int], *, comes_later: bool) -> h5py.Dataset:
@@ -76,18 +77,25 @@ def checked_plane(group: h5py.Group, role: str, shape: tuple[int, int]) -> h5py.
         if found.size and found.id.get_storage_size() != found.size:
             raise BfpFormatError("bfp-range", f"{where}: {found.size} bytes must be there (spec 15.2)")
     elif found.size:
-        _check_chunks(where, found, found.chunks, _FLETCHER32_BYTES * len(filters))
+        check_chunks(f"{where}: ", found, math.prod(found.chunks) + FLETCHER32_BYTES * len(filters))
     return found
 
 
-def _check_chunks(where: str, found: h5py.Dataset, chunks: tuple[int, int], more: int) -> None:
-    expected = -(-found.shape[0] // chunks[0]) * -(-found.shape[1] // chunks[1])
+def check_chunks(where: str, found: h5py.Dataset, chunk_bytes: int) -> None:
+    """Refuse a dataset unless all its chunks are there, went through all filters and have the same bytes.
+
+    Raises
+    ------
+    BfpFormatError
+        ``bfp-range``.
+    """
+    expected = math.prod(-(-length // size) for length, size in zip(found.shape, found.chunks, strict=True))
     sizes = {(info.size, info.filter_mask) for info in _chunk_infos(found, expected)}
-    if found.id.get_num_chunks() != expected or sizes != {(chunks[0] * chunks[1] + more, 0)}:
+    if sizes != {(chunk_bytes, 0)}:
         raise BfpFormatError(
             "bfp-range",
-            f"{where}: {expected} chunks of {chunks[0] * chunks[1]} bytes must be there (spec 15.2), "
-            f"got {found.id.get_num_chunks()}",
+            f"{where}{expected} chunks of {chunk_bytes} bytes must be there (spec 15.2), "
+            f"got {found.id.get_num_chunks()} of {sorted(size for size, _ in sizes)}",
         )
 
 
