@@ -216,7 +216,7 @@ def _array_chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...] | No
 
 def _read_array(path: Path, place: str, array: Array) -> Bytes:
     with _opened(path) as file, _content(path):
-        found = np.ascontiguousarray(file[place][()], array.dtype)
+        found = np.asarray(file[place][()], array.dtype, order="C")
     if found.shape != array.shape:
         raise BfpFormatError("input-content", f"{str(path)!r}: dataset {place!r} changed while it was read")
     return found.reshape(-1).view(np.uint8)
