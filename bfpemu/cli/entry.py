@@ -10,7 +10,22 @@ import click
 
 from bfpemu.errors import BfpError
 
-_COMMANDS = ("formats", "pack", "unpack", "convert", "inspect", "compare", "analyze", "emit", "vectors", "verify")
+_COMMANDS = (
+    "formats",
+    "pack",
+    "unpack",
+    "inspect",
+    "check",
+    "diff",
+    "convert",
+    "export",
+    "sha256",
+    "compare",
+    "analyze",
+    "emit",
+    "vectors",
+    "verify",
+)
 _REFUSED = 2
 _INTERRUPTED = 130
 

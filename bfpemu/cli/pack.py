@@ -37,23 +37,27 @@ def command(
     from bfpemu import storage
     from bfpemu.cli.measure import swallowed
     from bfpemu.cli.tables import progress_bar
-    from bfpemu.packing import plane_sizes
+    from bfpemu.storage.converting import Encoded
     from bfpemu.tensor import BFPTensor
 
     arrays = storage.open_arrays(source)
     names = select(arrays.names, wanted, source)
     source_bytes = array_bytes(arrays, names)
-    tensors, nan_count = {}, 0
-    with progress_bar("encoding", source_bytes) as advance:
+    encoded = Encoded(arrays, tuple(names), preset, axis)
+    declared = {}
+    for name in names:
+        with naming(name, names):
+            facts = encoded.entry(name)
+            declared[name] = storage.Declaration(facts.shape, preset, facts.axis, facts.dtype)
+    nan_count = 0
+    with progress_bar("packing", source_bytes) as advance, storage.Writer(output, declared) as writer:
         for name in names:
             array = arrays[name]
             with naming(name, names):
-                tensors[name] = BFPTensor(array, preset, axis=axis)
-                nan_count += swallowed(array, tensors[name])
+                tensor = BFPTensor(array, preset, axis=axis)
+                nan_count += swallowed(array, tensor)
+            writer.append(name, tensor)
             advance(array.nbytes)
-    packed_bytes = sum(sum(plane_sizes(tensor.format, tensor.shape, tensor.axis)) for tensor in tensors.values())
-    with progress_bar("writing", packed_bytes) as advance:
-        storage.write(output, tensors, progress=advance)
     written = output.stat().st_size
     click.echo(
         f"packed {tensors_text(len(names))} as {shown(preset.name)}: {source_bytes:,} bytes to {written:,} bytes, "

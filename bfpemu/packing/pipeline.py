@@ -110,6 +110,8 @@ def _is_fusible(spec: BFPSpec) -> bool:
 
 def _encode_fused(values: AnyArray, piece: _Piece, spec: BFPSpec, table: EncodeTable, out: Planes) -> bool:
     """Encode and pack the blocks of a piece; return whether all of them were ordinary."""
+    if not _is_whole_groups(piece, spec):
+        return False
     values = widened(values, table.lane)
     words = values.view(LANES[table.lane].word)
     exponents = np.empty((1, piece.blocked.blocks), code_dtype(spec.exponent_bits))
@@ -131,6 +133,8 @@ def _encode_fused(values: AnyArray, piece: _Piece, spec: BFPSpec, table: EncodeT
 
 def _decode_fused(planes: Planes, piece: _Piece, spec: BFPSpec, table: DecodeTable, out: AnyArray) -> bool:
     """Unpack and decode the blocks of a piece; return whether all of them were ordinary."""
+    if not _is_whole_groups(piece, spec):
+        return False
     exponents = np.empty((1, piece.blocked.blocks), code_dtype(spec.exponent_bits))
     read_fields(planes.exponents, Runs(spec.exponent_bits, 0, 0), BitOrder.LSB_FIRST, exponents)
     left = np.empty(piece.blocked.blocks, np.bool_)
@@ -145,6 +149,11 @@ def _decode_fused(planes: Planes, piece: _Piece, spec: BFPSpec, table: DecodeTab
         size = piece.blocked.block_elements
         run(exponents[0], planes.elements, size, table.elements, table.scales, scratch, out, left)
     return not left.any()
+
+
+def _is_whole_groups(piece: _Piece, spec: BFPSpec) -> bool:
+    """Return whether the fused kernels have only whole groups of eight codes; codes of whole bytes need none."""
+    return spec.mantissa_bits in (8, 16) or piece.blocked.row_length % 8 == 0
 
 
 class _Piece(NamedTuple):

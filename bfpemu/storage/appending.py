@@ -59,13 +59,12 @@ class PlaneStreams:
             raise self._refusal(
                 f"have the format {entry.format.name!r}, axis {entry.axis} and dtype {entry.dtype}", repr(tensor)
             )
-        self._count(tensor.shape)
-        if self._order is Order.RUN and self._carried is not None:
-            raise self._refusal("follow whole blocks", f"{self._carried.size} numbers before them")
-        if not self._is_complete and self._order is Order.RUN:
+        if self._order is Order.RUN:
             step = WHOLE_BYTES * self._blocked.block_elements
-            if math.prod(tensor.shape) % step:
-                raise self._refusal(f"come in multiples of {step} numbers", str(math.prod(tensor.shape)))
+            is_last = self._appended + tensor.shape[0] == entry.shape[0]
+            if self._carried is not None or not (is_last or math.prod(tensor.shape) % step == 0):
+                raise self._refusal(f"come in multiples of {step} numbers", f"shape {tensor.shape}")
+        self._count(tensor.shape)
         self._write(tensor.to_planes())
 
     def append_numbers(self, rows: AnyArray, threads: int | None) -> None:

@@ -11,6 +11,7 @@ from bfpemu.blocking import blocking
 from bfpemu.errors import BfpFormatError
 from bfpemu.formats import Preset
 from bfpemu.sources import source_kind
+from bfpemu.storage.files import open_input
 from bfpemu.storage.inputs import ArrayFile, open_arrays
 from bfpemu.storage.kinds import TensorFacts, TensorFile, TensorSource, endings, function, kind_of
 from bfpemu.storage.outputs import write_arrays
@@ -99,6 +100,17 @@ def open_any(path: str | Path) -> AbstractContextManager[TensorFile | ArrayFile]
         if found is not None:
             return found
     return nullcontext(open_arrays(path))
+
+
+def open_codes(path: str | Path) -> TensorFile:
+    """Open a file of codes; errors as `open_any`, and ``input-kind`` for a file of arrays."""
+    kind = kind_of(path)
+    if kind is not None and kind.opens_tensors:
+        found: TensorFile | None = function(kind.opens_tensors)(path)
+        if found is not None:
+            return found
+    open_input(path)[0].close()  # a file that is not there has no kind
+    raise BfpFormatError("input-kind", f"{str(path)!r} must be a file of codes, {endings('opens_tensors')}")
 
 
 def check_kind(path: Path, *, codes: bool) -> bool:

@@ -21,7 +21,7 @@ from bfpemu.storage.header import Entry, Header, parse_header
 from bfpemu.storage.names import unknown_name
 from bfpemu.storage.placement import check_ranges
 from bfpemu.storage.preamble import PREAMBLE_BYTES, parse_preamble
-from bfpemu.storage.segments import FileBytes, compare_sums, read_part, sums_on_disk
+from bfpemu.storage.segments import FileBytes, mismatches, read_part, sums_on_disk
 from bfpemu.storage.slices import Order, checked_range, order_of, span
 from bfpemu.tensor import BFPTensor
 
@@ -92,7 +92,7 @@ class Reader:
         self._verify = verify
         file, self.file_bytes = open_input(path)
         try:
-            self._source = FileBytes(file, self.file_bytes, mapped=mmap)
+            self.source = FileBytes(file, self.file_bytes, mapped=mmap)
             with _located(path):
                 self._header = self._checked_header()
         except BaseException:
@@ -110,7 +110,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the file; planes that were mapped stay readable."""
-        self._source.close()
+        self.source.close()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -274,14 +274,19 @@ class Reader:
             ``bfp-length`` if they are gone.
         """
         with _located(self.path):
-            for entry in self._header.tensors:
-                for segment in entry.segments:
-                    sums = sums_on_disk(self._source, segment, self.chunk_bytes)
-                    compare_sums(entry, segment, sums, self.chunk_bytes)
+            for error in self.problems():
+                raise error
+
+    def problems(self) -> Iterator[BfpFormatError]:
+        """Yield an error for each chunk of a plane that is not what was written; errors as `verify`."""
+        for entry in self._header.tensors:
+            for segment in entry.segments:
+                sums = sums_on_disk(self.source, segment, self.chunk_bytes)
+                yield from mismatches(entry, segment, sums, self.chunk_bytes)
 
     def _checked_header(self) -> Header:
-        preamble = parse_preamble(self._source.read(0, min(PREAMBLE_BYTES, self.file_bytes)).tobytes(), self.file_bytes)
-        data = self._source.read(preamble.header_offset, preamble.header_bytes).tobytes()
+        preamble = parse_preamble(self.source.read(0, min(PREAMBLE_BYTES, self.file_bytes)).tobytes(), self.file_bytes)
+        data = self.source.read(preamble.header_offset, preamble.header_bytes).tobytes()
         found = xxh3_64_intdigest(data)
         if found != preamble.header_hash:
             raise BfpFormatError(
@@ -290,7 +295,7 @@ class Reader:
             )
         header = parse_header(data)
         for start, end in check_ranges(preamble, header):
-            if not self._source.is_zero(start, end - start):
+            if not self.source.is_zero(start, end - start):
                 raise BfpFormatError("bfp-range", f"byte {start}: {end - start} bytes between segments must be zero")
         return header
 
@@ -299,7 +304,7 @@ class Reader:
         wanted = {"exponents": exponents, "shifts": shifts, "elements": elements}
         chunk = self.chunk_bytes if self._verify else None
         read: dict[str, Bytes] = {
-            segment.role: read_part(self._source, entry, segment, wanted[segment.role], chunk)
+            segment.role: read_part(self.source, entry, segment, wanted[segment.role], chunk)
             for segment in entry.segments
         }
         return Planes(read["exponents"], read.get("shifts", _NO_BYTES), read["elements"])

@@ -73,15 +73,33 @@ def read_part(source: FileBytes, entry: Entry, segment: Segment, wanted: slice, 
     return data[wanted.start - start : wanted.stop - start]
 
 
+def pieces_on_disk(source: FileBytes, segment: Segment, start: int, stop: int) -> Iterator[memoryview]:
+    """Yield some bytes of a plane in pieces that are small."""
+    for position in range(start, stop, CHUNK_BYTES):
+        yield source.read(segment.offset + position, min(CHUNK_BYTES, stop - position)).data
+
+
 def sums_on_disk(source: FileBytes, segment: Segment, chunk_bytes: int) -> Iterator[str]:
-    """Yield the hash of each chunk of a plane, which is read in small pieces."""
-    end = segment.offset + segment.nbytes
-    for start in range(segment.offset, end, chunk_bytes):
-        stop = min(start + chunk_bytes, end)
+    """Yield the hash of each chunk of a plane."""
+    for start in range(0, segment.nbytes, chunk_bytes):
         hasher = xxh3_64()
-        for position in range(start, stop, CHUNK_BYTES):
-            hasher.update(source.read(position, min(CHUNK_BYTES, stop - position)).data)
+        for piece in pieces_on_disk(source, segment, start, min(start + chunk_bytes, segment.nbytes)):
+            hasher.update(piece)
         yield hasher.hexdigest()
+
+
+def mismatches(
+    entry: Entry, segment: Segment, sums: Iterable[str], chunk_bytes: int, first_chunk: int = 0
+) -> Iterator[BfpFormatError]:
+    """Yield an error ``bfp-checksum`` for each chunk of a plane, from `first_chunk` on, with another hash."""
+    for chunk, found in enumerate(sums, first_chunk):
+        stated = segment.sums[SUM_DIGITS * chunk : SUM_DIGITS * (chunk + 1)]
+        if found != stated:
+            yield BfpFormatError(
+                "bfp-checksum",
+                f"byte {segment.offset + chunk * chunk_bytes}: chunk {chunk} of {segment.role!r} of tensor "
+                f"{entry.name!r} has the hash {found}, the header says {stated}",
+            )
 
 
 def compare_sums(entry: Entry, segment: Segment, sums: Iterable[str], chunk_bytes: int, first_chunk: int = 0) -> None:
@@ -92,11 +110,5 @@ def compare_sums(entry: Entry, segment: Segment, sums: Iterable[str], chunk_byte
     BfpFormatError
         ``bfp-checksum``, with the place of the first chunk that differs.
     """
-    for chunk, found in enumerate(sums, first_chunk):
-        stated = segment.sums[SUM_DIGITS * chunk : SUM_DIGITS * (chunk + 1)]
-        if found != stated:
-            raise BfpFormatError(
-                "bfp-checksum",
-                f"byte {segment.offset + chunk * chunk_bytes}: chunk {chunk} of {segment.role!r} of tensor "
-                f"{entry.name!r} has the hash {found}, the header says {stated}",
-            )
+    for error in mismatches(entry, segment, sums, chunk_bytes, first_chunk):
+        raise error

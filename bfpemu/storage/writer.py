@@ -15,14 +15,16 @@ from xxhash import xxh3_64_intdigest
 from bfpemu.atomic import replacing
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike, resolve
+from bfpemu.errors import BfpFormatError
 from bfpemu.sources import as_array, result_dtype, source_kind
 from bfpemu.storage.appending import PlaneStreams
 from bfpemu.storage.described import PLANAR, describe
+from bfpemu.storage.geometry import shape_problem
 from bfpemu.storage.header import Entry, Header, Segment, parse_header, segment_bytes
 from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.names import check_meta, check_name, unknown_name
 from bfpemu.storage.placement import check_ranges, end_of_file, place
-from bfpemu.storage.preamble import PREAMBLE_BYTES, Preamble, parse_preamble
+from bfpemu.storage.preamble import LARGEST_HEADER, PREAMBLE_BYTES, Preamble, parse_preamble
 from bfpemu.storage.sums import CHUNK_BYTES, sums_digits
 from bfpemu.tensor import BFPTensor
 
@@ -255,10 +257,15 @@ def _entry(name: str, declared: Declaration) -> Entry:
     """Return the header's entry without offsets, and with zeros for the hashes."""
     preset = resolve(declared.format)
     blocked = blocking(preset.format, declared.shape, declared.axis)
-    segments = tuple(
-        Segment(role, 0, nbytes, "0" * sums_digits(nbytes, CHUNK_BYTES))
-        for role, nbytes in segment_bytes(preset.format, blocked.shape, blocked.axis).items()
-    )
+    problem = shape_problem(blocked.shape)
+    if problem:
+        raise BfpFormatError("bfp-header", f"tensor {name!r}: {problem} (spec 7.6)")
+    sizes = segment_bytes(preset.format, blocked.shape, blocked.axis)
+    if sum(sums_digits(nbytes, CHUNK_BYTES) for nbytes in sizes.values()) > LARGEST_HEADER:
+        raise BfpFormatError(
+            "bfp-range", f"tensor {name!r}: its hashes must fit into a header of {LARGEST_HEADER} bytes (spec 7.2)"
+        )
+    segments = tuple(Segment(role, 0, nbytes, "0" * sums_digits(nbytes, CHUNK_BYTES)) for role, nbytes in sizes.items())
     dtype = result_dtype(declared.dtype).name
     return Entry(name, blocked.shape, blocked.axis, dtype, PLANAR, preset, describe(preset)["provenance"], segments)
 
