@@ -18,8 +18,8 @@ AnyArray = npt.NDArray[Any]
 
 
 def is_aligned(array: AnyArray) -> bool:
-    """Return whether the first element lies at a multiple of 64 bytes."""
-    return array.ctypes.data % ALIGNMENT == 0
+    """Return whether the first element, if there is one, lies at a multiple of 64 bytes."""
+    return array.size == 0 or array.ctypes.data % ALIGNMENT == 0
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> AnyArray:

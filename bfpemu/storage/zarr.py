@@ -123,7 +123,7 @@ class BfpCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
     def evolve_from_array_spec(self, array_spec: ArraySpec) -> Self:
         """Refuse a fill value other than zero: it pads chunks, and would take part in their blocks."""
         fill = np.asarray(array_spec.fill_value)
-        if fill.size != 1 or np.any(fill.astype(np.float64) != 0):
+        if fill.size != 1 or np.any(fill != 0):
             raise DataError("chunks", f"fill_value must be 0 (spec 15.6), got {array_spec.fill_value!r}")
         return self
 

@@ -22,7 +22,7 @@ from bfpemu.storage.hdf5.attributes import attach, stated
 from bfpemu.storage.hdf5.names import create_group
 from bfpemu.storage.hdf5.planes import checked_plane, create_plane, read_plane
 from bfpemu.storage.packed import Bytes, all_planes, by_role, decoded, described, encoded, facts_of, tensor_of
-from bfpemu.storage.slices import WHOLE_BYTES, Span, checked_range, span
+from bfpemu.storage.slices import WHOLE_BYTES, Order, Span, checked_range, order_of, span
 from bfpemu.storage.view import sliced
 from bfpemu.tensor import BFPTensor
 
@@ -140,11 +140,11 @@ class BFPDataset:
         start, stop = checked_range(self.group.name, self.shape, *_written_range(key, self.shape))
         part = self._span(start, stop)
         facts = self._facts_of(part)
-        if part.blocked.shape != part.shape and math.prod(part.blocked.shape) != math.prod(part.shape):
+        if not self._is_filled(part, start, stop):
             raise DataError(
                 "rows",
-                f"rows that are written must fill whole blocks, and start at a multiple of {WHOLE_BYTES} of them where "
-                f"blocks run through rows (spec 15.3), got {start} to {stop} of {self.group.name!r}",
+                f"rows that are written must fill whole blocks, and start and stop at multiples of {WHOLE_BYTES} "
+                f"where blocks run through rows (spec 15.3), got {start} to {stop} of {self.group.name!r}",
             )
         array = as_array(values)
         try:
@@ -172,6 +172,15 @@ class BFPDataset:
 
     def _span(self, start: int, stop: int) -> Span:
         return span(self.format, blocking(self.format, self.shape, self.axis), start, stop)
+
+    def _is_filled(self, part: Span, start: int, stop: int) -> bool:
+        """Return whether rows take whole bytes of the planes, and nothing else lies in them."""
+        if math.prod(part.blocked.shape) != math.prod(part.shape):
+            return False
+        blocked = blocking(self.format, self.shape, self.axis)
+        if order_of(blocked) is not Order.RUN or stop == self.shape[0]:
+            return True
+        return stop * math.prod(self.shape[1:]) % (WHOLE_BYTES * blocked.block_elements) == 0
 
     def _facts_of(self, part: Span) -> DescribedTensor:
         return DescribedTensor(part.blocked.shape, part.blocked.axis, self._facts.dtype, self._facts.preset)
