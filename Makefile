@@ -9,7 +9,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulators mutants bench lint golden clean
+.PHONY: help demo test simulators mutants torture bench lint golden clean
 
 help: ## show this text
 	@echo 'usage: make TARGET'
@@ -33,6 +33,9 @@ simulators: ## install what simulates hardware, with apt, where it is missing an
 mutants: $(VENV)/test.stamp simulators ## how many faulty devices the vectors notice: mutants, then realistic bugs
 	$(RUN) tools/mutants.py
 	$(RUN) tools/bugs.py
+
+torture: $(VENV)/test.stamp ## damaged and hostile files by the hundred thousand, killed writers, full disks
+	$(RUN) tools/torture.py
 
 bench: $(VENV)/bench.stamp ## measure the speed on this machine
 	@$(RUN) tools/bench.py

@@ -17,6 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 from bfpemu.catalog import presets  # noqa: E402
 from golden.autoflex import autoflex_texts  # noqa: E402
 from golden.case import File, file_text  # noqa: E402
+from golden.containers import container_files  # noqa: E402
 from golden.decoding import decode_cases, decode_files  # noqa: E402
 from golden.dot import dot_text  # noqa: E402
 from golden.dot_files import dot_files  # noqa: E402
@@ -36,6 +37,7 @@ from golden.special import special_files  # noqa: E402
 from golden.structure import structure_files  # noqa: E402
 
 VECTORS = ROOT / "golden_vectors"
+CONTAINERS = VECTORS / "containers" / "v1"
 
 
 def corpus() -> dict[str, str]:
@@ -78,6 +80,23 @@ def problems(texts: dict[str, str]) -> list[str]:
     return sorted(found)
 
 
+def container_problems(files: dict[str, bytes]) -> list[str]:
+    """Return a line for each `.bfp` file, or what it holds, that is missing, differs, or should not be there."""
+    present = {path.name: path.read_bytes() for path in CONTAINERS.glob("*")}
+    found = [f"missing: containers/v1/{name}" for name in files if name not in present]
+    found += [f"extra: containers/v1/{name}" for name in present if name not in files]
+    found += [f"differs: containers/v1/{name}" for name, data in present.items() if files.get(name, data) != data]
+    return sorted(found)
+
+
+def write_containers(files: dict[str, bytes]) -> None:
+    """Write the files that are missing. One that is there is frozen, and stays as it is."""
+    CONTAINERS.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        if not (CONTAINERS / name).exists():
+            (CONTAINERS / name).write_bytes(data)
+
+
 def write(texts: dict[str, str]) -> None:
     """Write every file, and remove those that are no longer made."""
     for path in VECTORS.glob("*/*.json"):
@@ -94,13 +113,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, and name the files that differ")
     options = parser.parse_args(arguments)
-    texts = corpus()
+    texts, files = corpus(), container_files()
     if not options.check:
         write(texts)
+        write_containers(files)
         print(f"{_count(texts.values())} cases in {len(texts)} files")
         return 0
-    found = problems(texts)
-    print("\n".join(found) if found else f"{len(texts)} files are as the reference gives them")
+    found = problems(texts) + container_problems(files)
+    print("\n".join(found) if found else f"{len(texts) + len(files)} files are as the reference gives them")
     return 1 if found else 0
 
 

@@ -96,8 +96,7 @@ class PlaneStreams:
             raise self._refusal("all be written", "some that were refused")
         if not self._is_complete:
             raise self._refusal(f"be {self._entry.shape[0] if self._entry.shape else 1} in all", str(self._appended))
-        return replace(
-            self._entry,
+        return self._entry._replace(
             segments=tuple(
                 segment._replace(sums=self._sums[segment.role].digits()) for segment in self._entry.segments
             ),

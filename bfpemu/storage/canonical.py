@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from xxhash import xxh3_64_intdigest
 
@@ -62,4 +61,4 @@ def _with_sums(reader: Reader, entry: Entry) -> Entry:
     segments = (
         segment._replace(sums="".join(sums_on_disk(reader.source, segment, CHUNK_BYTES))) for segment in entry.segments
     )
-    return replace(entry, segments=tuple(segments))
+    return entry._replace(segments=tuple(segments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ DTYPES = ("bfloat16", "float16", "float32", "float64")
 """What a tensor may decode to (spec 2.10)."""
 
 _LARGEST_TENSOR_COUNT = 1 << 20
-_HASH_DIGITS = frozenset("0123456789abcdef")
+_HASH_DIGITS = "0123456789abcdef"
 _HEADER_KEYS = ("chunk", "meta", "specs", "tensors")
 _SPEC_KEYS = ("decode", "provenance")
 _TENSOR_KEYS = ("axis", "dtype", "name", "segments", "shape", "spec")
@@ -40,8 +41,7 @@ _KEY_SETS: dict[tuple[str, ...], frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One tensor as the header describes it (spec 7.6)."""
 
     name: str
@@ -140,6 +140,18 @@ def parse_header(data: bytes) -> Header:
     BfpFormatError
         ``bfp-header``, ``bfp-name`` or ``bfp-range``, with the place in the JSON.
     """
+    # A header of thousands of tensors is a hundred thousand objects and no cycle; a collection meanwhile
+    # looks at everything that the process holds, and takes as long as all of this.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return _parsed(data)
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _parsed(data: bytes) -> Header:
     try:
         value = strict_json.load_canonical(data.rstrip(b" "))
     except ValueError as error:
@@ -236,7 +248,7 @@ def _segment(number: int, position: int, value: Any, chunk: int) -> Segment:
     if type(offset) is not int or type(nbytes) is not int or offset < 0 or nbytes < 0:
         raise _refusal(_place(number, position), "'offset' and 'nbytes' must be integers from 0 (spec 7.8)")
     digits = sums_digits(nbytes, chunk)
-    if len(sums) != digits or not _HASH_DIGITS.issuperset(sums):
+    if len(sums) != digits or sums.strip(_HASH_DIGITS):
         rule = f"must be {digits} lower-case hexadecimal digits (spec 7.8)"
         raise _refusal(f"{_place(number, position)}.sums", rule)
     return Segment(role, offset, nbytes, sums)

@@ -104,5 +104,5 @@ def _with_offsets(header: Header, position: int) -> Header:
             start = -(-position // ALIGNMENT) * ALIGNMENT
             segments.append(segment._replace(offset=start))
             position = start + segment.nbytes
-        tensors.append(replace(entry, segments=tuple(segments)))
+        tensors.append(entry._replace(segments=tuple(segments)))
     return replace(header, tensors=tuple(tensors))

@@ -159,7 +159,7 @@ class Reader:
         entry = self.entry(name)
         with _located(self.path):
             preset = entry.known_preset()
-            planes = self._planes(entry, *(slice(0, size) for size in _sizes(entry)))
+            planes = self._planes(entry)
         return BFPTensor.from_planes(planes, entry.shape, preset, entry.axis, entry.dtype)
 
     def planes(self, name: str) -> Planes:
@@ -170,7 +170,7 @@ class Reader:
         entry = self.entry(name)
         with _located(self.path):
             entry.known_preset()
-            found = self._planes(entry, *(slice(0, size) for size in _sizes(entry)))
+            found = self._planes(entry)
         views = [plane.view() for plane in found]
         for plane in views:
             plane.flags.writeable = False
@@ -200,7 +200,7 @@ class Reader:
             raise DataError("rows", f"tensor {name!r} must be read whole: its blocks hold numbers of many rows")
         part = span(preset.format, blocked, first, last)
         with _located(self.path):
-            planes = self._planes(entry, *part.planes)
+            planes = self._planes(entry, part.planes)
         if order is Order.ROWS:
             return BFPTensor.from_planes(planes, part.shape, preset, entry.axis, entry.dtype)
         size = blocked.block_elements
@@ -258,7 +258,7 @@ class Reader:
         first, last = checked_range(name, entry.shape, start, stop)
         part = span(spec, blocking(spec, entry.shape, entry.axis), first, last)
         with _located(self.path):
-            planes = self._planes(entry, *part.planes)
+            planes = self._planes(entry, part.planes)
         numbers = part.blocked.from_rows(decode_planes(planes, part.blocked, spec, wanted, threads=threads))
         return np.atleast_1d(numbers)[part.kept].reshape(part.shape)
 
@@ -299,20 +299,17 @@ class Reader:
                 raise BfpFormatError("bfp-range", f"byte {start}: {end - start} bytes between segments must be zero")
         return header
 
-    def _planes(self, entry: Entry, exponents: slice, shifts: slice, elements: slice) -> Planes:
-        """Return parts of the planes of a tensor whose layout is known."""
-        wanted = {"exponents": exponents, "shifts": shifts, "elements": elements}
+    def _planes(self, entry: Entry, parts: tuple[slice, slice, slice] | None = None) -> Planes:
+        """Return parts of the planes of a tensor whose layout is known, all of them unless given."""
+        wanted = dict(zip(Planes._fields, parts, strict=True)) if parts else {}
         chunk = self.chunk_bytes if self._verify else None
         read: dict[str, Bytes] = {
-            segment.role: read_part(self.source, entry, segment, wanted[segment.role], chunk)
+            segment.role: read_part(
+                self.source, entry, segment, wanted.get(segment.role, slice(0, segment.nbytes)), chunk
+            )
             for segment in entry.segments
         }
         return Planes(read["exponents"], read.get("shifts", _NO_BYTES), read["elements"])
-
-
-def _sizes(entry: Entry) -> tuple[int, int, int]:
-    sizes = entry.plane_bytes
-    return sizes["exponents"], sizes.get("shifts", 0), sizes["elements"]
 
 
 @contextmanager
