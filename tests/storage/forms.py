@@ -63,4 +63,6 @@ TENSORS = {
     ".": BFPTensor(numbers((6,)), (5, 32)),
     "%2F é €": BFPTensor(numbers((7,)), (5, 32)),
 }
-"""Of few widths, for each of which kernels compile. One tensor for every rule of chapter 4, and names that a path or an escape could be taken for."""
+"""One tensor for every rule of chapter 4, and names that a path or an escape could be taken for.
+
+Their widths are few: for each, kernels compile."""

@@ -158,7 +158,7 @@ class TestFilter:
         options = {"dtype": "<f4", "chunks": (4, 64)} | change
         properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         properties.set_filter(FILTER_ID, 0, filter_words(BFPTensor(np.ones(1), "bfp8").preset, (4, 64)))
-        with h5py.File(path, "w") as file, pytest.raises(ValueError, match="filter|callback"):
+        with h5py.File(path, "w") as file, pytest.raises(ValueError, match=r"filter|callback"):
             file.create_dataset("w", (8, 128), dcpl=properties, **options)
 
     def test_every_flipped_bit_of_a_chunk_is_found(self, path):
@@ -270,10 +270,9 @@ class TestFilter:
                 except Exception as error:
                     print(error.code)
         """
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(program), str(path)],
-            capture_output=True, text=True, check=True, env={"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": ":".join(sys.path)},
-        )  # fmt: skip
+        environment = {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": ":".join(sys.path)}
+        command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         hint, exponents, code = done.stdout.splitlines()
         assert "pip install bfpemu" in hint
         assert exponents == str(BFPTensor(data, "bfp8").exponents.ravel().tolist())

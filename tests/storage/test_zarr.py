@@ -96,7 +96,7 @@ def test_a_flipped_bit_is_found_behind_crc32c_and_a_cut_chunk_always(tmp_path):
         whole = chunk.read_bytes()
         for position in positions:
             chunk.write_bytes(whole[:position] + bytes([whole[position] ^ 1 << position % 8]) + whole[position + 1 :])
-            with pytest.raises(ValueError, match="[Cc]hecksum"):
+            with pytest.raises(ValueError, match=r"[Cc]hecksum"):
                 zarr.open_array(tmp_path / str(len(options)), mode="r")[...]
         for length in range(0, len(whole) - 1, 9):
             chunk.write_bytes(whole[:length])
