@@ -182,3 +182,22 @@ def test_a_fresh_process_finds_the_codec_by_its_name(tmp_path):
         capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": paths, "NUMBA_DISABLE_JIT": "1"},
     )  # fmt: skip
     assert (done.stdout.strip(), done.stderr) == (str(BFPTensor(numbers((4, 64)), "bfp8").dequantize().sum()), "")
+
+
+@pytest.mark.slow
+def test_dask_packs_an_array_larger_than_the_memory_of_a_worker(tmp_path):
+    command = [
+        sys.executable,
+        ROOT / "tools/pack_with_dask.py",
+        tmp_path / "a.zarr",
+        "--gib",
+        "0.75",
+        "--memory",
+        "600MB",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+    assert done.returncode == 0, done.stderr
+    packed, compared = done.stdout.splitlines()
+    assert packed.startswith("805,306,368 bytes of float32 to 207,")
+    assert compared == "0 elements differ from what one process encodes"
