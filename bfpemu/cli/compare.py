@@ -16,11 +16,11 @@ from bfpemu.cli.options import (
     axis_option,
     json_option,
     load_preset,
-    naming,
     select,
     tensor_option,
 )
 from bfpemu.cli.text import shown
+from bfpemu.storage.names import naming
 
 if TYPE_CHECKING:
     from bfpemu.cli.measure import Measures

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.catalog import FormatLike
-from bfpemu.cli.options import load_preset, naming, select
+from bfpemu.cli.options import load_preset, select
 from bfpemu.cli.text import shown
 from bfpemu.errors import DataError
 from bfpemu.storage import Reader, open_arrays
+from bfpemu.storage.names import naming
 from bfpemu.tensor import BFPTensor
 
 if TYPE_CHECKING:

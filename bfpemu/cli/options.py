@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bfpemu.errors import BfpError, BfpFileError
+from bfpemu.errors import BfpFileError
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
@@ -102,17 +101,6 @@ def select(names: Sequence[str], wanted: Iterable[str], path: Path) -> list[str]
 def array_bytes(arrays: ArrayFile, names: Iterable[str]) -> int:
     """Return how many bytes of numbers the arrays `names` have in memory."""
     return sum(math.prod(arrays.shape(name)) * arrays.dtype(name).itemsize for name in names)
-
-
-@contextmanager
-def naming(name: str, names: Sequence[str]) -> Iterator[None]:
-    """Say which tensor it is that an error speaks of, when the file has several."""
-    try:
-        yield
-    except BfpError as error:
-        if len(names) == 1:
-            raise
-        raise type(error)(error.code, f"tensor {name!r}: {error}") from error
 
 
 def check_output(path: Path, *, force: bool) -> None:

@@ -14,11 +14,11 @@ from bfpemu.cli.options import (
     check_output,
     force_option,
     load_preset,
-    naming,
     select,
     tensor_option,
 )
 from bfpemu.cli.text import shown, tensors_text
+from bfpemu.storage.names import naming
 
 
 @click.command("pack")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from bfpemu.cli.options import FILE, check_output, force_option, naming, select, tensor_option
+from bfpemu.cli.options import FILE, check_output, force_option, select, tensor_option
 from bfpemu.cli.text import tensors_text
+from bfpemu.storage.names import naming
 
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
-from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.errors import BfpError, BfpFormatError, DataError
 
 LARGEST_NAME_BYTES = 1024
 LARGEST_META_BYTES = 1 << 20
@@ -62,6 +63,17 @@ def unknown_name(name: object, names: Iterable[str], path: object) -> DataError:
     close = get_close_matches(str(name), list(names), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return DataError("tensor-name", f"{str(path)!r} must have the tensor, got {name!r}{hint}")
+
+
+@contextmanager
+def naming(name: str, names: Sequence[str]) -> Iterator[None]:
+    """Say which tensor it is that an error speaks of, when the file has several."""
+    try:
+        yield
+    except BfpError as error:
+        if len(names) == 1:
+            raise
+        raise type(error)(error.code, f"tensor {name!r}: {error}") from error
 
 
 def _utf8_bytes(text: str) -> int | None:

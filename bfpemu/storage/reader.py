@@ -303,12 +303,10 @@ class Reader:
         """Return parts of the planes of a tensor whose layout is known, all of them unless given."""
         wanted = dict(zip(Planes._fields, parts, strict=True)) if parts else {}
         chunk = self.chunk_bytes if self._verify else None
-        read: dict[str, Bytes] = {
-            segment.role: read_part(
-                self.source, entry, segment, wanted.get(segment.role, slice(0, segment.nbytes)), chunk
-            )
-            for segment in entry.segments
-        }
+        read: dict[str, Bytes] = {}
+        for segment in entry.segments:
+            part = wanted.get(segment.role, slice(0, segment.nbytes))
+            read[segment.role] = read_part(self.source, entry, segment, part, chunk)
         return Planes(read["exponents"], read.get("shifts", _NO_BYTES), read["elements"])
 
 

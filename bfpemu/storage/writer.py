@@ -22,7 +22,7 @@ from bfpemu.storage.described import PLANAR, describe
 from bfpemu.storage.geometry import shape_problem
 from bfpemu.storage.header import Entry, Header, Segment, parse_header, segment_bytes
 from bfpemu.storage.kinds import TensorSource
-from bfpemu.storage.names import check_meta, check_name, unknown_name
+from bfpemu.storage.names import check_meta, check_name, naming, unknown_name
 from bfpemu.storage.placement import check_ranges, end_of_file, place
 from bfpemu.storage.preamble import LARGEST_HEADER, PREAMBLE_BYTES, Preamble, parse_preamble
 from bfpemu.storage.sums import CHUNK_BYTES, sums_digits
@@ -244,13 +244,16 @@ def pack(
 
 def write_from(path: str | Path, source: TensorSource, meta: Mapping[str, str]) -> None:
     """Write the tensors of a source one by one, each made when it is its turn; errors as `Writer`."""
-    entries = {name: source.entry(name) for name in source.names}
-    declared = {
-        name: Declaration(entry.shape, entry.known_preset(), entry.axis, entry.dtype) for name, entry in entries.items()
-    }
+    declared = {}
+    for name in source.names:
+        with naming(name, source.names):
+            entry = source.entry(name)
+            declared[name] = Declaration(entry.shape, entry.known_preset(), entry.axis, entry.dtype)
     with Writer(path, declared, meta=meta) as writer:
         for name in declared:
-            writer.append(name, source[name])
+            with naming(name, source.names):
+                tensor = source[name]
+            writer.append(name, tensor)
 
 
 def _entry(name: str, declared: Declaration) -> Entry:

@@ -158,6 +158,7 @@ shapes = st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple)
 blocks = st.one_of(st.none(), st.integers(1, 50))
 
 
+@pytest.mark.interpreted
 @given(shapes, blocks, st.integers(2, 20), st.integers(1, 12), st.data())
 def test_any_part_of_any_tensor(tmp_path_factory, shape, block_size, bits, exponent_bits, data):
     path = tmp_path_factory.getbasetemp() / "any.bfp"

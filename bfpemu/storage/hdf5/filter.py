@@ -13,6 +13,7 @@ from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_stored, k
 from bfpemu.errors import DataError
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.formats.preset import Preset
+from bfpemu.kernels.chunk import MOST_WORDS, VERSION
 from bfpemu.sources import KINDS
 
 FILTER_ID = 305
@@ -158,8 +159,6 @@ def filter_words(preset: Preset, chunks: tuple[int, ...]) -> tuple[int, ...]:
     DataError
         ``hdf5-filter`` or ``chunks``, for what the filter cannot do.
     """
-    from bfpemu.kernels._callback import MOST_WORDS, VERSION
-
     spec, conversion = preset.format, preset.conversion
     size = spec.block_size
     if not isinstance(size, int):

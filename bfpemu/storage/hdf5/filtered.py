@@ -17,13 +17,14 @@ from bfpemu.errors import BfpFormatError, DataError, DataTypeError
 from bfpemu.formats import BFPSpec
 from bfpemu.formats.preset import Preset
 from bfpemu.packing import Planes
-from bfpemu.sources import as_array
+from bfpemu.sources import BFLOAT16, as_array
 from bfpemu.storage.described_tensor import DescribedTensor
 from bfpemu.storage.hdf5.attributes import attach, stated
 from bfpemu.storage.hdf5.checksum import fletcher32
+from bfpemu.storage.hdf5.chunking import default_chunks, put_chunk, written_shape
 from bfpemu.storage.hdf5.filter import FILTER_ID, FILTER_NAME, filter_words, register_filter, stored_words
 from bfpemu.storage.hdf5.names import no_times
-from bfpemu.storage.hdf5.planes import CHUNK_BYTES, FLETCHER32_BYTES, check_chunks, reading
+from bfpemu.storage.hdf5.planes import FLETCHER32_BYTES, check_chunks, reading
 from bfpemu.storage.packed import all_planes, decoded, described, encoded, tensor_of
 from bfpemu.tensor import BFPTensor
 
@@ -105,7 +106,7 @@ class FilteredDataset:
             already; the codes of `bfpemu.BFPTensor`.
         """
         register_filter(self.filter_id)
-        shape = _written_shape(key, self.shape, int(self.format.elements_per_block or 1))
+        shape = written_shape(key, self.shape, _block(self._facts))
         array = as_array(values)
         try:
             array = np.broadcast_to(array, shape)
@@ -124,7 +125,7 @@ class FilteredDataset:
         """
         facts, chunks = self._facts, self.dataset.chunks
         part = DescribedTensor(chunks, len(chunks) - 1, facts.dtype, facts.preset)
-        exponents_shape = (*facts.shape[:-1], facts.shape[-1] // int(self.format.elements_per_block or 1))
+        exponents_shape = (*facts.shape[:-1], facts.shape[-1] // _block(self._facts))
         shifts = self.format.shifts_per_block
         elements = np.zeros(facts.shape, np.uint32)
         exponents = np.zeros(exponents_shape, np.uint16)
@@ -137,7 +138,7 @@ class FilteredDataset:
                 (exponents, found.exponent_codes),
                 (shift_codes, found.shift_codes),
             ):
-                _put(target, codes, place)
+                put_chunk(target, codes, place)
         return BFPTensor.from_codes(
             exponents,
             elements,
@@ -205,30 +206,9 @@ def create_filtered_dataset(
     ValueError
         h5py's own, if there is such an object already.
     """
-    array = None if data is None else as_array(data)
-    if array is not None and array.dtype.name not in (
-        "float32",
-        "float16",
-        "bfloat16",
-        "int8",
-        "uint8",
-        "int16",
-        "uint16",
-    ):
-        raise DataTypeError(
-            "data-type",
-            f"numbers for the filter must be float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds",
-        )
-    found = shape if array is None else array.shape
-    if found is None or (shape is not None and tuple(shape) != tuple(found)):
-        raise DataError("codes-shape", f"a dataset must be created with data or with its shape, got {shape}")
-    facts = described(found, np.float32, format, -1)
-    size = facts.preset.format.block_size
-    if not facts.shape or math.prod(facts.shape) == 0 or not isinstance(size, int) or facts.shape[-1] % size:
-        raise DataError(
-            "hdf5-filter", f"the last axis must have whole blocks of {size} (spec 15.4), got shape {facts.shape}"
-        )
-    chunks = _chunks(facts.shape, size) if chunks is None else tuple(chunks)
+    array = None if data is None else _numbers(data)
+    facts = _facts(shape if array is None else array.shape, shape, format)
+    chunks = default_chunks(facts.shape, _block(facts)) if chunks is None else tuple(chunks)
     words = filter_words(facts.preset, chunks)
     register_filter(filter_id)
     numbers = None if array is None else _settled(array.astype(np.float32), facts)
@@ -248,6 +228,35 @@ def create_filtered_dataset(
     except BaseException:
         del parent[name]
         raise
+
+
+def _block(facts: DescribedTensor) -> int:
+    """Return the elements of a block, of which there is one size here."""
+    return facts.preset.format.elements_per_block or 1
+
+
+def _numbers(data: npt.ArrayLike) -> AnyArray:
+    """Return numbers as an array that float32 holds exactly."""
+    array = as_array(data)
+    if not np.can_cast(array.dtype, np.float32) and array.dtype != BFLOAT16:
+        raise DataTypeError(
+            "data-type",
+            f"numbers for the filter must fit float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds them",
+        )
+    return array
+
+
+def _facts(shape: tuple[int, ...] | None, stated: tuple[int, ...] | None, format: FormatLike) -> DescribedTensor:
+    """Return what the dataset will hold, if the filter can hold it."""
+    if shape is None or (stated is not None and tuple(stated) != tuple(shape)):
+        raise DataError("codes-shape", f"a dataset must be created with data or with its shape, got {stated}")
+    facts = described(shape, np.float32, format, -1)
+    size = facts.preset.format.block_size
+    if not facts.shape or math.prod(facts.shape) == 0 or not isinstance(size, int) or facts.shape[-1] % size:
+        raise DataError(
+            "hdf5-filter", f"the last axis must have whole blocks of {size} (spec 15.4), got shape {facts.shape}"
+        )
+    return facts
 
 
 def open_filtered_dataset(parent: h5py.Group, name: str) -> FilteredDataset:
@@ -270,43 +279,6 @@ def _settled(array: AnyArray, facts: DescribedTensor) -> AnyArray:
             "these do not; use create_dataset, which keeps codes",
         )
     return numbers
-
-
-def _chunks(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """Return chunks of about 1 MiB of float32: as many whole rows, or whole blocks of a longer one."""
-    elements = CHUNK_BYTES // 4
-    last = min(shape[-1], max(elements // size, 1) * size)
-    left = max(elements // last, 1)
-    chunks = [last]
-    for length in reversed(shape[:-1]):
-        chunks.insert(0, min(length, left))
-        left = max(left // length, 1)
-    return tuple(chunks)
-
-
-def _written_shape(key: Any, shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """Return the shape of what a key selects, if that is whole rows of blocks, or whole blocks of the only row."""
-    parts = list(key if isinstance(key, tuple) else (key,))
-    if Ellipsis in parts:
-        place = parts.index(Ellipsis)
-        parts[place : place + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
-    parts += [slice(None)] * (len(shape) - len(parts))
-    ranges = [part.indices(n) if isinstance(part, slice) else (0, 0, 0) for part, n in zip(parts, shape, strict=False)]
-    fits = len(parts) == len(shape) and all(step == 1 and start < stop for start, stop, step in ranges)
-    if not fits or ranges[-1][0] % size or ranges[-1][1] % size:
-        raise DataError(
-            "rows",
-            f"what is written must be ranges of each axis, of whole blocks of {size} along the last, got {key!r}",
-        )
-    return tuple(stop - start for start, stop, _ in ranges)
-
-
-def _put(target: AnyArray, codes: AnyArray, place: tuple[int, ...]) -> None:
-    """Put the codes of a chunk, of which some may lie behind the end, into those of the whole."""
-    chunk = codes.shape[: len(place)]
-    into = tuple(slice(index * size, (index + 1) * size) for index, size in zip(place, chunk, strict=True))
-    room = target[into].shape[: len(place)]
-    target[into] = codes[tuple(slice(0, length) for length in room)]
 
 
 def _checked_pipeline(dataset: h5py.Dataset, facts: DescribedTensor) -> int:
