@@ -135,6 +135,8 @@ class TestFilter:
             for key in (0, slice(None, None, 2), (slice(None), slice(0, 31)), (slice(None), slice(32, 32))):
                 refused("rows", dataset.__setitem__, key, 1.0)
             refused("codes-shape", dataset.__setitem__, ..., np.ones(63, np.float32))
+            refused("data-type", dataset.__setitem__, ..., np.ones((4, 64)))
+            refused("data-type", dataset.__setitem__, ..., 0.1)
             dataset[1:3, 32:] = 2
             assert dataset[...].sum() == 128
             with pytest.raises(ValueError, match="exist"):

@@ -199,5 +199,5 @@ def test_dask_packs_an_array_larger_than_the_memory_of_a_worker(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     packed, compared = done.stdout.splitlines()
-    assert packed.startswith("805,306,368 bytes of float32 to 207,")
+    assert packed.startswith("671,088,640 bytes of float32 to 173,")
     assert compared == "0 elements differ from what one process encodes"

@@ -107,13 +107,13 @@ class FilteredDataset:
         """
         register_filter(self.filter_id)
         shape = written_shape(key, self.shape, _block(self._facts))
-        array = as_array(values)
+        array = _numbers(values)
         try:
             array = np.broadcast_to(array, shape)
         except ValueError as error:
             raise DataError("codes-shape", f"values must broadcast to the shape {shape}, got {array.shape}") from error
         facts = DescribedTensor(shape, len(shape) - 1, self._facts.dtype, self._facts.preset)
-        self.dataset[key] = _settled(array.astype(np.float32, casting="same_kind"), facts)
+        self.dataset[key] = _settled(array, facts)
 
     def tensor(self) -> BFPTensor:
         """Return the codes of all of it, copied out of the chunks; nothing is rounded, and no filter is needed.
@@ -211,7 +211,7 @@ def create_filtered_dataset(
     chunks = default_chunks(facts.shape, _block(facts)) if chunks is None else tuple(chunks)
     words = filter_words(facts.preset, chunks)
     register_filter(filter_id)
-    numbers = None if array is None else _settled(array.astype(np.float32), facts)
+    numbers = None if array is None else _settled(array, facts)
     properties = no_times(h5py.h5p.DATASET_CREATE)
     # Mandatory: h5py's own argument would make it optional, and then HDF5 stores what fails as it is.
     properties.set_filter(filter_id, 0, words)
@@ -236,14 +236,16 @@ def _block(facts: DescribedTensor) -> int:
 
 
 def _numbers(data: npt.ArrayLike) -> AnyArray:
-    """Return numbers as an array that float32 holds exactly."""
+    """Return numbers as float32, which must hold them exactly: one rounding is what the format does."""
     array = as_array(data)
     if not np.can_cast(array.dtype, np.float32) and array.dtype != BFLOAT16:
-        raise DataTypeError(
-            "data-type",
-            f"numbers for the filter must fit float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds them",
-        )
-    return array
+        # A number of Python's has no dtype of its own.
+        if array.ndim or array.dtype.kind not in "iuf" or not np.array_equal(array.astype("f4"), array, equal_nan=True):
+            raise DataTypeError(
+                "data-type",
+                f"numbers for the filter must fit float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds",
+            )
+    return array.astype(np.float32)
 
 
 def _facts(shape: tuple[int, ...] | None, stated: tuple[int, ...] | None, format: FormatLike) -> DescribedTensor:
