@@ -238,13 +238,14 @@ def _block(facts: DescribedTensor) -> int:
 def _numbers(data: npt.ArrayLike) -> AnyArray:
     """Return numbers as float32, which must hold them exactly: one rounding is what the format does."""
     array = as_array(data)
-    if not np.can_cast(array.dtype, np.float32) and array.dtype != BFLOAT16:
-        # A number of Python's has no dtype of its own.
-        if array.ndim or array.dtype.kind not in "iuf" or not np.array_equal(array.astype("f4"), array, equal_nan=True):
-            raise DataTypeError(
-                "data-type",
-                f"numbers for the filter must fit float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds",
-            )
+    # A number of Python's has no dtype of its own, so that its value decides.
+    fits = np.can_cast(array.dtype, np.float32) or array.dtype == BFLOAT16
+    is_number = array.ndim == 0 and array.dtype.kind in "iuf"
+    if not fits and not (is_number and np.array_equal(array.astype(np.float32), array, equal_nan=True)):
+        raise DataTypeError(
+            "data-type",
+            f"numbers for the filter must fit float32 (spec 15.4), got {array.dtype}; .astype(np.float32) rounds",
+        )
     return array.astype(np.float32)
 
 
