@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -45,7 +46,6 @@ class PlaneStreams:
         self._blocked = blocking(entry.format, entry.shape, entry.axis)
         self._order = order_of(self._blocked)
         self._appended = 0
-        self._is_complete = bool(entry.shape) and entry.shape[0] == 0
         self._is_broken = False
         self._carried: AnyArray | None = None
         self._places = {segment.role: segment.offset for segment in entry.segments}
@@ -59,63 +59,76 @@ class PlaneStreams:
             raise self._refusal(
                 f"have the format {entry.format.name!r}, axis {entry.axis} and dtype {entry.dtype}", repr(tensor)
             )
+        appended = self._checked_end(tensor.shape)
         if self._order is Order.RUN:
             step = WHOLE_BYTES * self._blocked.block_elements
-            is_last = self._appended + tensor.shape[0] == entry.shape[0]
+            is_last = appended == entry.shape[0]
             if self._carried is not None or not (is_last or math.prod(tensor.shape) % step == 0):
                 raise self._refusal(f"come in multiples of {step} numbers", f"shape {tensor.shape}")
-        self._count(tensor.shape)
-        self._write(tensor.to_planes())
+        with self._appending(appended):
+            self._write(tensor.to_planes())
 
     def append_numbers(self, rows: AnyArray, threads: int | None) -> None:
         """Encode and write numbers; errors as `Writer.append`."""
         kind = source_kind(rows.dtype)
         if kind.result.name != self._entry.dtype:
             raise self._refusal(f"decode to {self._entry.dtype}", f"dtype {rows.dtype.name}")
-        self._count(rows.shape)
-        rows = rows.astype(kind.dtype, copy=False)
-        if self._order is Order.RUN:
-            rows = self._with_carried(rows.reshape(-1))
-            blocked = blocking(self._preset.format, rows.shape, 0)
-        else:
-            blocked = blocking(self._preset.format, rows.shape, self._blocked.axis)
-        given = supplied.checked(self._preset, blocked, None, None)
-        flat = blocked.to_rows(rows, supplied.padding(self._preset.conversion, kind))
-        self._is_broken = True
-        try:
-            for planes in self._encoded(flat, kind, blocked, thread_count(threads)):
-                self._write(planes)
-        except DataError:
-            encode_rows(flat, kind, blocked, self._preset, given, threads=threads)  # names the place in these rows
-            raise
-        self._is_broken = False
+        with self._appending(self._checked_end(rows.shape)):
+            rows = rows.astype(kind.dtype, copy=False)
+            if self._order is Order.RUN:
+                rows = self._with_carried(rows.reshape(-1))
+                blocked = blocking(self._preset.format, rows.shape, 0)
+            else:
+                blocked = blocking(self._preset.format, rows.shape, self._blocked.axis)
+            given = supplied.checked(self._preset, blocked, None, None)
+            flat = blocked.to_rows(rows, supplied.padding(self._preset.conversion, kind))
+            try:
+                for planes in self._encoded(flat, kind, blocked, thread_count(threads)):
+                    self._write(planes)
+            except DataError as error:
+                encode_rows(flat, kind, blocked, self._preset, given, threads=threads)  # names the place in these rows
+                raise AssertionError("a part was refused, and the whole was not") from error
 
     def finished(self) -> Entry:
         """Return the entry with the hashes; DataError ``rows`` if rows are missing."""
         if self._is_broken:
             raise self._refusal("all be written", "some that were refused")
         if not self._is_complete:
-            raise self._refusal(f"be {self._entry.shape[0] if self._entry.shape else 1} in all", str(self._appended))
+            raise self._refusal(f"be {self._length} in all", str(self._appended))
         return self._entry._replace(
             segments=tuple(
                 segment._replace(sums=self._sums[segment.role].digits()) for segment in self._entry.segments
             ),
         )
 
-    def _count(self, shape: tuple[int, ...]) -> None:
-        """Take `shape` for the next rows, or refuse it."""
+    @property
+    def _length(self) -> int:
+        """How many indices the first axis has; 1 where there is none."""
+        return self._entry.shape[0] if self._entry.shape else 1
+
+    @property
+    def _is_complete(self) -> bool:
+        return self._appended == self._length
+
+    def _checked_end(self, shape: tuple[int, ...]) -> int:
+        """Return how many rows there will be with those of `shape`, or refuse them."""
         wanted = self._entry.shape
         if not wanted or self._order is Order.SCATTERED:
             if shape != wanted or self._appended:
                 raise self._refusal(f"come at once with the shape {wanted}", f"shape {shape}")
-            self._appended, self._is_complete = (wanted[0] if wanted else 1), True
-            return
+            return self._length
         if len(shape) != len(wanted) or shape[1:] != wanted[1:]:
             raise self._refusal(f"have the shape (n, {', '.join(map(str, wanted[1:]))})", f"shape {shape}")
         if self._appended + shape[0] > wanted[0]:
             raise self._refusal(f"be {wanted[0]} in all", f"{self._appended + shape[0]}")
-        self._appended += shape[0]
-        self._is_complete = self._appended == wanted[0]
+        return self._appended + shape[0]
+
+    @contextmanager
+    def _appending(self, appended: int) -> Iterator[None]:
+        """Take rows up to `appended`; after an exception on the way the tensor cannot be finished."""
+        was_broken, self._is_broken, self._appended = self._is_broken, True, appended
+        yield
+        self._is_broken = was_broken
 
     def _with_carried(self, numbers: AnyArray) -> AnyArray:
         """Return the numbers that fill whole bytes of every plane, and carry the rest."""
@@ -157,13 +170,15 @@ class PlaneStreams:
 def _pieces(blocked: Blocking, most: int) -> Iterator[tuple[Blocking, slice]]:
     """Divide the rows of a tensor, or its one row, into parts of about `most` numbers that start on bytes."""
     size, length = blocked.block_elements, blocked.row_length
+    if not blocked.blocks:
+        return
     if blocked.rows == 1:
         step = max(most // (size * WHOLE_BYTES), 1) * size * WHOLE_BYTES
-        for first in range(0, max(length, 1), step):
+        for first in range(0, length, step):
             count = min(step, length - first)
             yield Blocking((count,), 0, (size,), 1, count, size, -(-count // size)), slice(first, first + count)
         return
-    step = max(most // max(length, 1), 1)
+    step = max(most // length, 1)
     for first in range(0, blocked.rows, step):
         rows = min(step, blocked.rows - first)
         part = replace(blocked, rows=rows)

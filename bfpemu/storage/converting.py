@@ -94,23 +94,23 @@ def open_any(path: str | Path) -> AbstractContextManager[TensorFile | ArrayFile]
     BfpFormatError
         ``input-kind`` for an ending that no kind has, and the codes of the file's own kind.
     """
-    kind = kind_of(path)
-    if kind is not None and kind.opens_tensors:
-        found: TensorFile | None = function(kind.opens_tensors)(path)
-        if found is not None:
-            return found
-    return nullcontext(open_arrays(path))
+    return _codes(path) or nullcontext(open_arrays(path))
 
 
 def open_codes(path: str | Path) -> TensorFile:
     """Open a file of codes; errors as `open_any`, and ``input-kind`` for a file of arrays."""
-    kind = kind_of(path)
-    if kind is not None and kind.opens_tensors:
-        found: TensorFile | None = function(kind.opens_tensors)(path)
-        if found is not None:
-            return found
+    found = _codes(path)
+    if found is not None:
+        return found
     open_input(path)[0].close()  # a file that is not there has no kind
     raise BfpFormatError("input-kind", f"{str(path)!r} must be a file of codes, {endings('opens_tensors')}")
+
+
+def _codes(path: str | Path) -> TensorFile | None:
+    """Open a file of codes; None if it is of another kind, or holds arrays only."""
+    kind = kind_of(path)
+    found: TensorFile | None = function(kind.opens_tensors)(path) if kind and kind.opens_tensors else None
+    return found
 
 
 def check_kind(path: Path, *, codes: bool) -> bool:

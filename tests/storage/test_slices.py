@@ -1,5 +1,6 @@
 """Parts of `.bfp` files: the right numbers, read from no more of the file than they need (spec 7.11)."""
 
+import errno
 import gc
 
 import numpy as np
@@ -214,3 +215,13 @@ def test_a_map_finds_what_reads_find(path):
         refused("bfp-checksum", reader.verify)
     path.write_bytes(b"")
     refused("bfp-foreign", Reader, path, mmap=True)
+
+
+def test_a_file_system_that_cannot_map_is_an_error(path, monkeypatch):
+    write(path, {"x": BFPTensor(numbers((2, 40)), "bfp8")})
+
+    def fails(*_, **__):
+        raise OSError(errno.ENODEV, "no")
+
+    monkeypatch.setattr("bfpemu.storage.files.mmap.mmap", fails)
+    refused("input-missing", Reader, path, mmap=True)

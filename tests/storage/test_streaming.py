@@ -1,5 +1,7 @@
 """`.bfp` files that are written row by row (spec 7.12)."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -159,7 +161,8 @@ def test_rows_that_were_refused_half_way_are_never_a_file(path):
     rows = numbers((4, 32))
     rows[3, 5] = np.nan
     with pytest.raises(BfpError) as caught, Writer(path, {"w": Declaration((4, 32), no_nan)}) as writer:
-        refused("nan", writer.append, "w", rows)
+        refused("nan", writer.append, "w", rows[2:])
+        writer.append("w", rows[:2])
     assert caught.value.code == "rows"
     assert not path.exists()
 
@@ -197,3 +200,44 @@ def test_a_tensor_of_no_rows_needs_none(path):
     with Reader(path) as reader:
         assert reader["w"].shape == (0, 8)
         assert reader.view("v")[:].shape == (0,)
+
+
+def test_rows_that_need_exponents_beside_them_come_as_codes(path):
+    given = Preset(BFPSpec("given", 8, 32), Conversion(exponent_rule="given"))
+    array = numbers((4, 32))
+    with pytest.raises(BfpError) as caught, Writer(path, {"w": Declaration((4, 32), given)}) as writer:
+        refused("exponent-given", writer.append, "w", array)
+    assert caught.value.code == "rows"
+    with Writer(path, {"w": Declaration((4, 32), given)}) as writer:
+        writer.append("w", BFPTensor(array, given, exponents=2))
+    assert set(read(path)["w"].exponents.ravel().tolist()) == {2}
+
+
+def test_codes_without_an_axis_are_no_rows(path):
+    with Writer(path, {"w": Declaration((4,), "bfp8", None)}) as writer:
+        refused("rows", writer.append, "w", BFPTensor(np.float32(1), "bfp8", axis=None))
+        writer.append("w", BFPTensor(numbers(4), "bfp8", axis=None))
+
+
+def test_rows_without_numbers_take_no_time(path):
+    array = np.zeros((1 << 40, 0), np.float32)
+    pack(path, {"w": array}, "bfp8")
+    with Reader(path) as reader:
+        assert reader.view("w")[: 1 << 39].shape == (1 << 39, 0)
+
+
+@pytest.mark.slow
+def test_a_stream_takes_the_memory_of_its_pieces(path):
+    rows = numbers((512, 4096))
+    with Writer(path, {"w": Declaration((512, 4096), "bfp8")}, fsync=False) as writer:
+        writer.append("w", rows)  # compiles
+    tracemalloc.start()
+    try:
+        with Writer(path, {"w": Declaration((512 * 16, 4096), "bfp8")}, fsync=False) as writer:
+            for _ in range(16):
+                writer.append("w", rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < rows.nbytes
+    assert path.stat().st_size > 4 * rows.nbytes
