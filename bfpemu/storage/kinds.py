@@ -138,7 +138,7 @@ def endings(*fields: str) -> str:
     Examples
     --------
     >>> endings("opens_tensors")
-    '.bfp'
+    '.safetensors, .h5, .hdf5, .bfp'
     """
     return ", ".join(
         ending for kind in KINDS if any(getattr(kind, field) for field in fields) for ending in kind.endings

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from bfpemu.errors import BfpFormatError
+from bfpemu.storage.converting import open_codes
 from bfpemu.storage.frameworks import hand_over
-from bfpemu.storage.kinds import TensorFile, endings, function, kind_of
 from bfpemu.storage.packed import by_role, decoded, source_facts
 
 
@@ -95,15 +94,3 @@ def load_planes(
             shapes = facts.plane_shapes
             found[name] = {role: hand_over(plane.reshape(shapes[role]), framework) for role, plane in planes.items()}
         return found
-
-
-def open_codes(path: str | Path) -> TensorFile:
-    """Open a file of codes by the ending of its name; errors as `load`."""
-    kind = kind_of(path)
-    if kind is None or not kind.opens_tensors:
-        known = endings("opens_tensors")
-        raise BfpFormatError("input-kind", f"{str(path)!r} must end in {known}, got {Path(path).suffix!r}")
-    found: TensorFile | None = function(kind.opens_tensors)(path)
-    if found is None:
-        raise BfpFormatError("input-kind", f"{str(path)!r} must hold codes, got a file of arrays")
-    return found

@@ -131,7 +131,8 @@ def test_frameworks_that_are_not_there_are_named(folder, monkeypatch):
 
 
 def test_files_that_hold_no_codes_are_refused(folder, tmp_path):
-    refused("input-kind", load, folder / "a.npz")
+    write_arrays(tmp_path / "plain.npz", {"x": np.ones(3)})
+    refused("input-kind", load, tmp_path / "plain.npz")
     refused("input-missing", load, folder / "b.bfp")
     refused("tensor-name", load, folder / "a.bfp", names=["none"])
     for ending in (".h5", ".safetensors"):
