@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_64_hexdigest
 
@@ -68,6 +68,7 @@ def test_the_same_tensors_give_the_same_bytes(tmp_path, ending, monkeypatch):
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
 
 
+@settings(max_examples=10)  # each converts up to six files
 @given(st.lists(st.sampled_from(ENDINGS), min_size=2, max_size=5))
 def test_codes_are_the_same_after_every_chain_of_conversions(tmp_path_factory, chain):
     folder = tmp_path_factory.mktemp("chain")

@@ -191,7 +191,7 @@ def test_dask_packs_an_array_larger_than_the_memory_of_a_worker(tmp_path):
         ROOT / "tools/pack_with_dask.py",
         tmp_path / "a.zarr",
         "--gib",
-        "0.75",
+        "0.625",
         "--memory",
         "600MB",
     ]
