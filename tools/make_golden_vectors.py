@@ -23,6 +23,7 @@ from golden.dot import dot_text  # noqa: E402
 from golden.dot_files import dot_files  # noqa: E402
 from golden.elementwise import elementwise_texts  # noqa: E402
 from golden.exponent import exponent_files  # noqa: E402
+from golden.forms import form_files, hdf5_problems, write_hdf5  # noqa: E402
 from golden.general import general_cases  # noqa: E402
 from golden.machine_layouts import machine_files  # noqa: E402
 from golden.machines import (  # noqa: E402
@@ -38,6 +39,7 @@ from golden.structure import structure_files  # noqa: E402
 
 VECTORS = ROOT / "golden_vectors"
 CONTAINERS = VECTORS / "containers" / "v1"
+FORMS = VECTORS / "forms" / "v1"
 
 
 def corpus() -> dict[str, str]:
@@ -80,21 +82,24 @@ def problems(texts: dict[str, str]) -> list[str]:
     return sorted(found)
 
 
-def container_problems(files: dict[str, bytes]) -> list[str]:
-    """Return a line for each `.bfp` file, or what it holds, that is missing, differs, or should not be there."""
-    present = {path.name: path.read_bytes() for path in CONTAINERS.glob("*")}
-    found = [f"missing: containers/v1/{name}" for name in files if name not in present]
-    found += [f"extra: containers/v1/{name}" for name in present if name not in files]
-    found += [f"differs: containers/v1/{name}" for name, data in present.items() if files.get(name, data) != data]
+def container_problems(files: dict[str, bytes], folder: Path) -> list[str]:
+    """Return a line for each container, or what it holds, that is missing, differs, or should not be there."""
+    where = folder.relative_to(VECTORS).as_posix()
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".h5")
+    present = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    found = [f"missing: {where}/{name}" for name in files if name not in present]
+    found += [f"extra: {where}/{name}" for name in present if name not in files]
+    found += [f"differs: {where}/{name}" for name, data in present.items() if files.get(name, data) != data]
     return sorted(found)
 
 
-def write_containers(files: dict[str, bytes]) -> None:
+def write_containers(files: dict[str, bytes], folder: Path) -> None:
     """Write the files that are missing. One that is there is frozen, and stays as it is."""
-    CONTAINERS.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        if not (CONTAINERS / name).exists():
-            (CONTAINERS / name).write_bytes(data)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(data)
 
 
 def write(texts: dict[str, str]) -> None:
@@ -113,14 +118,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, and name the files that differ")
     options = parser.parse_args(arguments)
-    texts, files = corpus(), container_files()
+    texts, files, forms = corpus(), container_files(), form_files()
     if not options.check:
         write(texts)
-        write_containers(files)
+        write_containers(files, CONTAINERS)
+        write_containers(forms, FORMS)
+        write_hdf5(FORMS)
         print(f"{_count(texts.values())} cases in {len(texts)} files")
         return 0
-    found = problems(texts) + container_problems(files)
-    print("\n".join(found) if found else f"{len(texts) + len(files)} files are as the reference gives them")
+    found = problems(texts) + container_problems(files, CONTAINERS)
+    found += container_problems(forms, FORMS) + hdf5_problems(FORMS)
+    print(
+        "\n".join(found) if found else f"{len(texts) + len(files) + len(forms)} files are as the reference gives them"
+    )
     return 1 if found else 0
 
 

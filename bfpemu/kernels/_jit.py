@@ -89,3 +89,8 @@ else:
     def bits_float(typing_context: Any, value: Any) -> Any:
         """Return the float64 that an int64 is the pattern of."""
         return types.float64(types.int64), _bitcast_code
+
+
+def is_compiled() -> bool:
+    """Return whether kernels are machine code: not with ``NUMBA_DISABLE_JIT=1``."""
+    return not config.DISABLE_JIT  # type: ignore[attr-defined]

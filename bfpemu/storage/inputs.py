@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class ArrayFile:
     path: Path
     _arrays: Mapping[str, npy.Array]
     _read: Callable[[str], Bytes]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The free texts of a file that has such."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,8 +135,8 @@ def open_safetensors(path: Path) -> ArrayFile:
     with _content(path):
         if len(start) < 9 or not length <= min(file_bytes - 8, safetensors.LARGEST_HEADER):
             raise ValueError(f"byte 0: its header of {length} bytes must fit into {file_bytes} bytes and the limit")
-        arrays = safetensors.parse(_start(path, 8 + length)[0][8:], 8 + length, file_bytes)
-    return ArrayFile(path, arrays, lambda name: _read_from_file(path, arrays[name]))
+        arrays, metadata = safetensors.parse(_start(path, 8 + length)[0][8:], 8 + length, file_bytes)
+    return ArrayFile(path, arrays, lambda name: _read_from_file(path, arrays[name]), metadata)
 
 
 def open_npz(path: Path) -> ArrayFile:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
+    from bfpemu.packing import Planes
     from bfpemu.tensor import BFPTensor
 
 
@@ -39,7 +40,21 @@ class Kind:
 KINDS: tuple[Kind, ...] = (
     Kind((".npy",), "bfpemu.storage.inputs:open_npy", "bfpemu.storage.outputs:write_npy", holds_one=True),
     Kind((".npz",), "bfpemu.storage.inputs:open_npz", "bfpemu.storage.outputs:write_npz"),
-    Kind((".safetensors",), "bfpemu.storage.inputs:open_safetensors", "bfpemu.storage.outputs:write_safetensors"),
+    Kind(
+        (".safetensors",),
+        "bfpemu.storage.inputs:open_safetensors",
+        "bfpemu.storage.outputs:write_safetensors",
+        "bfpemu.storage.safetensors_codes:open_tensors",
+        "bfpemu.storage.safetensors_codes:write_tensors",
+    ),
+    Kind(
+        (".h5", ".hdf5"),
+        "bfpemu.storage.hdf5.files:open_arrays",
+        "bfpemu.storage.hdf5.files:write_arrays",
+        "bfpemu.storage.hdf5.files:open_tensors",
+        "bfpemu.storage.hdf5.files:write",
+    ),
+    Kind((".pt", ".pth"), "bfpemu.storage.state_dicts:open_arrays", "bfpemu.storage.state_dicts:write_arrays"),
     Kind(
         (".bfp",),
         opens_tensors="bfpemu.storage.reader:Reader",
@@ -88,6 +103,9 @@ class TensorFile(TensorSource, Protocol):
     def meta(self) -> Mapping[str, str]:
         """The free texts of the file."""
 
+    def planes(self, name: str) -> Planes:
+        """Return the packed planes of one tensor."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -120,7 +138,7 @@ def endings(*fields: str) -> str:
     Examples
     --------
     >>> endings("opens_tensors")
-    '.bfp'
+    '.safetensors, .h5, .hdf5, .bfp'
     """
     return ", ".join(
         ending for kind in KINDS if any(getattr(kind, field) for field in fields) for ending in kind.endings

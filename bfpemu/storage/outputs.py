@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError, DataTypeError
-from bfpemu.storage import safetensors
+from bfpemu.storage import npy, safetensors
 from bfpemu.storage.kinds import endings, function, kind_of
 from bfpemu.storage.names import check_name
 
@@ -99,7 +99,8 @@ def write_safetensors(file: BinaryIO, arrays: Arrays) -> None:
     # The order of the reference implementation.
     names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     ordered = {name: _little_endian(arrays[name]) for name in names}
-    file.write(safetensors.start_of_file(ordered))
+    placed = {name: npy.Array(array.shape, array.dtype, False, 0) for name, array in ordered.items()}
+    file.write(safetensors.start_of_file(placed))
     file.writelines(array.reshape(-1).view(np.uint8).data for array in ordered.values())
 
 

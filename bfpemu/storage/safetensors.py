@@ -43,8 +43,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """The dtypes that NumPy can hold; the others have elements of less than a byte."""
 
 
-def parse(data: bytes, first: int, file_bytes: int) -> dict[str, Array]:
-    """Return the tensors of a header, checked to tile the rest of the file.
+def parse(data: bytes, first: int, file_bytes: int) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the tensors of a header, checked to tile the rest of the file, and its metadata.
 
     Parameters
     ----------
@@ -58,6 +58,9 @@ def parse(data: bytes, first: int, file_bytes: int) -> dict[str, Array]:
         With the place and the reason.
     """
     table: dict[str, Any] = strict_json.load(data)
+    metadata = table.get(METADATA, {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError(f"{METADATA!r} must map texts to texts")
     placed = {name: _placed(name, entry) for name, entry in table.items() if name != METADATA}
     position = 0
     for name, (array, end) in sorted(placed.items(), key=lambda item: (item[1][0].offset, item[1][1])):
@@ -68,13 +71,14 @@ def parse(data: bytes, first: int, file_bytes: int) -> dict[str, Array]:
         position = end
     if first + position != file_bytes:
         raise ValueError(f"the file must have {first + position} bytes for its tensors, got {file_bytes}")
-    return {name: array._replace(offset=first + array.offset) for name, (array, _) in placed.items()}
+    return {name: array._replace(offset=first + array.offset) for name, (array, _) in placed.items()}, metadata
 
 
-def start_of_file(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+def start_of_file(arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> bytes:
     """Return length and header of a file that holds these arrays one behind the other."""
     names = {dtype: name for name, dtype in DTYPES.items()}
-    table, position = {}, 0
+    table: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
+    position = 0
     for name, array in arrays.items():
         end = position + array.nbytes
         table[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [position, end]}

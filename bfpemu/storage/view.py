@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,18 +66,7 @@ class TensorView:
 
     def __getitem__(self, key: Any) -> Any:
         """Read a part; errors as `Reader.decode`, and IndexError as NumPy raises it."""
-        first, *rest = key if isinstance(key, tuple) and key else (key,)
-        is_cut = isinstance(first, slice | int | np.integer) and not isinstance(first, bool)
-        if not self.shape or not is_cut:
-            return self._reader.decode(self.name)[key]
-        if isinstance(first, slice):
-            places = range(self.shape[0])[first]
-            start, stop = (min(places[0], places[-1]), max(places[0], places[-1]) + 1) if places else (0, 0)
-            cut: Any = slice(None, None, places.step)
-        else:
-            start = range(self.shape[0])[operator.index(first)]  # IndexError where there is none
-            stop, cut = start + 1, 0
-        return self._reader.decode(self.name, start, stop)[(cut, *rest)]
+        return sliced(lambda start, stop: self._reader.decode(self.name, start, stop), self.shape, key)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
         """Return all numbers, for NumPy; a ValueError is NumPy's rule for ``copy=False``."""
@@ -87,3 +77,28 @@ class TensorView:
 
     def __repr__(self) -> str:
         return f"TensorView({self.name!r}, shape={self.shape}, dtype={self.dtype.name})"
+
+
+def sliced(decode: Callable[[int | None, int | None], AnyArray], shape: tuple[int, ...], key: Any) -> Any:
+    """Return what an index selects, decoding no more of the first axis than it needs.
+
+    Parameters
+    ----------
+    decode : callable
+        Returns the numbers of ``[start:stop]`` along the first axis, all of them for None and None.
+    shape : tuple of int
+    key
+        Whatever NumPy takes as an index.
+    """
+    first, *rest = key if isinstance(key, tuple) and key else (key,)
+    is_cut = isinstance(first, slice | int | np.integer) and not isinstance(first, bool)
+    if not shape or not is_cut:
+        return decode(None, None)[key]
+    if isinstance(first, slice):
+        places = range(shape[0])[first]
+        start, stop = (min(places[0], places[-1]), max(places[0], places[-1]) + 1) if places else (0, 0)
+        cut: Any = slice(None, None, places.step)
+    else:
+        start = range(shape[0])[operator.index(first)]  # IndexError where there is none
+        stop, cut = start + 1, 0
+    return decode(start, stop)[(cut, *rest)]

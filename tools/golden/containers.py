@@ -131,14 +131,15 @@ def container_files() -> dict[str, bytes]:
     """Return the bytes of every golden file and of what it holds, by name below ``containers/v1``."""
     files = {}
     for name, container in containers().items():
-        encoded = {tensor.name: _encoded(tensor) for tensor in container.tensors}
+        encoded = {tensor.name: encoded_tensor(tensor) for tensor in container.tensors}
         assert len(encoded) == len(container.tensors), name
         files[f"{name}.bfp"] = file_bytes(container, encoded)
         files[f"{name}.json"] = _expectation(container, encoded).encode("ascii")
     return files
 
 
-def _encoded(tensor: Tensor) -> EncodedTensor:
+def encoded_tensor(tensor: Tensor) -> EncodedTensor:
+    """Return a tensor of pseudorandom codes, the same in every run."""
     spec, blocking = tensor.preset.format, Blocking.of(tensor.shape, tensor.preset.format, tensor.axis)
     state = 0x9E3779B97F4A7C15 ^ sum(tensor.name.encode())
 
@@ -168,11 +169,11 @@ def file_bytes(container: Container, encoded: Mapping[str, EncodedTensor]) -> by
     specs: list[dict[str, Any]] = []
     entries, planes = [], []
     for tensor in tensors:
-        described = _spec(tensor.preset)
+        described = described_spec(tensor.preset)
         if described not in specs:
             specs.append(described)
         segments = []
-        for role, data in _planes(tensor, encoded[tensor.name]).items():
+        for role, data in planar_sections(tensor, encoded[tensor.name]).items():
             sums = "".join(xxh3_64_hexdigest(data[i : i + chunk]) for i in range(0, len(data), chunk))
             segments.append({"nbytes": len(data), "offset": 0, "role": role, "sums": sums})
             planes.append((segments[-1], data))
@@ -190,7 +191,8 @@ def file_bytes(container: Container, encoded: Mapping[str, EncodedTensor]) -> by
     return _with_header_last(header, planes)
 
 
-def _spec(preset: Preset) -> dict[str, Any]:
+def described_spec(preset: Preset) -> dict[str, Any]:
+    """Return the JSON of a spec (spec 7.7)."""
     fields = to_dict(preset.format)
 
     def changes(part: Conversion | Layout) -> dict[str, Any]:
@@ -208,7 +210,7 @@ def _spec(preset: Preset) -> dict[str, Any]:
     }
 
 
-def _planes(tensor: Tensor, encoded: EncodedTensor) -> dict[str, bytes]:
+def planar_sections(tensor: Tensor, encoded: EncodedTensor) -> dict[str, bytes]:
     """Return the three sections of the planar layout, one after the other in the reference's stream (spec 7.4)."""
     spec, blocking = tensor.preset.format, encoded.blocking
     stream = pack_tensor(encoded, named_layout("planar"))

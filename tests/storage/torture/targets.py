@@ -12,14 +12,17 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
 from bfpemu.storage import Reader, open_arrays, write_arrays
+from bfpemu.storage.kinds import function, kind_of
 from bfpemu.storage.strict_json import dump
 from tests.storage.torture import mutations
 
 GOLDEN = Path(__file__).parents[3] / "golden_vectors/containers/v1"
+FORMS = Path(__file__).parents[3] / "golden_vectors/forms/v1"
 SMALL = 6000
 """Bytes of the largest golden file that is taken: each takes thousands of readings."""
 
@@ -145,9 +148,71 @@ def mutate_safetensors(data: bytes, random: Random) -> bytes:
     return size.to_bytes(8, "little") + text + body
 
 
+def form_files(ending: str) -> Callable[[Path], list[bytes]]:
+    """Return the small golden files of codes in a container of others."""
+    return lambda _: [data for path in sorted(FORMS.glob(f"*{ending}")) if len(data := path.read_bytes()) <= SMALL]
+
+
+def read_codes(path: Path) -> None:
+    """Read and decode every tensor of codes of a file."""
+    opened = function(kind_of(path).opens_tensors)(path)  # type: ignore[union-attr]
+    if opened is not None:
+        with opened as file:
+            for name in file.names:
+                assert file[name].dequantize().shape == file.entry(name).shape
+
+
+def _changed_description(text: str, random: Random) -> str:
+    changed = mutations.changed_json(json.loads(text), random)
+    data = mutations.spelled(changed, random) if random.random() < 0.1 else _dumped(changed)
+    return data.decode("utf-8", "replace")
+
+
+def mutate_codes_in_safetensors(data: bytes, random: Random) -> bytes:
+    """Change a description and sign it again, or what `mutate_safetensors` changes."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    keys = sorted(key for key in header["__metadata__"] if key.startswith("bfp.tensor."))
+    if not keys or random.random() < 0.3:
+        return mutate_safetensors(data, random)
+    key = random.choice(keys)
+    text = _changed_description(header["__metadata__"][key], random)
+    signed = key.replace("tensor", "sums", 1)
+    sums = json.loads(header["__metadata__"][signed]) | {"description": xxh3_64_hexdigest(text.encode())}
+    header["__metadata__"] |= {key: text, signed: dump(sums).decode()}
+    start = dump(header)
+    return len(start).to_bytes(8, "little") + start + data[8 + length :]
+
+
+def mutate_hdf5(data: bytes, random: Random) -> bytes:
+    """Change a description and sign it again, or a plane.
+
+    Through HDF5: whatever else is changed in the bytes of a file meets HDF5 itself, not the package.
+    """
+    image = io.BytesIO(data)
+    with h5py.File(image, "r+") as file:
+        group = file[random.choice(sorted(file))]
+        if random.random() < 0.7:
+            text = _changed_description(group.attrs["bfp_tensor"].decode(), random)
+            group.attrs["bfp_tensor"] = np.bytes_(text.encode())
+            group.attrs["bfp_sum"] = np.bytes_(xxh3_64_hexdigest(text.encode()))
+        role = random.choice(sorted(group))
+        if random.random() < 0.3:
+            plane = group[role][...]
+            del group[role]
+            shape = random.choice([plane.shape, plane.shape[::-1], (plane.size,), (1, plane.size)])
+            dtype = random.choice([np.uint8, np.uint8, np.int8, np.uint16, np.float32])
+            group.create_dataset(role, data=plane.reshape(shape).astype(dtype))
+        if random.random() < 0.1:
+            del group[role]
+    return image.getvalue()
+
+
 TARGETS: list[Target] = [
     Target("bfp", ".bfp", golden_files, read_bfp, mutate_bfp),
     Target("npy", ".npy", _array_files(".npy"), read_arrays, mutations.changed_text),
     Target("npz", ".npz", _array_files(".npz"), read_arrays, mutations.changed_text),
     Target("safetensors", ".safetensors", _array_files(".safetensors"), read_arrays, mutate_safetensors),
+    Target("safetensors of codes", ".safetensors", form_files(".safetensors"), read_codes, mutate_codes_in_safetensors),
+    Target("HDF5 of codes", ".h5", form_files(".h5"), read_codes, mutate_hdf5),
 ]
