@@ -1,0 +1,117 @@
+"""The quickest kernels for ordinary blocks: vectors where the block has them, loops for all others.
+
+Either marks the blocks that are not ordinary; those are for the general kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.codec.tables import DecodeTable, EncodeTable
+from bfpemu.kernels._block_memory import Block, has_vectors
+from bfpemu.kernels.lanes import LANES, decode_lanes, encode_lanes
+from bfpemu.kernels.parameters import Geometry
+from bfpemu.kernels.vectors import decode_vectors, encode_vectors
+from bfpemu.sources import widened
+
+AnyArray = npt.NDArray[Any]
+BoolArray = npt.NDArray[np.bool_]
+
+_VECTOR_PIECE = 1 << 20
+"""Elements of a piece for the vectors: enough work for a thread."""
+_LOOP_PIECE = 1 << 16
+"""Elements of a piece for the loops, which may work on a copy in a wider type."""
+
+
+class Encoder(NamedTuple):
+    """How to encode ordinary blocks."""
+
+    run: Callable[[AnyArray, Geometry, AnyArray, AnyArray, BoolArray], None]
+    """``run(values, geometry, out_exponents, out_elements, out_left)``; elements are codes, or packed bytes."""
+    piece: int
+    """Elements to give at once."""
+
+
+class Decoder(NamedTuple):
+    """How to decode ordinary blocks."""
+
+    run: Callable[[AnyArray, AnyArray, Geometry, AnyArray, BoolArray], None]
+    """``run(exponents, elements, geometry, out_values, out_left)``; elements are codes, or packed bytes."""
+    piece: int
+    """Elements to give at once."""
+
+
+def encoder(table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Encoder:
+    """Return the encoder from blocks of `size` numbers of `dtype` to codes of the dtype `code`."""
+    found = packing_encoder(table, dtype, size, 8 * code.itemsize)
+    if found is not None:
+        return found
+    loops = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
+
+    def run(values: AnyArray, geometry: Geometry, exponents: AnyArray, elements: AnyArray, left: BoolArray) -> None:
+        wide = widened(values, table.lane)
+        words = wide.view(LANES[table.lane].word)
+        loops(words, wide, geometry, table.elements, table.scales, table.codes, exponents, elements, left)
+
+    return Encoder(run, _LOOP_PIECE)
+
+
+def packing_encoder(
+    table: EncodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, portable: bool = False
+) -> Encoder | None:
+    """Return the encoder that packs codes of `code_bits` without gaps, or None where there are no vectors for it."""
+    block = _block(dtype, size, code_bits, table.lane, portable)
+    if block is None:
+        return None
+    vectors = encode_vectors(block, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
+
+    def run(values: AnyArray, geometry: Geometry, exponents: AnyArray, elements: AnyArray, left: BoolArray) -> None:
+        words, out = values.view(f"u{dtype.itemsize}"), elements.view(np.uint8)
+        vectors(words, geometry, table.elements, table.scales, table.codes, exponents, out, left)
+
+    return Encoder(run, _VECTOR_PIECE)
+
+
+def decoder(table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Decoder:
+    """Return the decoder from codes of the dtype `code` to blocks of `size` numbers of `dtype`."""
+    found = unpacking_decoder(table, dtype, size, 8 * code.itemsize)
+    if found is not None:
+        return found
+    loops = decode_lanes(table.lane, encoding=table.encoding)
+
+    def run(exponents: AnyArray, elements: AnyArray, geometry: Geometry, out: AnyArray, left: BoolArray) -> None:
+        values = out if out.dtype == np.dtype(table.lane) else np.empty(out.shape, table.lane)
+        loops(exponents, elements, geometry, table.elements, table.scales, values, left)
+        if values is not out:
+            # Exact in the lane, so this is the one rounding; an overflow is an infinity (spec 2.10).
+            with np.errstate(over="ignore", under="ignore"):
+                out[...] = values.astype(out.dtype)
+
+    return Decoder(run, _LOOP_PIECE)
+
+
+def unpacking_decoder(
+    table: DecodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, portable: bool = False
+) -> Decoder | None:
+    """Return the decoder of codes that are packed without gaps, or None where there are no vectors for it."""
+    block = _block(dtype, size, code_bits, table.lane, portable)
+    if block is None:
+        return None
+    vectors = decode_vectors(block, encoding=table.encoding)
+
+    def run(exponents: AnyArray, elements: AnyArray, geometry: Geometry, out: AnyArray, left: BoolArray) -> None:
+        packed, words = elements.view(np.uint8), out.view(f"u{dtype.itemsize}")
+        vectors(exponents, packed, geometry, table.elements, table.scales, words, left)
+
+    return Decoder(run, _VECTOR_PIECE)
+
+
+def _block(dtype: np.dtype[Any], size: int, code_bits: int, lane: str, portable: bool) -> Block | None:
+    if code_bits > 16 or not has_vectors(dtype.name, size):
+        return None
+    block = Block(dtype.name, size, code_bits, portable)
+    return block if block.lane == lane else None

@@ -1,0 +1,149 @@
+"""Encoding and decoding of ordinary blocks of a fixed length, a block at a time in vectors.
+
+What is ordinary, and why the arithmetic is exact, is said in `lanes`, whose loops serve all other
+lengths. Here the length is known to the compiler, numbers are read and written in their own dtype, and
+codes are packed on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from bfpemu.kernels._block import decoding_function, encoding_functions
+from bfpemu.kernels._block_memory import Block
+from bfpemu.kernels._jit import kernel, prefetch
+from bfpemu.kernels.lanes import LANES, PREFETCH_BYTES, Elements
+from bfpemu.kernels.parameters import Geometry
+from bfpemu.kernels.types import AnyArray, BoolArray, Integer, UInt8Array
+
+
+@cache
+def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Callable[..., None]:
+    """Return the encoder for one kind of block; otherwise as `lanes.encode_lanes`.
+
+    The encoder takes ``(words, geometry, elements, scales, codes, out_exponents, out_bytes, out_left)``:
+
+    words : shape (rows * row_length,)
+        The numbers as unsigned integers of their own width.
+    out_bytes : uint8
+        Codes of `block.code_bits`, block after block without a gap. A short block at the end of a row
+        takes the bytes of its own elements; `code_bits` must then be 8 or 16.
+    """
+    largest_word, write_codes = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude)
+    word, signed, real, point = LANES[block.lane]
+    infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
+    size, block_bytes, code_bytes = block.size, block.code_bytes, block.code_bits // 8
+
+    @kernel
+    def encode_one(
+        words: AnyArray,
+        start: Integer,
+        number: Integer,
+        elements: Elements,
+        scales: AnyArray,
+        codes: AnyArray,
+        out_exponents: AnyArray,
+        out_bytes: UInt8Array,
+        at: Integer,
+        out_left: BoolArray,
+    ) -> None:
+        largest = largest_word(words, start)
+        field = np.uint64((largest + word(elements.threshold)) >> shift)
+        scale = scales[field]
+        out_left[number] = largest >= infinity or (scale == real(0) and largest != word(0))
+        out_exponents[number] = codes[field]
+        lowest, highest = signed(elements.lowest), signed(elements.highest)
+        write_codes(
+            words, start, scale, lowest, highest, signed(elements.mask), signed(elements.sign_bit), out_bytes, at
+        )
+
+    @kernel
+    def encode_ordinary(
+        words: AnyArray,
+        geometry: Geometry,
+        elements: Elements,
+        scales: AnyArray,
+        codes: AnyArray,
+        out_exponents: AnyArray,
+        out_bytes: UInt8Array,
+        out_left: BoolArray,
+    ) -> None:
+        length = geometry.row_length
+        whole = length - length % size
+        ahead, per_line = PREFETCH_BYTES // words.itemsize, 64 // words.itemsize
+        number = np.int64(0)
+        at = np.int64(0)
+        for row_start in range(0, words.shape[0], max(length, 1)):
+            for start in range(row_start, row_start + whole, size):
+                for line in range(0, size, per_line):
+                    prefetch(words, np.uint64(start + ahead + line))
+                encode_one(words, start, number, elements, scales, codes, out_exponents, out_bytes, at, out_left)
+                number += 1
+                at += block_bytes
+            if whole < length:
+                # The rest of a short block is zeros, which take part in nothing (spec 4.2).
+                rest = np.zeros(size, words.dtype)
+                rest_bytes = np.empty(block_bytes, np.uint8)
+                rest[: length - whole] = words[row_start + whole : row_start + length]
+                encode_one(
+                    rest, np.int64(0), number, elements, scales, codes, out_exponents, rest_bytes, np.int64(0), out_left
+                )
+                count = (length - whole) * code_bytes
+                out_bytes[at : at + count] = rest_bytes[:count]
+                number += 1
+                at += count
+
+    return encode_ordinary
+
+
+@cache
+def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
+    """Return the decoder for one kind of block; otherwise as `lanes.decode_lanes`.
+
+    The decoder takes ``(exponent_codes, packed, geometry, elements, scales, out_words, out_left)``, with
+    bytes and words as `encode_vectors` has them.
+    """
+    write_numbers = decoding_function(block, encoding=encoding)
+    _, signed, real, _ = LANES[block.lane]
+    size, block_bytes, code_bytes = block.size, block.code_bytes, block.code_bits // 8
+
+    @kernel
+    def decode_ordinary(
+        exponent_codes: AnyArray,
+        packed: UInt8Array,
+        geometry: Geometry,
+        elements: Elements,
+        scales: AnyArray,
+        out_words: AnyArray,
+        out_left: BoolArray,
+    ) -> None:
+        length = geometry.row_length
+        whole = length - length % size
+        sign_bit = signed(elements.sign_bit)
+        number = np.int64(0)
+        at = np.int64(0)
+        for row_start in range(0, out_words.shape[0], max(length, 1)):
+            for start in range(row_start, row_start + whole, size):
+                for line in range(0, block_bytes, 64):
+                    prefetch(packed, np.uint64(at + PREFETCH_BYTES + line))
+                scale = scales[np.uint64(exponent_codes[number])]
+                out_left[number] = scale == real(0)
+                write_numbers(packed, at, scale, sign_bit, out_words, start)
+                number += 1
+                at += block_bytes
+            if whole < length:
+                count = (length - whole) * code_bytes
+                rest_bytes = np.zeros(block_bytes, np.uint8)
+                rest = np.empty(size, out_words.dtype)
+                rest_bytes[:count] = packed[at : at + count]
+                scale = scales[np.uint64(exponent_codes[number])]
+                out_left[number] = scale == real(0)
+                write_numbers(rest_bytes, np.int64(0), scale, sign_bit, rest, np.int64(0))
+                out_words[row_start + whole : row_start + length] = rest[: length - whole]
+                number += 1
+                at += count
+
+    return decode_ordinary
