@@ -47,7 +47,7 @@ class Decoder(NamedTuple):
 
 def encoder(table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Encoder:
     """Return the encoder from blocks of `size` numbers of `dtype` to codes of the dtype `code`."""
-    found = packing_encoder(table, dtype, size, 8 * code.itemsize)
+    found = packing_encoder(table, dtype, size, 8 * code.itemsize, pads=False)
     if found is not None:
         return found
     loops = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
@@ -61,9 +61,12 @@ def encoder(table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[
 
 
 def packing_encoder(
-    table: EncodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, portable: bool = False
+    table: EncodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, pads: bool = True, portable: bool = False
 ) -> Encoder | None:
-    """Return the encoder that packs codes of `code_bits` without gaps, or None where there are no vectors for it."""
+    """Return the encoder that packs codes of `code_bits` without gaps, or None where there are no vectors for it.
+
+    Short blocks are padded with zeros where it `pads`; `code_bits` must be 8 or 16 where it does not.
+    """
     block = _block(dtype, size, code_bits, table.lane, portable)
     if block is None:
         return None
@@ -71,14 +74,24 @@ def packing_encoder(
 
     def run(values: AnyArray, geometry: Geometry, exponents: AnyArray, elements: AnyArray, left: BoolArray) -> None:
         words, out = values.view(f"u{dtype.itemsize}"), elements.view(np.uint8)
-        vectors(words, geometry, table.elements, table.scales, table.codes, exponents, out, left)
+        vectors(
+            words,
+            geometry,
+            table.elements,
+            table.scales,
+            table.codes,
+            exponents,
+            out,
+            left,
+            *_rest(block, words, geometry, pads),
+        )
 
     return Encoder(run, _VECTOR_PIECE)
 
 
 def decoder(table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Decoder:
     """Return the decoder from codes of the dtype `code` to blocks of `size` numbers of `dtype`."""
-    found = unpacking_decoder(table, dtype, size, 8 * code.itemsize)
+    found = unpacking_decoder(table, dtype, size, 8 * code.itemsize, pads=False)
     if found is not None:
         return found
     loops = decode_lanes(table.lane, encoding=table.encoding)
@@ -95,9 +108,9 @@ def decoder(table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[
 
 
 def unpacking_decoder(
-    table: DecodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, portable: bool = False
+    table: DecodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, pads: bool = True, portable: bool = False
 ) -> Decoder | None:
-    """Return the decoder of codes that are packed without gaps, or None where there are no vectors for it."""
+    """Return the decoder of codes that are packed as `packing_encoder` does it, or None."""
     block = _block(dtype, size, code_bits, table.lane, portable)
     if block is None:
         return None
@@ -105,7 +118,9 @@ def unpacking_decoder(
 
     def run(exponents: AnyArray, elements: AnyArray, geometry: Geometry, out: AnyArray, left: BoolArray) -> None:
         packed, words = elements.view(np.uint8), out.view(f"u{dtype.itemsize}")
-        vectors(exponents, packed, geometry, table.elements, table.scales, words, left)
+        vectors(
+            exponents, packed, geometry, table.elements, table.scales, words, left, *_rest(block, words, geometry, pads)
+        )
 
     return Decoder(run, _VECTOR_PIECE)
 
@@ -115,3 +130,9 @@ def _block(dtype: np.dtype[Any], size: int, code_bits: int, lane: str, portable:
         return None
     block = Block(dtype.name, size, code_bits, portable)
     return block if block.lane == lane else None
+
+
+def _rest(block: Block, words: AnyArray, geometry: Geometry, pads: bool) -> tuple[AnyArray, AnyArray, int]:
+    """Return what the kernels need for short blocks: numbers and codes of zeros, and the bytes that they take."""
+    short_bytes = block.code_bytes if pads else geometry.row_length % block.size * block.code_bits // 8
+    return np.zeros(block.size, words.dtype), np.zeros(block.code_bytes, np.uint8), short_bytes

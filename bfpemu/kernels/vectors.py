@@ -24,18 +24,22 @@ from bfpemu.kernels.types import AnyArray, BoolArray, Integer, UInt8Array
 def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Callable[..., None]:
     """Return the encoder for one kind of block; otherwise as `lanes.encode_lanes`.
 
-    The encoder takes ``(words, geometry, elements, scales, codes, out_exponents, out_bytes, out_left)``:
+    The encoder takes ``(words, geometry, elements, scales, codes, out_exponents, out_bytes, out_left, rest,
+    rest_bytes, short_bytes)``:
 
     words : shape (rows * row_length,)
         The numbers as unsigned integers of their own width.
     out_bytes : uint8
-        Codes of `block.code_bits`, block after block without a gap. A short block at the end of a row
-        takes the bytes of its own elements; `code_bits` must then be 8 or 16.
+        Codes of `block.code_bits`, block after block without a gap.
+    rest, rest_bytes
+        Zeros: the numbers and codes of one block.
+    short_bytes
+        Bytes of codes that a short block at the end of a row takes.
     """
     largest_word, write_codes = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude)
     word, signed, real, point = LANES[block.lane]
     infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
-    size, block_bytes, code_bytes = block.size, block.code_bytes, block.code_bits // 8
+    size, block_bytes = block.size, block.code_bytes
 
     @kernel
     def encode_one(
@@ -70,6 +74,9 @@ def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Ca
         out_exponents: AnyArray,
         out_bytes: UInt8Array,
         out_left: BoolArray,
+        rest: AnyArray,
+        rest_bytes: UInt8Array,
+        short_bytes: int,
     ) -> None:
         length = geometry.row_length
         whole = length - length % size
@@ -84,17 +91,15 @@ def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Ca
                 number += 1
                 at += block_bytes
             if whole < length:
-                # The rest of a short block is zeros, which take part in nothing (spec 4.2).
-                rest = np.zeros(size, words.dtype)
-                rest_bytes = np.empty(block_bytes, np.uint8)
-                rest[: length - whole] = words[row_start + whole : row_start + length]
+                for i in range(length - whole):
+                    rest[i] = words[row_start + whole + i]
                 encode_one(
                     rest, np.int64(0), number, elements, scales, codes, out_exponents, rest_bytes, np.int64(0), out_left
                 )
-                count = (length - whole) * code_bytes
-                out_bytes[at : at + count] = rest_bytes[:count]
+                for i in range(short_bytes):
+                    out_bytes[at + i] = rest_bytes[i]
                 number += 1
-                at += count
+                at += short_bytes
 
     return encode_ordinary
 
@@ -103,12 +108,12 @@ def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Ca
 def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
     """Return the decoder for one kind of block; otherwise as `lanes.decode_lanes`.
 
-    The decoder takes ``(exponent_codes, packed, geometry, elements, scales, out_words, out_left)``, with
-    bytes and words as `encode_vectors` has them.
+    The decoder takes ``(exponent_codes, packed, geometry, elements, scales, out_words, out_left, rest,
+    rest_bytes, short_bytes)``, with bytes and words as `encode_vectors` has them.
     """
     write_numbers = decoding_function(block, encoding=encoding)
     _, signed, real, _ = LANES[block.lane]
-    size, block_bytes, code_bytes = block.size, block.code_bytes, block.code_bits // 8
+    size, block_bytes = block.size, block.code_bytes
 
     @kernel
     def decode_ordinary(
@@ -119,6 +124,9 @@ def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
         scales: AnyArray,
         out_words: AnyArray,
         out_left: BoolArray,
+        rest: AnyArray,
+        rest_bytes: UInt8Array,
+        short_bytes: int,
     ) -> None:
         length = geometry.row_length
         whole = length - length % size
@@ -135,15 +143,14 @@ def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
                 number += 1
                 at += block_bytes
             if whole < length:
-                count = (length - whole) * code_bytes
-                rest_bytes = np.zeros(block_bytes, np.uint8)
-                rest = np.empty(size, out_words.dtype)
-                rest_bytes[:count] = packed[at : at + count]
+                for i in range(short_bytes):
+                    rest_bytes[i] = packed[at + i]
                 scale = scales[np.uint64(exponent_codes[number])]
                 out_left[number] = scale == real(0)
                 write_numbers(rest_bytes, np.int64(0), scale, sign_bit, rest, np.int64(0))
-                out_words[row_start + whole : row_start + length] = rest[: length - whole]
+                for i in range(length - whole):
+                    out_words[row_start + whole + i] = rest[i]
                 number += 1
-                at += count
+                at += short_bytes
 
     return decode_ordinary
