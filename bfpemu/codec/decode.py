@@ -49,7 +49,7 @@ def decode_rows(
     """
     out = np.empty(codes.elements.size, dtype) if out is None else out
     table = decode_table(spec, dtype.name)
-    ordinary = None if table is None else decoder(table, dtype, blocked.block_elements, codes.elements.dtype)
+    ordinary = None if table is None else decoder(table, codes.elements.dtype, blocked, out)
 
     def work(piece: Piece) -> None:
         left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)

@@ -83,8 +83,7 @@ def encode_rows(
     supplied = supplied or Supplied()
     codes = empty_codes(preset.format, blocked) if out is None else out
     table = encode_table(preset, kind)
-    ordinary = None if table is None else encoder(table, kind.dtype, blocked.block_elements, codes.elements.dtype)
-    general = General(rows, kind, blocked, preset, supplied)
+    ordinary = None if table is None else encoder(table, kind.dtype, blocked, codes.elements)
 
     def work(piece: Piece) -> None:
         left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
@@ -92,7 +91,7 @@ def encode_rows(
             elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
             ordinary.run(rows[piece.elements], piece.geometry, exponents, elements, left)
         for blocks in numbers_left(left, piece.blocks.start, blocked):
-            general.encode(blocks, codes, 1)
+            General(rows, kind, blocked, preset, supplied).encode(blocks, codes, 1)
 
     for_each(list(pieces(blocked, ordinary.piece if ordinary else GENERAL_PIECE)), work, thread_count(threads))
     return codes
@@ -102,7 +101,7 @@ def encode_ordinary(
     rows: AnyArray, blocked: Blocking, table: EncodeTable, codes: Codes, workers: int
 ) -> npt.NDArray[np.int64]:
     """Encode the ordinary blocks; return the numbers of the others."""
-    ordinary = encoder(table, rows.dtype, blocked.block_elements, codes.elements.dtype)
+    ordinary = encoder(table, rows.dtype, blocked, codes.elements)
     left = np.zeros(blocked.blocks, np.bool_)
 
     def work(piece: Piece) -> None:

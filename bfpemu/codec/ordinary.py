@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.blocking import Blocking
 from bfpemu.codec.tables import DecodeTable, EncodeTable
 from bfpemu.kernels._block_memory import Block, has_vectors
+from bfpemu.kernels.block_lanes import decode_block_lanes, encode_block_lanes
 from bfpemu.kernels.lanes import LANES, decode_lanes, encode_lanes
 from bfpemu.kernels.parameters import Geometry
-from bfpemu.kernels.vectors import decode_vectors, encode_vectors
 from bfpemu.sources import widened
 
 AnyArray = npt.NDArray[Any]
@@ -25,6 +26,16 @@ _VECTOR_PIECE = 1 << 20
 """Elements of a piece for the vectors: enough work for a thread."""
 _LOOP_PIECE = 1 << 16
 """Elements of a piece for the loops, which may work on a copy in a wider type."""
+
+
+STREAMED_BYTES = 1 << 24
+"""Results from here on are not kept in a cache: reading them again costs less than clearing their place first."""
+
+
+def streams(out: AnyArray, blocked: Blocking) -> bool:
+    """Return whether results of vectors had better go to memory around the caches, and can."""
+    whole = blocked.row_length % blocked.block_elements == 0
+    return whole and out.nbytes >= STREAMED_BYTES and out.ctypes.data % 16 == 0
 
 
 class Encoder(NamedTuple):
@@ -45,9 +56,10 @@ class Decoder(NamedTuple):
     """Elements to give at once."""
 
 
-def encoder(table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Encoder:
-    """Return the encoder from blocks of `size` numbers of `dtype` to codes of the dtype `code`."""
-    found = packing_encoder(table, dtype, size, 8 * code.itemsize, pads=False)
+def encoder(table: EncodeTable, dtype: np.dtype[Any], blocked: Blocking, elements: AnyArray) -> Encoder:
+    """Return the encoder from numbers of `dtype` to codes of the dtype of `elements`, the array for all of them."""
+    size, code_bits = blocked.block_elements, 8 * elements.itemsize
+    found = packing_encoder(table, dtype, size, code_bits, pads=False, streams=streams(elements, blocked))
     if found is not None:
         return found
     loops = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
@@ -61,16 +73,23 @@ def encoder(table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[
 
 
 def packing_encoder(
-    table: EncodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, pads: bool = True, portable: bool = False
+    table: EncodeTable,
+    dtype: np.dtype[Any],
+    size: int,
+    code_bits: int,
+    *,
+    pads: bool = True,
+    streams: bool = False,
+    portable: bool = False,
 ) -> Encoder | None:
     """Return the encoder that packs codes of `code_bits` without gaps, or None where there are no vectors for it.
 
     Short blocks are padded with zeros where it `pads`; `code_bits` must be 8 or 16 where it does not.
     """
-    block = _block(dtype, size, code_bits, table.lane, portable)
+    block = _with_vectors(Block(dtype.name, size, code_bits, streams, portable), table.lane)
     if block is None:
         return None
-    vectors = encode_vectors(block, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
+    vectors = encode_block_lanes(block, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
 
     def run(values: AnyArray, geometry: Geometry, exponents: AnyArray, elements: AnyArray, left: BoolArray) -> None:
         words, out = values.view(f"u{dtype.itemsize}"), elements.view(np.uint8)
@@ -89,9 +108,10 @@ def packing_encoder(
     return Encoder(run, _VECTOR_PIECE)
 
 
-def decoder(table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any]) -> Decoder:
-    """Return the decoder from codes of the dtype `code` to blocks of `size` numbers of `dtype`."""
-    found = unpacking_decoder(table, dtype, size, 8 * code.itemsize, pads=False)
+def decoder(table: DecodeTable, code: np.dtype[Any], blocked: Blocking, out: AnyArray) -> Decoder:
+    """Return the decoder from codes of the dtype `code` to numbers of the dtype of `out`, the array for all of them."""
+    size, code_bits = blocked.block_elements, 8 * code.itemsize
+    found = unpacking_decoder(table, out.dtype, size, code_bits, pads=False, streams=streams(out, blocked))
     if found is not None:
         return found
     loops = decode_lanes(table.lane, encoding=table.encoding)
@@ -108,13 +128,20 @@ def decoder(table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[
 
 
 def unpacking_decoder(
-    table: DecodeTable, dtype: np.dtype[Any], size: int, code_bits: int, *, pads: bool = True, portable: bool = False
+    table: DecodeTable,
+    dtype: np.dtype[Any],
+    size: int,
+    code_bits: int,
+    *,
+    pads: bool = True,
+    streams: bool = False,
+    portable: bool = False,
 ) -> Decoder | None:
     """Return the decoder of codes that are packed as `packing_encoder` does it, or None."""
-    block = _block(dtype, size, code_bits, table.lane, portable)
+    block = _with_vectors(Block(dtype.name, size, code_bits, streams, portable), table.lane)
     if block is None:
         return None
-    vectors = decode_vectors(block, encoding=table.encoding)
+    vectors = decode_block_lanes(block, encoding=table.encoding)
 
     def run(exponents: AnyArray, elements: AnyArray, geometry: Geometry, out: AnyArray, left: BoolArray) -> None:
         packed, words = elements.view(np.uint8), out.view(f"u{dtype.itemsize}")
@@ -125,11 +152,9 @@ def unpacking_decoder(
     return Decoder(run, _VECTOR_PIECE)
 
 
-def _block(dtype: np.dtype[Any], size: int, code_bits: int, lane: str, portable: bool) -> Block | None:
-    if code_bits > 16 or not has_vectors(dtype.name, size):
-        return None
-    block = Block(dtype.name, size, code_bits, portable)
-    return block if block.lane == lane else None
+def _with_vectors(block: Block, lane: str) -> Block | None:
+    fits = block.code_bits <= 16 and has_vectors(block.number, block.size) and block.lane == lane
+    return block if fits else None
 
 
 def _rest(block: Block, words: AnyArray, geometry: Geometry, pads: bool) -> tuple[AnyArray, AnyArray, int]:

@@ -191,6 +191,22 @@ def encoding_functions(block: Block, *, saturates: bool, sign_magnitude: bool) -
     return largest_word, write_codes
 
 
+def streaming_function() -> Any:
+    """Return ``settle()`` for compiled code, which waits until what was streamed can be seen by other threads."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return lambda: None
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    @intrinsic
+    def settle(context: Any) -> Any:
+        return types.void(), code
+
+    return settle
+
+
 def decoding_function(block: Block, *, encoding: str) -> Any:
     """Return ``write_numbers(packed, at, scale, sign_bit, out, start)`` for compiled code.
 

@@ -18,6 +18,7 @@ from bfpemu.kernels.pack_groups import joining_steps
 
 _MOST_LANES = 64
 _MOST_VECTORS = 16
+_STREAMED_BITS = 128
 _INT8, _INT16, _INT32, _INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _SINGLES = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16}
 _DOUBLES = {"float64": 64, "int32": 32, "uint32": 32}
@@ -36,6 +37,8 @@ class Block(NamedTuple):
     """Elements, see `has_vectors`."""
     code_bits: int
     """Bits from one code to the next, 1 to 16."""
+    streams: bool = False
+    """Whether results go to memory around the caches; they must then start on a multiple of 16 bytes."""
     portable: bool = False
     """Whether float16 is converted on integers even where the processor has an instruction."""
 
@@ -101,7 +104,16 @@ class BlockCode:
         return found
 
     def _store(self, value: Any, array: Any, start: Any, step: int, alignment: int) -> None:
-        self.builder.store(value, self._address(array, start, step, value.type)).align = alignment
+        element = value.type.element.width
+        if not self.block.streams or value.type.count * element % _STREAMED_BITS:
+            self.builder.store(value, self._address(array, start, step, value.type)).align = alignment
+            return
+        around, place = self.builder.module.add_metadata([_INT32(1)]), element // array.data.type.pointee.width
+        for first in range(0, value.type.count, _STREAMED_BITS // element):
+            part = self._shuffled(value, value, list(range(first, first + _STREAMED_BITS // element)))
+            store = self.builder.store(part, self._address(array, start, step + first * place, part.type))
+            store.align = _STREAMED_BITS // 8
+            store.set_metadata("nontemporal", around)
 
     def _shuffled(self, one: Any, two: Any, places: list[int]) -> Any:
         return self.builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(_INT32, len(places)), places))

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from bfpemu.kernels._block import decoding_function, encoding_functions
+from bfpemu.kernels._block import decoding_function, encoding_functions, streaming_function
 from bfpemu.kernels._block_memory import Block
 from bfpemu.kernels._jit import kernel, prefetch
 from bfpemu.kernels.lanes import LANES, PREFETCH_BYTES, Elements
@@ -21,7 +21,7 @@ from bfpemu.kernels.types import AnyArray, BoolArray, Integer, UInt8Array
 
 
 @cache
-def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Callable[..., None]:
+def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -> Callable[..., None]:
     """Return the encoder for one kind of block; otherwise as `lanes.encode_lanes`.
 
     The encoder takes ``(words, geometry, elements, scales, codes, out_exponents, out_bytes, out_left, rest,
@@ -37,9 +37,10 @@ def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Ca
         Bytes of codes that a short block at the end of a row takes.
     """
     largest_word, write_codes = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude)
+    settle = streaming_function()
     word, signed, real, point = LANES[block.lane]
     infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
-    size, block_bytes = block.size, block.code_bytes
+    size, block_bytes, streams = block.size, block.code_bytes, block.streams
 
     @kernel
     def encode_one(
@@ -100,20 +101,23 @@ def encode_vectors(block: Block, *, saturates: bool, sign_magnitude: bool) -> Ca
                     out_bytes[at + i] = rest_bytes[i]
                 number += 1
                 at += short_bytes
+        if streams:
+            settle()
 
     return encode_ordinary
 
 
 @cache
-def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
+def decode_block_lanes(block: Block, *, encoding: str) -> Callable[..., None]:
     """Return the decoder for one kind of block; otherwise as `lanes.decode_lanes`.
 
     The decoder takes ``(exponent_codes, packed, geometry, elements, scales, out_words, out_left, rest,
-    rest_bytes, short_bytes)``, with bytes and words as `encode_vectors` has them.
+    rest_bytes, short_bytes)``, with bytes and words as `encode_block_lanes` has them.
     """
     write_numbers = decoding_function(block, encoding=encoding)
+    settle = streaming_function()
     _, signed, real, _ = LANES[block.lane]
-    size, block_bytes = block.size, block.code_bytes
+    size, block_bytes, streams = block.size, block.code_bytes, block.streams
 
     @kernel
     def decode_ordinary(
@@ -152,5 +156,7 @@ def decode_vectors(block: Block, *, encoding: str) -> Callable[..., None]:
                     out_words[row_start + whole + i] = rest[i]
                 number += 1
                 at += short_bytes
+        if streams:
+            settle()
 
     return decode_ordinary
