@@ -61,7 +61,7 @@ def encode_array(
         return encode_rows(rows, kind, blocked, preset, whole, threads=threads)
     codes, workers = empty_codes(preset.format, blocked), thread_count(threads)
     try:
-        if is_native and len(blocked.block_shape) == 1 and whole.exponents is whole.random_words is None:
+        if is_native and len(blocked.block_shape) == 1 and whole == Supplied():
             for_each(*_tiles_to_codes(array, kind, blocked, preset, codes), workers)
         else:
             for_each(*_slabs_to_codes(moved(array, blocked), kind, blocked, preset, whole, filler, codes), workers)
@@ -134,7 +134,7 @@ def _codes_to_tiles(codes: Codes, blocked: Blocking, spec: BFPSpec, out: AnyArra
 def _flat(views: Codes) -> Codes:
     """Return the codes of a tile in the shapes of `Codes`; without a copy where they are contiguous."""
     exponents, shifts, elements = (np.ascontiguousarray(view) for view in views)
-    return Codes(exponents.reshape(-1), shifts.reshape(-1, shifts.shape[-1]), elements.reshape(-1))
+    return Codes(exponents.reshape(-1), shifts.reshape(exponents.size, shifts.shape[-1]), elements.reshape(-1))
 
 
 def _slabs_to_codes(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
