@@ -43,6 +43,11 @@ class Block(NamedTuple):
     """Whether float16 is converted on integers even where the processor has an instruction."""
 
     @property
+    def number_bytes(self) -> int:
+        """Bytes of a number."""
+        return _BITS[self.number] // 8
+
+    @property
     def code_bytes(self) -> int:
         """Bytes of all codes."""
         return self.size * self.code_bits // 8

@@ -41,6 +41,7 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
     word, signed, real, point = LANES[block.lane]
     infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
     size, block_bytes, streams = block.size, block.code_bytes, block.streams
+    ahead, per_line = PREFETCH_BYTES // block.number_bytes, 64 // block.number_bytes
 
     @kernel
     def encode_one(
@@ -58,8 +59,9 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
         largest = largest_word(words, start)
         field = np.uint64((largest + word(elements.threshold)) >> shift)
         scale = scales[field]
-        out_left[number] = largest >= infinity or (scale == real(0) and largest != word(0))
-        out_exponents[number] = codes[field]
+        place = np.uint64(number)  # an index without a sign cannot count from the end
+        out_left[place] = largest >= infinity or (scale == real(0) and largest != word(0))
+        out_exponents[place] = codes[field]
         lowest, highest = signed(elements.lowest), signed(elements.highest)
         write_codes(
             words, start, scale, lowest, highest, signed(elements.mask), signed(elements.sign_bit), out_bytes, at
@@ -81,7 +83,6 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
     ) -> None:
         length = geometry.row_length
         whole = length - length % size
-        ahead, per_line = PREFETCH_BYTES // words.itemsize, 64 // words.itemsize
         number = np.int64(0)
         at = np.int64(0)
         for row_start in range(0, words.shape[0], max(length, 1)):
@@ -120,6 +121,23 @@ def decode_block_lanes(block: Block, *, encoding: str) -> Callable[..., None]:
     size, block_bytes, streams = block.size, block.code_bytes, block.streams
 
     @kernel
+    def decode_one(
+        exponent_codes: AnyArray,
+        number: Integer,
+        packed: UInt8Array,
+        at: Integer,
+        elements: Elements,
+        scales: AnyArray,
+        out_words: AnyArray,
+        start: Integer,
+        out_left: BoolArray,
+    ) -> None:
+        place = np.uint64(number)
+        scale = scales[np.uint64(exponent_codes[place])]
+        out_left[place] = scale == real(0)
+        write_numbers(packed, at, scale, signed(elements.sign_bit), out_words, start)
+
+    @kernel
     def decode_ordinary(
         exponent_codes: AnyArray,
         packed: UInt8Array,
@@ -134,24 +152,20 @@ def decode_block_lanes(block: Block, *, encoding: str) -> Callable[..., None]:
     ) -> None:
         length = geometry.row_length
         whole = length - length % size
-        sign_bit = signed(elements.sign_bit)
         number = np.int64(0)
         at = np.int64(0)
+        none = np.int64(0)
         for row_start in range(0, out_words.shape[0], max(length, 1)):
             for start in range(row_start, row_start + whole, size):
                 for line in range(0, block_bytes, 64):
                     prefetch(packed, np.uint64(at + PREFETCH_BYTES + line))
-                scale = scales[np.uint64(exponent_codes[number])]
-                out_left[number] = scale == real(0)
-                write_numbers(packed, at, scale, sign_bit, out_words, start)
+                decode_one(exponent_codes, number, packed, at, elements, scales, out_words, start, out_left)
                 number += 1
                 at += block_bytes
             if whole < length:
                 for i in range(short_bytes):
                     rest_bytes[i] = packed[at + i]
-                scale = scales[np.uint64(exponent_codes[number])]
-                out_left[number] = scale == real(0)
-                write_numbers(rest_bytes, np.int64(0), scale, sign_bit, rest, np.int64(0))
+                decode_one(exponent_codes, number, rest_bytes, none, elements, scales, rest, none, out_left)
                 for i in range(length - whole):
                     out_words[row_start + whole + i] = rest[i]
                 number += 1
