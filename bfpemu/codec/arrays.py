@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,8 @@ import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import Codes, empty_codes
-from bfpemu.codec.decode import decode_rows
-from bfpemu.codec.encode import Supplied, encode_rows
+from bfpemu.codec.decode import RowDecoder, decode_rows
+from bfpemu.codec.encode import RowEncoder, Supplied, encode_rows
 from bfpemu.codec.slabs import Slab, moved, slabs
 from bfpemu.codec.tiles import Tile, Tiles
 from bfpemu.errors import DataError
@@ -62,7 +64,7 @@ def encode_array(
     codes, workers = empty_codes(preset.format, blocked), thread_count(threads)
     try:
         if is_native and len(blocked.block_shape) == 1 and whole == Supplied():
-            for_each(*_tiles_to_codes(array, kind, blocked, preset, codes), workers)
+            for_each(*_tiles_to_codes(array, kind, blocked, preset, codes, workers), workers)
         else:
             for_each(*_slabs_to_codes(moved(array, blocked), kind, blocked, preset, whole, filler, codes), workers)
     except DataError:
@@ -83,7 +85,7 @@ def decode_array(
         return blocked.from_rows(decode_rows(codes, blocked, spec, dtype, threads=threads))
     out, workers = np.empty(blocked.shape, dtype), thread_count(threads)
     if len(blocked.block_shape) == 1:
-        for_each(*_codes_to_tiles(codes, blocked, spec, out), workers)
+        for_each(*_codes_to_tiles(codes, blocked, spec, out, workers), workers)
     else:
         for_each(*_codes_to_slabs(codes, blocked, spec, moved(out, blocked)), workers)
     return out
@@ -103,16 +105,20 @@ def _has_slabs(blocked: Blocking, is_contiguous: bool) -> bool:
 Work = tuple[list[Any], Callable[[Any], None]]
 
 
-def _tiles_to_codes(array: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, codes: Codes) -> Work:
-    tiles = Tiles(array, blocked)
+def _tiles_to_codes(
+    array: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, codes: Codes, workers: int
+) -> Work:
+    tiles, encoder = Tiles(array, blocked), RowEncoder(kind, preset, blocked)
+    spare = _spare_arrays(workers, tiles.largest, kind.dtype)
 
     def work(tile: Tile) -> None:
-        part = tiles.rows_of(tile)
-        rows, views = np.empty(part.rows * part.row_length, kind.dtype), tiles.codes_of(codes, tile)
-        tiles.load(tile, rows.view(tiles.words.dtype))
+        part, views = tiles.rows_of(tile), tiles.codes_of(codes, tile)
         is_direct = all(view.flags.c_contiguous for view in views)
-        found = _flat(views) if is_direct else None
-        found = encode_rows(rows, kind, part, preset, threads=1, out=found)
+        found = _flat(views) if is_direct else empty_codes(preset.format, part)
+        with _borrowed(spare) as scratch:
+            rows = scratch[: part.rows * part.row_length]
+            tiles.load(tile, rows.view(tiles.words.dtype))
+            encoder.encode(rows, part, Supplied(), found, 1)
         if not is_direct:
             for view, values in zip(views, found, strict=True):
                 view[...] = values.reshape(view.shape)
@@ -120,15 +126,36 @@ def _tiles_to_codes(array: AnyArray, kind: SourceKind, blocked: Blocking, preset
     return list(tiles), work
 
 
-def _codes_to_tiles(codes: Codes, blocked: Blocking, spec: BFPSpec, out: AnyArray) -> Work:
-    tiles = Tiles(out, blocked)
+def _codes_to_tiles(codes: Codes, blocked: Blocking, spec: BFPSpec, out: AnyArray, workers: int) -> Work:
+    tiles, decoder = Tiles(out, blocked), RowDecoder(spec, out.dtype, blocked)
+    spare = _spare_arrays(workers, tiles.largest, out.dtype)
 
     def work(tile: Tile) -> None:
-        part, views = tiles.rows_of(tile), tiles.codes_of(codes, tile)
-        rows = decode_rows(_flat(views), part, spec, out.dtype, threads=1)
-        tiles.store(rows.view(tiles.words.dtype), tile)
+        part, found = tiles.rows_of(tile), _flat(tiles.codes_of(codes, tile))
+        with _borrowed(spare) as scratch:
+            rows = scratch[: part.rows * part.row_length]
+            decoder.decode(found, part, rows, 1)
+            tiles.store(rows.view(tiles.words.dtype), tile)
 
     return list(tiles), work
+
+
+def _spare_arrays(count: int, size: int, dtype: np.dtype[Any]) -> SimpleQueue[AnyArray]:
+    """Return one array for each thread, because a new one has to be cleared by the system."""
+    spare: SimpleQueue[AnyArray] = SimpleQueue()
+    for _ in range(count):
+        spare.put(np.empty(size, dtype))
+    return spare
+
+
+@contextmanager
+def _borrowed(spare: SimpleQueue[AnyArray]) -> Iterator[AnyArray]:
+    """Take one of the spare arrays, and put it back whatever happens."""
+    array = spare.get()
+    try:
+        yield array
+    finally:
+        spare.put(array)
 
 
 def _flat(views: Codes) -> Codes:

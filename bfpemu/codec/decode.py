@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, numbers_left, pieces
-from bfpemu.codec.ordinary import decoder
+from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, code_dtype, numbers_left, pieces
+from bfpemu.codec.ordinary import ordinary_decoder, streams
 from bfpemu.codec.tables import decode_table
 from bfpemu.codec.translate import kernel_stored
 from bfpemu.formats.spec import BFPSpec
@@ -48,19 +48,33 @@ def decode_rows(
     array of `dtype`, shape (rows * row_length,)
     """
     out = np.empty(codes.elements.size, dtype) if out is None else out
-    table = decode_table(spec, dtype.name)
-    ordinary = None if table is None else decoder(table, codes.elements.dtype, blocked, out)
-
-    def work(piece: Piece) -> None:
-        left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
-        if ordinary is not None:
-            elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
-            ordinary.run(exponents, elements, piece.geometry, out[piece.elements], left)
-        for blocks in numbers_left(left, piece.blocks.start, blocked):
-            decode_general(codes, blocked, spec, blocks, out, 1)
-
-    for_each(list(pieces(blocked, ordinary.piece if ordinary else GENERAL_PIECE)), work, thread_count(threads))
+    decoder = RowDecoder(spec, dtype, blocked, streams=streams(out, blocked))
+    decoder.decode(codes, blocked, out, thread_count(threads))
     return out
+
+
+class RowDecoder:
+    """The quickest kernels from one format to rows of one dtype, for as many arrays as there are."""
+
+    def __init__(self, spec: BFPSpec, dtype: np.dtype[Any], blocked: Blocking, *, streams: bool = False) -> None:
+        self._spec = spec
+        table, code = decode_table(spec, dtype.name), code_dtype(spec.mantissa_bits)
+        size = blocked.block_elements
+        self._ordinary = None if table is None else ordinary_decoder(table, dtype, size, code, streams=streams)
+        self._piece = GENERAL_PIECE if self._ordinary is None else self._ordinary.piece
+
+    def decode(self, codes: Codes, blocked: Blocking, out: AnyArray, workers: int) -> None:
+        """Decode rows with blocks of the same size into `out`; parameters are those of `decode_rows`."""
+
+        def work(piece: Piece) -> None:
+            left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
+            if self._ordinary is not None:
+                elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
+                self._ordinary.run(exponents, elements, piece.geometry, out[piece.elements], left)
+            for blocks in numbers_left(left, piece.blocks.start, blocked):
+                decode_general(codes, blocked, self._spec, blocks, out, 1)
+
+        for_each(list(pieces(blocked, self._piece)), work, workers)
 
 
 def decode_general(

@@ -19,7 +19,7 @@ from bfpemu.codec.codes import (
     numbers_left,
     pieces,
 )
-from bfpemu.codec.ordinary import encoder
+from bfpemu.codec.ordinary import ordinary_encoder, streams
 from bfpemu.codec.tables import EncodeTable, encode_table
 from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
 from bfpemu.errors import DataError
@@ -80,28 +80,41 @@ def encode_rows(
     DataError
         ``nan``, ``infinity``, ``exponent-overflow`` or ``threads``.
     """
-    supplied = supplied or Supplied()
     codes = empty_codes(preset.format, blocked) if out is None else out
-    table = encode_table(preset, kind)
-    ordinary = None if table is None else encoder(table, kind.dtype, blocked, codes.elements)
-
-    def work(piece: Piece) -> None:
-        left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
-        if ordinary is not None:
-            elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
-            ordinary.run(rows[piece.elements], piece.geometry, exponents, elements, left)
-        for blocks in numbers_left(left, piece.blocks.start, blocked):
-            General(rows, kind, blocked, preset, supplied).encode(blocks, codes, 1)
-
-    for_each(list(pieces(blocked, ordinary.piece if ordinary else GENERAL_PIECE)), work, thread_count(threads))
+    encoder = RowEncoder(kind, preset, blocked, streams=streams(codes.elements, blocked))
+    encoder.encode(rows, blocked, supplied or Supplied(), codes, thread_count(threads))
     return codes
+
+
+class RowEncoder:
+    """The quickest kernels for one conversion of rows, for as many arrays as there are."""
+
+    def __init__(self, kind: SourceKind, preset: Preset, blocked: Blocking, *, streams: bool = False) -> None:
+        self._kind, self._preset = kind, preset
+        table, code = encode_table(preset, kind), code_dtype(preset.format.mantissa_bits)
+        size = blocked.block_elements
+        self._ordinary = None if table is None else ordinary_encoder(table, kind.dtype, size, code, streams=streams)
+        self._piece = GENERAL_PIECE if self._ordinary is None else self._ordinary.piece
+
+    def encode(self, rows: AnyArray, blocked: Blocking, supplied: Supplied, codes: Codes, workers: int) -> None:
+        """Encode rows with blocks of the same size into `codes`; parameters are those of `encode_rows`."""
+
+        def work(piece: Piece) -> None:
+            left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
+            if self._ordinary is not None:
+                elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
+                self._ordinary.run(rows[piece.elements], piece.geometry, exponents, elements, left)
+            for blocks in numbers_left(left, piece.blocks.start, blocked):
+                General(rows, self._kind, blocked, self._preset, supplied).encode(blocks, codes, 1)
+
+        for_each(list(pieces(blocked, self._piece)), work, workers)
 
 
 def encode_ordinary(
     rows: AnyArray, blocked: Blocking, table: EncodeTable, codes: Codes, workers: int
 ) -> npt.NDArray[np.int64]:
     """Encode the ordinary blocks; return the numbers of the others."""
-    ordinary = encoder(table, rows.dtype, blocked, codes.elements)
+    ordinary = ordinary_encoder(table, rows.dtype, blocked.block_elements, codes.elements.dtype)
     left = np.zeros(blocked.blocks, np.bool_)
 
     def work(piece: Piece) -> None:

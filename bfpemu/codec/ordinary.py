@@ -56,10 +56,11 @@ class Decoder(NamedTuple):
     """Elements to give at once."""
 
 
-def encoder(table: EncodeTable, dtype: np.dtype[Any], blocked: Blocking, elements: AnyArray) -> Encoder:
-    """Return the encoder from numbers of `dtype` to codes of the dtype of `elements`, the array for all of them."""
-    size, code_bits = blocked.block_elements, 8 * elements.itemsize
-    found = packing_encoder(table, dtype, size, code_bits, pads=False, streams=streams(elements, blocked))
+def ordinary_encoder(
+    table: EncodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any], *, streams: bool = False
+) -> Encoder:
+    """Return the encoder from blocks of `size` numbers of `dtype` to codes of the dtype `code`."""
+    found = packing_encoder(table, dtype, size, 8 * code.itemsize, pads=False, streams=streams)
     if found is not None:
         return found
     loops = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
@@ -108,10 +109,11 @@ def packing_encoder(
     return Encoder(run, _VECTOR_PIECE)
 
 
-def decoder(table: DecodeTable, code: np.dtype[Any], blocked: Blocking, out: AnyArray) -> Decoder:
-    """Return the decoder from codes of the dtype `code` to numbers of the dtype of `out`, the array for all of them."""
-    size, code_bits = blocked.block_elements, 8 * code.itemsize
-    found = unpacking_decoder(table, out.dtype, size, code_bits, pads=False, streams=streams(out, blocked))
+def ordinary_decoder(
+    table: DecodeTable, dtype: np.dtype[Any], size: int, code: np.dtype[Any], *, streams: bool = False
+) -> Decoder:
+    """Return the decoder from codes of the dtype `code` to blocks of `size` numbers of `dtype`."""
+    found = unpacking_decoder(table, dtype, size, 8 * code.itemsize, pads=False, streams=streams)
     if found is not None:
         return found
     loops = decode_lanes(table.lane, encoding=table.encoding)

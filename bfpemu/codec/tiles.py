@@ -19,9 +19,6 @@ AnyArray = npt.NDArray[Any]
 _TILE_BYTES = 1 << 19
 """Of the numbers of a tile, so that they stay in a cache."""
 _LINE_BYTES = 64
-_DEPTH = 1024
-"""Positions in the rows of a tile, where that is not too wide then: longer ones would lie in the same few lines
-of a cache when they are powers of two."""
 
 
 class Tile(NamedTuple):
@@ -63,14 +60,19 @@ class Tiles:
                 yield Tile(slice(first, min(first + step, self.matrices)), slice(0, inner), slice(0, length))
             return
         line = side(self.bits)
-        depth = max(min(max(elements // inner, _DEPTH), length) // size, 1) * size
-        width = max(elements // depth // line * line, line)
+        width = max(elements // length // line * line, line)
+        depth = min(max(elements // width // size, 1) * size, length)
         starts = [0, *range(self.first_line, inner, width)] if self.first_line else [*range(0, inner, width)]
         for matrix in range(self.matrices):
             for first, last in zip(starts, [*starts[1:], inner], strict=True):
                 for start in range(0, length, depth):
                     stop = min(start + depth, length)
                     yield Tile(slice(matrix, matrix + 1), slice(first, last), slice(start, stop))
+
+    @property
+    def largest(self) -> int:
+        """Elements of the largest tile."""
+        return max((prod(tile.extent) for tile in self), default=0)
 
     def rows_of(self, tile: Tile) -> Blocking:
         """Return the geometry of a tile whose rows follow one another."""
