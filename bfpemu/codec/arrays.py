@@ -14,8 +14,9 @@ from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import Codes, empty_codes
 from bfpemu.codec.decode import RowDecoder, decode_rows
 from bfpemu.codec.encode import RowEncoder, Supplied, encode_rows
+from bfpemu.codec.ordinary import streams
 from bfpemu.codec.slabs import Slab, moved, slabs
-from bfpemu.codec.tiles import Tile, Tiles
+from bfpemu.codec.tiles import LINE_BYTES, Tile, Tiles
 from bfpemu.errors import DataError
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.spec import BFPSpec
@@ -108,7 +109,9 @@ Work = tuple[list[Any], Callable[[Any], None]]
 def _tiles_to_codes(
     array: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, codes: Codes, workers: int
 ) -> Work:
-    tiles, encoder = Tiles(array, blocked), RowEncoder(kind, preset, blocked)
+    tiles = Tiles(array, blocked)
+    around = tiles.are_whole_rows and streams(codes.elements, blocked)
+    encoder = RowEncoder(kind, preset, blocked, streams=around)
     spare = _spare_arrays(workers, tiles.largest, kind.dtype)
 
     def work(tile: Tile) -> None:
@@ -141,10 +144,12 @@ def _codes_to_tiles(codes: Codes, blocked: Blocking, spec: BFPSpec, out: AnyArra
 
 
 def _spare_arrays(count: int, size: int, dtype: np.dtype[Any]) -> SimpleQueue[AnyArray]:
-    """Return one array for each thread, because a new one has to be cleared by the system."""
+    """Return one array for each thread, because a new one has to be cleared by the system; at a line of the cache."""
     spare: SimpleQueue[AnyArray] = SimpleQueue()
     for _ in range(count):
-        spare.put(np.empty(size, dtype))
+        memory = np.empty(size * dtype.itemsize + LINE_BYTES, np.uint8)
+        start = -memory.ctypes.data % LINE_BYTES
+        spare.put(memory[start : start + size * dtype.itemsize].view(dtype))
     return spare
 
 

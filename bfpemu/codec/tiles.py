@@ -18,7 +18,7 @@ AnyArray = npt.NDArray[Any]
 
 _TILE_BYTES = 1 << 19
 """Of the numbers of a tile, so that they stay in a cache."""
-_LINE_BYTES = 64
+LINE_BYTES = 64
 
 
 class Tile(NamedTuple):
@@ -44,10 +44,10 @@ class Tiles:
         self.blocked, self.bits = blocked, 8 * array.itemsize
         self.inner, self.length = prod(blocked.shape[blocked.axis + 1 :]), blocked.row_length
         self.matrices = prod(blocked.shape[: blocked.axis])
-        line = _LINE_BYTES // array.itemsize
+        line = LINE_BYTES // array.itemsize
         self.has_lines = self.inner % line == 0
         """Whether lines of the cache begin at the same columns in every row of a matrix."""
-        self.first_line = -array.ctypes.data % _LINE_BYTES // array.itemsize if self.has_lines else 0
+        self.first_line = -array.ctypes.data % LINE_BYTES // array.itemsize if self.has_lines else 0
         self.is_large = array.nbytes >= STREAMED_BYTES
 
     def __iter__(self) -> Iterator[Tile]:
@@ -73,6 +73,11 @@ class Tiles:
     def largest(self) -> int:
         """Elements of the largest tile."""
         return max((prod(tile.extent) for tile in self), default=0)
+
+    @property
+    def are_whole_rows(self) -> bool:
+        """Whether the codes of every tile are neighbours."""
+        return all(tile.along.stop - tile.along.start == self.length for tile in self)
 
     def rows_of(self, tile: Tile) -> Blocking:
         """Return the geometry of a tile whose rows follow one another."""

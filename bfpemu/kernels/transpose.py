@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.kernels._block import streaming_function
-from bfpemu.kernels._jit import kernel, prefetch
+from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._transpose import side, square_function
 from bfpemu.kernels.types import AnyArray, Integer
 
@@ -49,8 +49,6 @@ def transposer(bits: int, *, streams: bool) -> Callable[[AnyArray, Place, Extent
         source: AnyArray, place: Place, out: AnyArray, out_place: Place, matrix: Integer, i: Integer, j: Integer
     ) -> None:
         start = place.first + matrix * place.matrix + i * place.row + j
-        for ahead in range(2 * count, 3 * count):
-            prefetch(source, np.uint64(start + ahead * place.row))
         square(
             source,
             start,
