@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, code_dtype, numbers_left, pieces
-from bfpemu.codec.ordinary import ordinary_decoder, streams
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_decoder, streams
 from bfpemu.codec.tables import decode_table
 from bfpemu.codec.translate import kernel_stored
 from bfpemu.formats.spec import BFPSpec
@@ -61,7 +61,7 @@ class RowDecoder:
         table, code = decode_table(spec, dtype.name), code_dtype(spec.mantissa_bits)
         size = blocked.block_elements
         self._ordinary = None if table is None else ordinary_decoder(table, dtype, size, code, streams=streams)
-        self._piece = GENERAL_PIECE if self._ordinary is None else self._ordinary.piece
+        self._piece = LOOP_PIECE if self._ordinary is None else self._ordinary.piece
 
     def decode(self, codes: Codes, blocked: Blocking, out: AnyArray, workers: int) -> None:
         """Decode rows with blocks of the same size into `out`; parameters are those of `decode_rows`."""

@@ -19,7 +19,7 @@ from bfpemu.codec.codes import (
     numbers_left,
     pieces,
 )
-from bfpemu.codec.ordinary import ordinary_encoder, streams
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_encoder, streams
 from bfpemu.codec.tables import EncodeTable, encode_table
 from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
 from bfpemu.errors import DataError
@@ -94,7 +94,7 @@ class RowEncoder:
         table, code = encode_table(preset, kind), code_dtype(preset.format.mantissa_bits)
         size = blocked.block_elements
         self._ordinary = None if table is None else ordinary_encoder(table, kind.dtype, size, code, streams=streams)
-        self._piece = GENERAL_PIECE if self._ordinary is None else self._ordinary.piece
+        self._piece = LOOP_PIECE if self._ordinary is None else self._ordinary.piece
 
     def encode(self, rows: AnyArray, blocked: Blocking, supplied: Supplied, codes: Codes, workers: int) -> None:
         """Encode rows with blocks of the same size into `codes`; parameters are those of `encode_rows`."""

@@ -24,8 +24,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 _VECTOR_PIECE = 1 << 20
 """Elements of a piece for the vectors: enough work for a thread."""
-_LOOP_PIECE = 1 << 16
-"""Elements of a piece for the loops, which may work on a copy in a wider type."""
+LOOP_PIECE = 1 << 16
+"""Elements of a piece for the loops, which may work on a copy in a wider type, and for codes that are held."""
 
 
 STREAMED_BYTES = 1 << 24
@@ -70,7 +70,7 @@ def ordinary_encoder(
         words = wide.view(LANES[table.lane].word)
         loops(words, wide, geometry, table.elements, table.scales, table.codes, exponents, elements, left)
 
-    return Encoder(run, _LOOP_PIECE)
+    return Encoder(run, LOOP_PIECE)
 
 
 def packing_encoder(
@@ -126,7 +126,7 @@ def ordinary_decoder(
             with np.errstate(over="ignore", under="ignore"):
                 out[...] = values.astype(out.dtype)
 
-    return Decoder(run, _LOOP_PIECE)
+    return Decoder(run, LOOP_PIECE)
 
 
 def unpacking_decoder(

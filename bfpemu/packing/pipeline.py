@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bfpemu.blocking import Blocking
 from bfpemu.codec import Supplied, decode_rows, encode_rows
 from bfpemu.codec.codes import code_dtype
-from bfpemu.codec.ordinary import packing_encoder, streams, unpacking_decoder
+from bfpemu.codec.ordinary import LOOP_PIECE, packing_encoder, streams, unpacking_decoder
 from bfpemu.codec.tables import decode_table, encode_table
 from bfpemu.errors import DataError
 from bfpemu.formats.preset import Preset
@@ -33,9 +33,6 @@ from bfpemu.sources import SourceKind
 from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
-
-_TWO_PASS_PIECE = 1 << 16
-"""Elements of a piece whose codes are held."""
 
 
 def encode_planes(
@@ -69,14 +66,12 @@ def encode_planes(
             write_exponents(exponents, piece.blocked, spec, part.exponents)
         if encoder and not left.any():
             return
-        for smaller in _pieces(spec, piece.blocked, _TWO_PASS_PIECE):
+        for smaller in _pieces(spec, piece.blocked, LOOP_PIECE):
             codes = encode_rows(values[smaller.elements], kind, smaller.blocked, preset, threads=1)
             pack_planes(codes, smaller.blocked, spec, smaller.of(part).cleared())
 
     try:
-        for_each(
-            list(_pieces(spec, blocked, encoder.piece if encoder else _TWO_PASS_PIECE)), work, thread_count(threads)
-        )
+        for_each(list(_pieces(spec, blocked, encoder.piece if encoder else LOOP_PIECE)), work, thread_count(threads))
     except DataError:
         encode_rows(rows, kind, blocked, preset, threads=threads)  # names the place in the whole tensor
         raise
@@ -111,11 +106,11 @@ def decode_planes(
             decoder.run(exponents, part.elements, piece.geometry, values, left)
         if decoder and not left.any():
             return
-        for smaller in _pieces(spec, piece.blocked, _TWO_PASS_PIECE):
+        for smaller in _pieces(spec, piece.blocked, LOOP_PIECE):
             codes = unpack_planes(smaller.of(part), smaller.blocked, spec)
             decode_rows(codes, smaller.blocked, spec, dtype, threads=1, out=values[smaller.elements])
 
-    for_each(list(_pieces(spec, blocked, decoder.piece if decoder else _TWO_PASS_PIECE)), work, thread_count(threads))
+    for_each(list(_pieces(spec, blocked, decoder.piece if decoder else LOOP_PIECE)), work, thread_count(threads))
     return numbers
 
 
