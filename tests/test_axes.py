@@ -81,6 +81,7 @@ def test_slabs_of_blocks_over_two_axes(shape: tuple[int, ...], axis: int) -> Non
     check(numbers(shape), SQUARES, axis)
 
 
+@pytest.mark.slow
 def test_slabs_take_their_own_random_words() -> None:
     data = np.asfortranarray(numbers((400, 300)))
     words = np.random.default_rng(2).integers(0, 1 << 32, data.shape)

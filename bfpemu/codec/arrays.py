@@ -14,7 +14,7 @@ from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import Codes, empty_codes
 from bfpemu.codec.decode import RowDecoder, decode_rows
 from bfpemu.codec.encode import RowEncoder, Supplied, encode_rows
-from bfpemu.codec.ordinary import streams
+from bfpemu.codec.ordinary import worth_streaming
 from bfpemu.codec.slabs import Slab, moved, slabs
 from bfpemu.codec.tiles import LINE_BYTES, Tile, Tiles
 from bfpemu.errors import DataError
@@ -110,7 +110,7 @@ def _tiles_to_codes(
     array: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, codes: Codes, workers: int
 ) -> Work:
     tiles = Tiles(array, blocked)
-    around = tiles.are_whole_rows and streams(codes.elements, blocked)
+    around = tiles.are_whole_rows and worth_streaming(codes.elements, blocked)
     encoder = RowEncoder(kind, preset, blocked, streams=around)
     spare = _spare_arrays(workers, tiles.largest, kind.dtype)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, code_dtype, numbers_left, pieces
-from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_decoder, streams
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_decoder, worth_streaming
 from bfpemu.codec.tables import decode_table
 from bfpemu.codec.translate import kernel_stored
 from bfpemu.formats.spec import BFPSpec
@@ -48,7 +48,7 @@ def decode_rows(
     array of `dtype`, shape (rows * row_length,)
     """
     out = np.empty(codes.elements.size, dtype) if out is None else out
-    decoder = RowDecoder(spec, dtype, blocked, streams=streams(out, blocked))
+    decoder = RowDecoder(spec, dtype, blocked, streams=worth_streaming(out, blocked))
     decoder.decode(codes, blocked, out, thread_count(threads))
     return out
 

@@ -19,7 +19,7 @@ from bfpemu.codec.codes import (
     numbers_left,
     pieces,
 )
-from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_encoder, streams
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_encoder, worth_streaming
 from bfpemu.codec.tables import EncodeTable, encode_table
 from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
 from bfpemu.errors import DataError
@@ -81,7 +81,7 @@ def encode_rows(
         ``nan``, ``infinity``, ``exponent-overflow`` or ``threads``.
     """
     codes = empty_codes(preset.format, blocked) if out is None else out
-    encoder = RowEncoder(kind, preset, blocked, streams=streams(codes.elements, blocked))
+    encoder = RowEncoder(kind, preset, blocked, streams=worth_streaming(codes.elements, blocked))
     encoder.encode(rows, blocked, supplied or Supplied(), codes, thread_count(threads))
     return codes
 

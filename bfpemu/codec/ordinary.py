@@ -32,7 +32,7 @@ STREAMED_BYTES = 1 << 24
 """Results from here on are not kept in a cache: reading them again costs less than clearing their place first."""
 
 
-def streams(out: AnyArray, blocked: Blocking) -> bool:
+def worth_streaming(out: AnyArray, blocked: Blocking) -> bool:
     """Return whether results of vectors had better go to memory around the caches, and can."""
     whole = blocked.row_length % blocked.block_elements == 0
     return whole and out.nbytes >= STREAMED_BYTES and out.ctypes.data % 16 == 0

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bfpemu.blocking import Blocking
 from bfpemu.codec import Supplied, decode_rows, encode_rows
 from bfpemu.codec.codes import code_dtype
-from bfpemu.codec.ordinary import LOOP_PIECE, packing_encoder, streams, unpacking_decoder
+from bfpemu.codec.ordinary import LOOP_PIECE, packing_encoder, unpacking_decoder, worth_streaming
 from bfpemu.codec.tables import decode_table, encode_table
 from bfpemu.errors import DataError
 from bfpemu.formats.preset import Preset
@@ -54,7 +54,7 @@ def encode_planes(
         codes = encode_rows(rows, kind, blocked, preset, supplied, threads=threads)
         return pack_planes(codes, blocked, spec, out)
     planes = out or Planes(*(np.zeros(size, np.uint8) for size in plane_bytes(spec, blocked)))
-    size, around = blocked.block_elements, streams(planes.elements, blocked)
+    size, around = blocked.block_elements, worth_streaming(planes.elements, blocked)
     encoder = table and packing_encoder(table, kind.dtype, size, spec.mantissa_bits, streams=around)
 
     def work(piece: _Piece) -> None:
@@ -95,7 +95,7 @@ def decode_planes(
     if tuple(plane.size for plane in planes) != plane_bytes(spec, blocked):
         unpack_planes(planes, blocked, spec)  # raises
     numbers = np.empty(blocked.rows * blocked.row_length, dtype) if out is None else out
-    size, around = blocked.block_elements, streams(numbers, blocked)
+    size, around = blocked.block_elements, worth_streaming(numbers, blocked)
     decoder = table and unpacking_decoder(table, dtype, size, spec.mantissa_bits, streams=around)
 
     def work(piece: _Piece) -> None:
