@@ -26,8 +26,6 @@ _VECTOR_PIECE = 1 << 20
 """Elements of a piece for the vectors: enough work for a thread."""
 LOOP_PIECE = 1 << 16
 """Elements of a piece for the loops, which may work on a copy in a wider type, and for codes that are held."""
-
-
 STREAMED_BYTES = 1 << 24
 """Results from here on are not kept in a cache: reading them again costs less than clearing their place first."""
 
