@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bfpemu import supplied
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.catalog import FormatLike, resolve
-from bfpemu.codec import Codes, decode_rows, encode_rows
+from bfpemu.codec import Codes, decode_array, encode_array
 from bfpemu.codec.codes import code_dtype, read_only, significands
 from bfpemu.context import require_numpy
 from bfpemu.formats import BFPSpec, Conversion, Layout
@@ -96,8 +96,7 @@ class BFPTensor:
         self._dtype = kind.result
         given = supplied.checked(self._preset, self._blocking, exponents, random_words)
         filler = supplied.padding(self._preset.conversion, kind)
-        rows = self._blocking.to_rows(array.astype(kind.dtype, copy=False), filler)
-        self._codes = encode_rows(rows, kind, self._blocking, self._preset, given, threads=threads)
+        self._codes = encode_array(array, kind, self._blocking, self._preset, given, filler=filler, threads=threads)
 
     @classmethod
     def _assembled(cls, preset: Preset, blocked: Blocking, codes: Codes, dtype: npt.DTypeLike) -> BFPTensor:
@@ -266,7 +265,7 @@ class BFPTensor:
             ``data-type``.
         """
         wanted = self._dtype if dtype is None else result_dtype(dtype)
-        return self._blocking.from_rows(decode_rows(self._codes, self._blocking, self.format, wanted, threads=threads))
+        return decode_array(self._codes, self._blocking, self.format, wanted, threads=threads)
 
     def to_bytes(self, layout: str | Layout | None = None) -> bytes:
         """Return the packed bits (spec 5).

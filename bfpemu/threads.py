@@ -32,12 +32,22 @@ def thread_count(threads: Any) -> int:
     return count
 
 
+_GROUPS = 16
+"""Groups of pieces for each thread: enough that no thread waits long for another."""
+
+
 def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: int) -> None:
-    """Call `work` on every piece, on up to `threads` threads; an exception of any piece is raised."""
-    if threads == 1 or len(pieces) <= 1:
-        for piece in pieces:
+    """Call `work` on every piece, on up to `threads` threads; raise the first piece's exception."""
+
+    def run(group: Sequence[Piece]) -> None:
+        for piece in group:
             work(piece)
+
+    if threads == 1 or len(pieces) <= 1:
+        run(pieces)
         return
-    with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
-        for _ in pool.map(work, pieces):
+    size = -(-len(pieces) // (_GROUPS * threads))
+    groups = [pieces[first : first + size] for first in range(0, len(pieces), size)]
+    with ThreadPoolExecutor(min(threads, len(groups))) as pool:
+        for _ in pool.map(run, groups):
             pass

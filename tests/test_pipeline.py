@@ -41,7 +41,7 @@ def both_ways(data: np.ndarray[Any, Any], preset: Preset) -> tuple[list[bytes], 
     return [p.tobytes() for p in found], [p.tobytes() for p in expected], again.tobytes(), numbers.tobytes()
 
 
-@pytest.mark.parametrize("shape", [(1024,), (16, 448), (3, 70), (350,), (5,), (0,)], ids=str)
+@pytest.mark.parametrize("shape", [(1024,), (16, 448), (3, 70), (350,), (5,), (0,), (0, 40)], ids=str)
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_one_pass_gives_the_bits_of_two(preset: Preset, shape: tuple[int, ...]) -> None:
     data = np.random.default_rng(5).standard_normal(shape).astype(np.float32)

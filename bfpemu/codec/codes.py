@@ -65,6 +65,10 @@ def empty_codes(spec: BFPSpec, blocked: Blocking) -> Codes:
     )
 
 
+GENERAL_PIECE = 1 << 13
+"""Elements that a general kernel takes at once; it works on 64-bit copies."""
+
+
 class Piece(NamedTuple):
     """Neighbouring rows or blocks that can be worked on alone."""
 
@@ -101,3 +105,12 @@ def block_elements(
     column = block[:, None] * blocked.block_elements + np.arange(blocked.block_elements)
     exists = column < blocked.row_length
     return np.where(exists, row[:, None] * blocked.row_length + column, 0), exists
+
+
+def numbers_left(left: npt.NDArray[np.bool_], first: int, blocked: Blocking) -> Iterator[npt.NDArray[np.int64]]:
+    """Return the numbers of marked blocks, `GENERAL_PIECE` elements at a time; the first mark is of block `first`."""
+    step = max(GENERAL_PIECE // blocked.block_elements, 1)
+    for start in range(0, left.size if left.any() else 0, step):
+        found = np.flatnonzero(left[start : start + step])
+        if found.size:
+            yield found + (first + start)

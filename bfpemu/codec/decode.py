@@ -8,20 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import Codes, Piece, block_elements, pieces
-from bfpemu.codec.tables import DecodeTable, decode_table
+from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, code_dtype, numbers_left, pieces
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_decoder, worth_streaming
+from bfpemu.codec.tables import decode_table
 from bfpemu.codec.translate import kernel_stored
 from bfpemu.formats.spec import BFPSpec
 from bfpemu.kernels.decode import Result, decode_blocks
-from bfpemu.kernels.lanes import decode_lanes
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.sources import KINDS
 from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
-
-_LANE_PIECE = 1 << 20
-_GENERAL_PIECE = 1 << 14
 
 
 def decode_rows(
@@ -50,44 +47,34 @@ def decode_rows(
     -------
     array of `dtype`, shape (rows * row_length,)
     """
-    workers = thread_count(threads)
     out = np.empty(codes.elements.size, dtype) if out is None else out
-    table = decode_table(spec, dtype.name)
-    left = np.arange(blocked.blocks)
-    if table is not None:
-        left = _decode_ordinary(codes, blocked, table, out, workers)
-    if left.size:
-        decode_general(codes, blocked, spec, left, out, workers)
+    decoder = RowDecoder(spec, dtype, blocked, streams=worth_streaming(out, blocked))
+    decoder.decode(codes, blocked, out, thread_count(threads))
     return out
 
 
-def _decode_ordinary(
-    codes: Codes, blocked: Blocking, table: DecodeTable, out: AnyArray, workers: int
-) -> npt.NDArray[np.int64]:
-    """Decode the ordinary blocks; return the numbers of the others."""
-    decoder = decode_lanes(table.lane, encoding=table.encoding)
-    left = np.zeros(blocked.blocks, np.bool_)
-    narrows = out.dtype != np.dtype(table.lane)
+class RowDecoder:
+    """The quickest kernels from one format to rows of one dtype, for as many arrays as there are."""
 
-    def work(piece: Piece) -> None:
-        part = out[piece.elements]
-        values = np.empty(part.shape, table.lane) if narrows else part
-        decoder(
-            codes.exponents[piece.blocks],
-            codes.elements[piece.elements],
-            piece.geometry,
-            table.elements,
-            table.scales,
-            values,
-            left[piece.blocks],
-        )
-        if narrows:
-            # Exact in the lane, so this is the one rounding; an overflow is an infinity (spec 2.10).
-            with np.errstate(over="ignore", under="ignore"):
-                part[...] = values.astype(out.dtype)
+    def __init__(self, spec: BFPSpec, dtype: np.dtype[Any], blocked: Blocking, *, streams: bool = False) -> None:
+        self._spec = spec
+        table, code = decode_table(spec, dtype.name), code_dtype(spec.mantissa_bits)
+        size = blocked.block_elements
+        self._ordinary = None if table is None else ordinary_decoder(table, dtype, size, code, streams=streams)
+        self._piece = LOOP_PIECE if self._ordinary is None else self._ordinary.piece
 
-    for_each(list(pieces(blocked, _LANE_PIECE)), work, workers)
-    return np.flatnonzero(left)
+    def decode(self, codes: Codes, blocked: Blocking, out: AnyArray, workers: int) -> None:
+        """Decode rows with blocks of the same size into `out`; parameters are those of `decode_rows`."""
+
+        def work(piece: Piece) -> None:
+            left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
+            if self._ordinary is not None:
+                elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
+                self._ordinary.run(exponents, elements, piece.geometry, out[piece.elements], left)
+            for blocks in numbers_left(left, piece.blocks.start, blocked):
+                decode_general(codes, blocked, self._spec, blocks, out, 1)
+
+        for_each(list(pieces(blocked, self._piece)), work, workers)
 
 
 def decode_general(
@@ -98,7 +85,7 @@ def decode_general(
     result = Result(kind.exponent_bits, kind.fraction_bits)
     geometry = Geometry(blocked.row_length, blocked.block_elements, blocked.blocks_per_row)
     out_words = out.view(f"u{out.dtype.itemsize}")
-    step = max(_GENERAL_PIECE // blocked.block_elements, 1)
+    step = max(GENERAL_PIECE // blocked.block_elements, 1)
 
     def work(first: int) -> None:
         part = blocks[first : first + step]

@@ -9,24 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import Codes, Piece, block_elements, code_dtype, empty_codes, pieces
+from bfpemu.codec.codes import (
+    GENERAL_PIECE,
+    Codes,
+    Piece,
+    block_elements,
+    code_dtype,
+    empty_codes,
+    numbers_left,
+    pieces,
+)
+from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_encoder, worth_streaming
 from bfpemu.codec.tables import EncodeTable, encode_table
 from bfpemu.codec.translate import kernel_source, kernel_steps, kernel_target
 from bfpemu.errors import DataError
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels import encode as kernels
-from bfpemu.kernels.lanes import LANES, encode_lanes
 from bfpemu.kernels.parameters import SATURATED, STATUS_INFINITY, STATUS_NAN, Geometry, Source, Target
-from bfpemu.sources import SourceKind, widened
+from bfpemu.sources import SourceKind
 from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
 
-_LANE_PIECE = 1 << 20
-"""Elements of a piece for the narrow lanes: enough work for a thread, small enough for a cache."""
-_GENERAL_PIECE = 1 << 14
-"""Elements of a piece for the general kernels, which work on 64-bit copies."""
 _NOTHING = np.empty(0, np.uint64)
 
 
@@ -75,42 +80,48 @@ def encode_rows(
     DataError
         ``nan``, ``infinity``, ``exponent-overflow`` or ``threads``.
     """
-    supplied = supplied or Supplied()
-    workers = thread_count(threads)
     codes = empty_codes(preset.format, blocked) if out is None else out
-    table = encode_table(preset, kind)
-    if table is None:
-        left = np.arange(blocked.blocks)
-    else:
-        left = encode_ordinary(rows, blocked, table, codes, workers)
-    if left.size:
-        General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
+    encoder = RowEncoder(kind, preset, blocked, streams=worth_streaming(codes.elements, blocked))
+    encoder.encode(rows, blocked, supplied or Supplied(), codes, thread_count(threads))
     return codes
+
+
+class RowEncoder:
+    """The quickest kernels for one conversion of rows, for as many arrays as there are."""
+
+    def __init__(self, kind: SourceKind, preset: Preset, blocked: Blocking, *, streams: bool = False) -> None:
+        self._kind, self._preset = kind, preset
+        table, code = encode_table(preset, kind), code_dtype(preset.format.mantissa_bits)
+        size = blocked.block_elements
+        self._ordinary = None if table is None else ordinary_encoder(table, kind.dtype, size, code, streams=streams)
+        self._piece = LOOP_PIECE if self._ordinary is None else self._ordinary.piece
+
+    def encode(self, rows: AnyArray, blocked: Blocking, supplied: Supplied, codes: Codes, workers: int) -> None:
+        """Encode rows with blocks of the same size into `codes`; parameters are those of `encode_rows`."""
+
+        def work(piece: Piece) -> None:
+            left = np.ones(piece.blocks.stop - piece.blocks.start, np.bool_)
+            if self._ordinary is not None:
+                elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
+                self._ordinary.run(rows[piece.elements], piece.geometry, exponents, elements, left)
+            for blocks in numbers_left(left, piece.blocks.start, blocked):
+                General(rows, self._kind, blocked, self._preset, supplied).encode(blocks, codes, 1)
+
+        for_each(list(pieces(blocked, self._piece)), work, workers)
 
 
 def encode_ordinary(
     rows: AnyArray, blocked: Blocking, table: EncodeTable, codes: Codes, workers: int
 ) -> npt.NDArray[np.int64]:
     """Encode the ordinary blocks; return the numbers of the others."""
-    encoder = encode_lanes(table.lane, saturates=table.saturates, sign_magnitude=table.sign_magnitude)
-    word = LANES[table.lane].word
+    ordinary = ordinary_encoder(table, rows.dtype, blocked.block_elements, codes.elements.dtype)
     left = np.zeros(blocked.blocks, np.bool_)
 
     def work(piece: Piece) -> None:
-        values = widened(rows[piece.elements], table.lane)
-        encoder(
-            values.view(word),
-            values,
-            piece.geometry,
-            table.elements,
-            table.scales,
-            table.codes,
-            codes.exponents[piece.blocks],
-            codes.elements[piece.elements],
-            left[piece.blocks],
-        )
+        elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
+        ordinary.run(rows[piece.elements], piece.geometry, exponents, elements, left[piece.blocks])
 
-    for_each(list(pieces(blocked, _LANE_PIECE)), work, workers)
+    for_each(list(pieces(blocked, ordinary.piece)), work, workers)
     return np.flatnonzero(left)
 
 
@@ -157,7 +168,7 @@ class BlockEncoder:
         """Encode `blocks` into `codes`; return how many elements of each saturate."""
         counts = np.zeros((blocks.size, 1), np.int64)
         status = np.zeros(blocks.size, np.uint8)
-        step = max(_GENERAL_PIECE // self.blocked.block_elements, 1)
+        step = max(GENERAL_PIECE // self.blocked.block_elements, 1)
 
         def work(first: int) -> None:
             part = slice(first, first + step)

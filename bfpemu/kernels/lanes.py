@@ -20,7 +20,7 @@ from bfpemu.kernels._jit import kernel, prefetch
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.kernels.types import AnyArray, BoolArray
 
-_PREFETCH_BYTES = 8192
+PREFETCH_BYTES = 8192
 """How far ahead of the loop memory is asked for: 6.6 ms instead of 11.7 ms for 64 MiB of float32."""
 
 
@@ -76,7 +76,7 @@ def encode_lanes(lane: str, *, saturates: bool, sign_magnitude: bool) -> Callabl
     infinity = word((1 << (width - 1)) - (1 << point))
     magic = real(1.5 * 2.0**point)
     per_line = 64 // word().nbytes
-    ahead = _PREFETCH_BYTES // word().nbytes
+    ahead = PREFETCH_BYTES // word().nbytes
     shift, sign_shift, zero = word(point), signed(width - 1), word(0)
 
     @kernel
@@ -164,7 +164,7 @@ def decode_lanes(lane: str, *, encoding: str) -> Callable[..., None]:
                 stop = min(start + size, row_start + length)
                 block_codes, block_out = element_codes[start:stop], out_values[start:stop]
                 for line in range(0, size, 64):
-                    prefetch(element_codes, np.uint64(start + _PREFETCH_BYTES + line))
+                    prefetch(element_codes, np.uint64(start + PREFETCH_BYTES + line))
                 scale = scales[np.uint64(exponent_codes[block])]
                 out_left[block] = scale == real(0)
                 block += 1

@@ -16,8 +16,14 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.types import AnyArray, Integer, UInt8Array
 
 
-def _masks(lanes: int, lane_bits: int, width: int) -> list[tuple[np.uint64, np.uint64, np.uint64]]:
-    """Return (low mask, high mask, shift) of the steps that pack `lanes` fields of one word."""
+def lanes_of_word(width: int) -> tuple[int, int]:
+    """Return how many fields of `width` bits are joined in one 64-bit word, and the bits that each comes in."""
+    return (8, 8) if width <= 8 else (4, 16)
+
+
+def joining_steps(width: int) -> list[tuple[np.uint64, np.uint64, np.uint64]]:
+    """Return (low mask, high mask, shift) of the steps that join the fields of one word."""
+    lanes, lane_bits = lanes_of_word(width)
     steps = []
     while lanes > 1:
         low = high = 0
@@ -36,8 +42,8 @@ def pack_groups(width: int) -> Callable[[AnyArray, Integer, Integer, UInt8Array]
     `codes` has the shape (runs, count) with `count` a multiple of 8; `first` and `stride` count
     bytes. The bytes of a run are overwritten.
     """
-    lanes, lane_bits = (8, 8) if width <= 8 else (4, 16)
-    steps = _masks(lanes, lane_bits, width)
+    lanes, lane_bits = lanes_of_word(width)
+    steps = joining_steps(width)
     low0, high0, shift0 = steps[0]
     low1, high1, shift1 = steps[1]
     low2, high2, shift2 = steps[-1]
@@ -84,8 +90,8 @@ def pack_groups(width: int) -> Callable[[AnyArray, Integer, Integer, UInt8Array]
 @cache
 def unpack_groups(width: int) -> Callable[[UInt8Array, Integer, Integer, AnyArray], None]:
     """Return the reverse of `pack_groups`: ``unpack(packed, first, stride, out_codes)``."""
-    lanes, lane_bits = (8, 8) if width <= 8 else (4, 16)
-    steps = _masks(lanes, lane_bits, width)
+    lanes, lane_bits = lanes_of_word(width)
+    steps = joining_steps(width)
     low0, high0, shift0 = steps[0]
     low1, high1, shift1 = steps[1]
     low2, high2, shift2 = steps[-1]

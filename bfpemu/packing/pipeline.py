@@ -1,7 +1,7 @@
-"""Numbers to planes and back without holding the codes: piece by piece, inside a cache.
+"""Numbers to planes and back without holding the codes.
 
-For code widths between bytes this halves the traffic to memory; the planes are those of
-`pack_planes`, bit for bit.
+Blocks that have vectors are packed as they are encoded, all others piece by piece. The planes are those
+of `pack_planes`, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ import numpy.typing as npt
 from bfpemu.blocking import Blocking
 from bfpemu.codec import Supplied, decode_rows, encode_rows
 from bfpemu.codec.codes import code_dtype
-from bfpemu.codec.tables import DecodeTable, EncodeTable, decode_table, encode_table
+from bfpemu.codec.ordinary import LOOP_PIECE, packing_encoder, unpacking_decoder, worth_streaming
+from bfpemu.codec.tables import decode_table, encode_table
 from bfpemu.errors import DataError
-from bfpemu.formats import BitOrder
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.spec import BFPSpec
-from bfpemu.kernels.fused import decode_packed, encode_packed, scratch_size
-from bfpemu.kernels.lanes import LANES, decode_lanes, encode_lanes
 from bfpemu.kernels.parameters import Geometry
-from bfpemu.packing.fields import Runs, read_fields, write_fields
-from bfpemu.packing.planes import Planes, pack_planes, plane_bytes, unpack_planes
-from bfpemu.sources import SourceKind, widened
+from bfpemu.packing.planes import (
+    Planes,
+    pack_planes,
+    plane_bytes,
+    read_exponents,
+    unpack_planes,
+    write_exponents,
+)
+from bfpemu.sources import SourceKind
 from bfpemu.threads import for_each, thread_count
 
 AnyArray = npt.NDArray[Any]
-
-_PIECE = 1 << 20
-"""Elements of a piece that a thread takes."""
-_WIDEST = 15
-"""Bits of an element that the fused kernels pack."""
 
 
 def encode_planes(
@@ -51,23 +50,28 @@ def encode_planes(
     Parameters and errors are those of `encode_rows`, `out` is that of `pack_planes`.
     """
     spec, table = preset.format, encode_table(preset, kind)
-    pieces = list(_pieces(spec, blocked))
-    if not pieces or table is None or supplied is not None or not _is_fusible(spec):
+    if supplied is not None:
         codes = encode_rows(rows, kind, blocked, preset, supplied, threads=threads)
         return pack_planes(codes, blocked, spec, out)
     planes = out or Planes(*(np.zeros(size, np.uint8) for size in plane_bytes(spec, blocked)))
+    size, around = blocked.block_elements, worth_streaming(planes.elements, blocked)
+    encoder = table and packing_encoder(table, kind.dtype, size, spec.mantissa_bits, streams=around)
 
     def work(piece: _Piece) -> None:
-        part = piece.of(planes)
-        if not _encode_fused(rows[piece.elements], piece, spec, table, part):
-            part.elements[...] = 0
-            part.exponents[...] = 0
-            pack_planes(
-                encode_rows(rows[piece.elements], kind, piece.blocked, preset, threads=1), piece.blocked, spec, part
-            )
+        values, part = rows[piece.elements], piece.of(planes)
+        left = np.ones(piece.blocked.blocks, np.bool_)
+        if encoder:
+            exponents = np.empty(left.size, code_dtype(spec.exponent_bits))
+            encoder.run(values, piece.geometry, exponents, part.elements, left)
+            write_exponents(exponents, piece.blocked, spec, part.exponents)
+        if encoder and not left.any():
+            return
+        for smaller in _pieces(spec, piece.blocked, LOOP_PIECE):
+            codes = encode_rows(values[smaller.elements], kind, smaller.blocked, preset, threads=1)
+            pack_planes(codes, smaller.blocked, spec, smaller.of(part).cleared())
 
     try:
-        for_each(pieces, work, thread_count(threads))
+        for_each(list(_pieces(spec, blocked, encoder.piece if encoder else LOOP_PIECE)), work, thread_count(threads))
     except DataError:
         encode_rows(rows, kind, blocked, preset, threads=threads)  # names the place in the whole tensor
         raise
@@ -88,104 +92,72 @@ def decode_planes(
     Parameters and errors are those of `unpack_planes` and `decode_rows`.
     """
     table = decode_table(spec, dtype.name)
-    pieces = list(_pieces(spec, blocked))
-    fits = tuple(plane.size for plane in planes) == plane_bytes(spec, blocked)
-    if not pieces or not fits or table is None or table.lane != dtype.name or not _is_fusible(spec):
-        return decode_rows(unpack_planes(planes, blocked, spec), blocked, spec, dtype, threads=threads, out=out)
+    if tuple(plane.size for plane in planes) != plane_bytes(spec, blocked):
+        unpack_planes(planes, blocked, spec)  # raises
     numbers = np.empty(blocked.rows * blocked.row_length, dtype) if out is None else out
+    size, around = blocked.block_elements, worth_streaming(numbers, blocked)
+    decoder = table and unpacking_decoder(table, dtype, size, spec.mantissa_bits, streams=around)
 
     def work(piece: _Piece) -> None:
-        part = piece.of(planes)
-        if not _decode_fused(part, piece, spec, table, numbers[piece.elements]):
-            codes = unpack_planes(part, piece.blocked, spec)
-            decode_rows(codes, piece.blocked, spec, dtype, threads=1, out=numbers[piece.elements])
+        part, values = piece.of(planes), numbers[piece.elements]
+        left = np.ones(piece.blocked.blocks, np.bool_)
+        if decoder:
+            exponents = read_exponents(part.exponents, piece.blocked, spec)
+            decoder.run(exponents, part.elements, piece.geometry, values, left)
+        if decoder and not left.any():
+            return
+        for smaller in _pieces(spec, piece.blocked, LOOP_PIECE):
+            codes = unpack_planes(smaller.of(part), smaller.blocked, spec)
+            decode_rows(codes, smaller.blocked, spec, dtype, threads=1, out=values[smaller.elements])
 
-    for_each(pieces, work, thread_count(threads))
+    for_each(list(_pieces(spec, blocked, decoder.piece if decoder else LOOP_PIECE)), work, thread_count(threads))
     return numbers
 
 
-def _is_fusible(spec: BFPSpec) -> bool:
-    return spec.mantissa_bits <= _WIDEST or spec.mantissa_bits == 16
-
-
-def _encode_fused(values: AnyArray, piece: _Piece, spec: BFPSpec, table: EncodeTable, out: Planes) -> bool:
-    """Encode and pack the blocks of a piece; return whether all of them were ordinary."""
-    if not _is_whole_groups(piece, spec):
-        return False
-    values = widened(values, table.lane)
-    words = values.view(LANES[table.lane].word)
-    exponents = np.empty((1, piece.blocked.blocks), code_dtype(spec.exponent_bits))
-    left = np.empty(piece.blocked.blocks, np.bool_)
-    kinds = {"saturates": table.saturates, "sign_magnitude": table.sign_magnitude}
-    if spec.mantissa_bits in (8, 16):
-        stored = out.elements.view(code_dtype(spec.mantissa_bits))
-        geometry = Geometry(words.size, piece.blocked.block_elements, piece.blocked.blocks)
-        encoder = encode_lanes(table.lane, **kinds)
-        encoder(words, values, geometry, table.elements, table.scales, table.codes, exponents[0], stored, left)
-    else:
-        scratch = np.empty(scratch_size(piece.blocked.block_elements), code_dtype(spec.mantissa_bits))
-        run = encode_packed(table.lane, spec.mantissa_bits, **kinds)
-        size = piece.blocked.block_elements
-        run(words, values, size, table.elements, table.scales, table.codes, scratch, exponents[0], out.elements, left)
-    write_fields(exponents, Runs(spec.exponent_bits, 0, 0), BitOrder.LSB_FIRST, out.exponents)
-    return not left.any()
-
-
-def _decode_fused(planes: Planes, piece: _Piece, spec: BFPSpec, table: DecodeTable, out: AnyArray) -> bool:
-    """Unpack and decode the blocks of a piece; return whether all of them were ordinary."""
-    if not _is_whole_groups(piece, spec):
-        return False
-    exponents = np.empty((1, piece.blocked.blocks), code_dtype(spec.exponent_bits))
-    read_fields(planes.exponents, Runs(spec.exponent_bits, 0, 0), BitOrder.LSB_FIRST, exponents)
-    left = np.empty(piece.blocked.blocks, np.bool_)
-    if spec.mantissa_bits in (8, 16):
-        stored = planes.elements.view(code_dtype(spec.mantissa_bits))
-        geometry = Geometry(out.size, piece.blocked.block_elements, piece.blocked.blocks)
-        decoder = decode_lanes(table.lane, encoding=table.encoding)
-        decoder(exponents[0], stored, geometry, table.elements, table.scales, out, left)
-    else:
-        scratch = np.empty(scratch_size(piece.blocked.block_elements), code_dtype(spec.mantissa_bits))
-        run = decode_packed(table.lane, spec.mantissa_bits, encoding=table.encoding)
-        size = piece.blocked.block_elements
-        run(exponents[0], planes.elements, size, table.elements, table.scales, scratch, out, left)
-    return not left.any()
-
-
-def _is_whole_groups(piece: _Piece, spec: BFPSpec) -> bool:
-    """Return whether the fused kernels have only whole groups of eight codes; codes of whole bytes need none."""
-    return spec.mantissa_bits in (8, 16) or piece.blocked.row_length % 8 == 0
-
-
 class _Piece(NamedTuple):
-    """Neighbouring blocks whose planes are whole bytes."""
+    """Neighbouring rows, or neighbouring blocks of one row, whose planes are whole bytes."""
 
     blocked: Blocking
     elements: slice
-    planes: tuple[slice, slice, slice]
+    planes: tuple[slice, ...]
+
+    @property
+    def geometry(self) -> Geometry:
+        """What the kernels need of `blocked`."""
+        return Geometry(self.blocked.row_length, self.blocked.block_elements, self.blocked.blocks_per_row)
 
     def of(self, planes: Planes) -> Planes:
         """Return this piece's part of the planes."""
         return Planes(*(plane[part] for plane, part in zip(planes, self.planes, strict=True)))
 
 
-def _pieces(spec: BFPSpec, blocked: Blocking) -> Iterator[_Piece]:
-    """Divide a tensor without short blocks whose rows are whole bytes; yield nothing for others."""
-    size = blocked.block_elements
-    if blocked.row_length % size or (blocked.rows > 1 and not _rows_are_whole_bytes(spec, blocked)):
+def _pieces(spec: BFPSpec, blocked: Blocking, elements: int) -> Iterator[_Piece]:
+    """Divide a tensor into pieces of about `elements` elements."""
+    size, rows, length = blocked.block_elements, blocked.rows, blocked.row_length
+    eight_blocks = plane_bytes(spec, _rows(1, 8 * size, size))  # of eight blocks, so that it is exact
+    one_row = plane_bytes(spec, _rows(1, length, size))
+    has_gaps = any(8 * row != blocked.blocks_per_row * eight for row, eight in zip(one_row, eight_blocks, strict=True))
+    if length % size == 0 and not has_gaps:
+        rows, length = min(rows, 1), rows * length
+    if rows > 1 and length <= elements:
+        step = elements // max(length, 1)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            planes = tuple(slice(first * width, last * width) for width in one_row)
+            yield _Piece(_rows(last - first, length, size), slice(first * length, last * length), planes)
         return
-    step = 8 * max(_PIECE // (8 * size), 1)
-    widths = plane_bytes(spec, _one_row(8, size))
-    for first in range(0, blocked.blocks, step):
-        last = min(first + step, blocked.blocks)
-        parts = tuple(slice(first * width // 8, -(-last * width // 8)) for width in widths)
-        yield _Piece(_one_row(last - first, size), slice(first * size, last * size), (parts[0], parts[1], parts[2]))
+    step, blocks = 8 * max(elements // (8 * size), 1), -(-length // size)
+    for row in range(rows):
+        for first in range(0, blocks, step):
+            last = min(first + step, blocks)
+            part = slice(row * length + first * size, row * length + min(last * size, length))
+            starts = (row * width for width in one_row)
+            planes = tuple(
+                slice(start + first * eight // 8, start - (-last * eight // 8))
+                for start, eight in zip(starts, eight_blocks, strict=True)
+            )
+            yield _Piece(_rows(1, part.stop - part.start, size), part, planes)
 
 
-def _one_row(blocks: int, size: int) -> Blocking:
-    return Blocking((blocks * size,), 0, (size,), 1, blocks * size, size, blocks)
-
-
-def _rows_are_whole_bytes(spec: BFPSpec, blocked: Blocking) -> bool:
-    counts = (1, spec.shifts_per_block, blocked.block_elements)
-    widths = (spec.exponent_bits, spec.sub_shift_bits, spec.mantissa_bits)
-    return all(blocked.blocks_per_row * count * width % 8 == 0 for count, width in zip(counts, widths, strict=True))
+def _rows(rows: int, length: int, size: int) -> Blocking:
+    return Blocking((rows, length), 1, (size,), rows, length, size, -(-length // size))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.codec.codes import Codes, code_dtype
@@ -12,6 +13,8 @@ from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec, BitOrder
 from bfpemu.packing.fields import Bytes, Runs, read_fields, write_fields
 from bfpemu.packing.stream import padded_elements
+
+AnyArray = npt.NDArray[Any]
 
 
 class PlaneSizes(NamedTuple):
@@ -28,6 +31,12 @@ class Planes(NamedTuple):
     exponents: Bytes
     shifts: Bytes
     elements: Bytes
+
+    def cleared(self) -> Planes:
+        """Fill all planes with zeros, and return them."""
+        for plane in self:
+            plane[...] = 0
+        return self
 
 
 def plane_sizes(spec: BFPSpec, shape: tuple[int, ...], axis: int | None) -> PlaneSizes:
@@ -76,6 +85,21 @@ def unpack_planes(planes: Planes, blocked: Blocking, spec: BFPSpec) -> Codes:
         shifts.reshape(blocked.blocks, spec.shifts_per_block),
         np.ascontiguousarray(elements[:, : blocked.row_length]).reshape(-1),
     )
+
+
+def write_exponents(codes: AnyArray, blocked: Blocking, spec: BFPSpec, plane: Bytes) -> None:
+    """Pack exponent codes, shape (blocks,), into their plane, whatever it holds. Exact."""
+    fields = codes.reshape(blocked.rows, blocked.blocks_per_row)
+    if spec.exponent_bits % 8:
+        plane[...] = 0
+    write_fields(fields, _runs(plane.size, spec.exponent_bits, blocked), BitOrder.LSB_FIRST, plane)
+
+
+def read_exponents(plane: Bytes, blocked: Blocking, spec: BFPSpec) -> AnyArray:
+    """Unpack the exponent codes of a plane, shape (blocks,). Exact."""
+    codes = np.empty((blocked.rows, blocked.blocks_per_row), code_dtype(spec.exponent_bits))
+    read_fields(plane, _runs(plane.size, spec.exponent_bits, blocked), BitOrder.LSB_FIRST, codes)
+    return codes.reshape(-1)
 
 
 def _widths(spec: BFPSpec) -> PlaneSizes:

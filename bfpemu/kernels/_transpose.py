@@ -1,0 +1,75 @@
+"""The vector code that numba cannot write from a loop: one square of words, transposed in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import config, types
+from numba.extending import intrinsic
+
+_INT32, _INT64 = ir.IntType(32), ir.IntType(64)
+
+
+def side(bits: int) -> int:
+    """Return the rows of a square: as many words of `bits` bits as a line of the cache holds."""
+    return 512 // bits
+
+
+def _code(bits: int, streams: bool) -> Callable[..., Any]:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count = side(bits)
+        row = ir.VectorType(ir.IntType(bits), count)
+        source, out = (context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 3))
+
+        def address(array: Any, start: Any, stride: Any, number: int) -> Any:
+            place = builder.add(start, builder.mul(stride, _INT64(number)))
+            return builder.bitcast(builder.gep(array.data, [place]), row.as_pointer())
+
+        rows = []
+        for i in range(count):
+            rows.append(builder.load(address(source, arguments[1], arguments[2], i)))
+            rows[i].align = bits // 8
+        # Shuffling a row with the one half the square below, as cards are, moves every index bit up by one.
+        low, high = (
+            ir.Constant(ir.VectorType(_INT32, count), [first + j // 2 + j % 2 * count for j in range(count)])
+            for first in (0, count // 2)
+        )
+        for _ in range(count.bit_length() - 1):
+            pairs = zip(rows[: count // 2], rows[count // 2 :], strict=True)
+            rows = [builder.shuffle_vector(a, b, places) for a, b in pairs for places in (low, high)]
+        for i, words in enumerate(rows):
+            store = builder.store(words, address(out, arguments[4], arguments[5], i))
+            store.align = count * bits // 8 if streams else bits // 8
+            if streams:
+                store.set_metadata("nontemporal", builder.module.add_metadata([_INT32(1)]))
+        return context.get_dummy_value()
+
+    return code
+
+
+def square_function(bits: int, *, streams: bool) -> Any:
+    """Return ``transpose_square(source, start, stride, out, out_start, out_stride)`` for compiled code.
+
+    Element ``out_start + j * out_stride + i`` becomes element ``start + i * stride + j`` of `source`, for i
+    and j below `side`. Arrays are contiguous, of one dimension, and hold unsigned words of `bits` bits. What
+    `streams` goes to memory around the caches; every row of the result must then start on a multiple of its length.
+    """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+        def plain(source: Any, start: Any, stride: Any, out: Any, out_start: Any, out_stride: Any) -> None:
+            for i in range(side(bits)):
+                line = source[start + i * stride :][: side(bits)]
+                out[out_start + i : out_start + i + out_stride * side(bits) : out_stride][: side(bits)] = line
+
+        return plain
+    code = _code(bits, streams)
+
+    @intrinsic
+    def transpose_square(
+        context: Any, source: Any, start: Any, stride: Any, out: Any, out_start: Any, out_stride: Any
+    ) -> Any:
+        return types.void(source, start, stride, out, out_start, out_stride), code
+
+    return transpose_square
