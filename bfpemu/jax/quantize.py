@@ -132,12 +132,17 @@ def floats(data: ArrayLike) -> Array:
     DataTypeError
         ``data-type``.
     """
+    if getattr(data, "dtype", None) == np.float64 and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+        raise DataTypeError(
+            "data-type",
+            "float64 data needs JAX's 64-bit mode (spec 14.1), got float64 without it; "
+            "switch jax_enable_x64 on, or round the data with .astype(numpy.float32)",
+        )
     try:
         x = jnp.asarray(data)
     except (TypeError, ValueError) as error:
-        raise DataTypeError(
-            "data-type", f"data must be an array of floats (spec 14.1), got {type(data).__name__}: {error}"
-        ) from error
+        got = type(data).__name__
+        raise DataTypeError("data-type", f"data must be an array of floats (spec 14.1), got {got}: {error}") from error
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise DataTypeError(
             "data-type",
@@ -174,9 +179,24 @@ def key_of(seed: ArrayLike, *streams: int) -> Array:
     return key
 
 
+@jax.jit
 def words_of(x: Array, key: Array) -> Array:
     """Return the random words of an array's elements (spec 14.6)."""
     found: Array = random_words(_JAX, x, key)
+    return found
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _compiled(x: Array, preset: Preset, axis: int | None, words: Array | None, exponents: Array | None) -> Array:
+    """Return `x` quantised, in one program: one by one, a hundred small operations would each be compiled."""
+    found: Array = fake_quantize(_JAX, x, preset, axis, exponents=exponents, random_words=words)
+    return found
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _outside(x: Array, preset: Preset, axis: int | None, words: Array | None, exponents: Array | None) -> Array:
+    """Return where `x` saturates (spec 14.7)."""
+    found: Array = saturates(_JAX, x, preset, axis, exponents=exponents, random_words=words)
     return found
 
 
@@ -185,8 +205,7 @@ def straight_through(
     x: Array, preset: Preset, axis: int | None, ste: Estimator, words: Array | None, exponents: Array | None = None
 ) -> Array:
     """Return `x` quantised; the gradient is that of the identity, or 0 where a value saturated."""
-    found: Array = fake_quantize(_JAX, x, preset, axis, exponents=exponents, random_words=words)
-    return found
+    return _compiled(x, preset, axis, words, exponents)
 
 
 def _saved(
@@ -196,7 +215,7 @@ def _saved(
     found = straight_through(x, preset, axis, ste, words, exponents)
     if ste is Estimator.IDENTITY:
         return found, None
-    return found, saturates(_JAX, x, preset, axis, exponents=exponents, random_words=words)
+    return found, _outside(x, preset, axis, words, exponents)
 
 
 def _backward(
