@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "infinity": "the data has no infinity, where the conversion asks for an error",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
+    "nothing-converted": "a model to convert has a layer that is meant and can be",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",
     "operand-format": "the operands of a unit have the formats that the unit names",
     "operand-shape": "the operands of an operation have shapes that fit each other",
@@ -50,6 +51,7 @@ CODES: dict[str, str] = {
     "packed-size": "packed bytes have exactly the length that the geometry gives",
     "plot": "a plot is a .png file, and matplotlib is installed",
     "random-words": "random words are supplied with stochastic rounding only, one for each element",
+    "shard": "a shard of a divided array holds whole blocks",
     "threads": "threads is None or at least 1",
     # files: BfpFormatError (contents) and BfpFileError (the file system)
     "bfp-checksum": "the hashes of a .bfp file fit its bytes",

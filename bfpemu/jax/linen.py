@@ -12,6 +12,8 @@ from jax.typing import ArrayLike
 
 from bfpemu.arithmetic.operations import UnitLike
 from bfpemu.catalog import FormatLike
+from bfpemu.formats.autoflex import AutoflexConfig
+from bfpemu.jax.autoflex import FLEX16_5, autoflex_quantize, traced
 from bfpemu.jax.configuration import QATConfig
 from bfpemu.jax.conv import conv_general_dilated
 from bfpemu.jax.dot import dot_general
@@ -157,6 +159,39 @@ class BFPConv(nn.Module):
         )
         found: Any = layer.apply({"params": params}, x)
         return jnp.asarray(found)
+
+
+class BFPAutoflex(nn.Module):
+    """What passes through has one exponent, which follows the data (spec 11); the gradient passes straight through.
+
+    The state is in the variable collection ``autoflex``; it moves on where that collection is mutable.
+
+    Attributes
+    ----------
+    format : str, tuple, BFPSpec or Preset
+    config : AutoflexConfig
+
+    Examples
+    --------
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = BFPAutoflex(), jnp.array([1.0, 0.3])
+    >>> variables = layer.init(jax.random.key(0), x)
+    >>> y, variables = layer.apply(variables, x, mutable=["autoflex"])
+    >>> int(variables["autoflex"]["state"].exponent)
+    -14
+    """
+
+    format: FormatLike = "flex16_5"
+    config: AutoflexConfig = FLEX16_5
+
+    @nn.compact
+    def __call__(self, inputs: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
+        """Return the inputs with the exponent that the state foresees."""
+        state = self.variable("autoflex", "state", traced, None, self.config)
+        found, after = autoflex_quantize(inputs, state.value, self.format, config=self.config, seed=seed)
+        if self.is_mutable_collection("autoflex") and not self.is_initializing():
+            state.value = after
+        return found
 
 
 def _config(layer: BFPDense | BFPConv) -> QATConfig:

@@ -13,8 +13,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bfpemu.arithmetic.operations import UnitLike
-from bfpemu.catalog import FormatLike
+from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError
+from bfpemu.formats.autoflex import AutoflexConfig
+from bfpemu.jax.autoflex import FLEX16_5, TracedState, autoflex_quantize, traced
 from bfpemu.jax.configuration import QATConfig, as_config
 from bfpemu.jax.conv import conv_general_dilated
 from bfpemu.jax.dot import dot_general
@@ -134,6 +136,38 @@ class BFPConv(nnx.Conv):
         """Return the convolution of quantised inputs with the quantised kernel, plus the bias."""
         layer = self if seed is None else _with_seed(self, "conv_general_dilated", seed)
         found: Array = nnx.Conv.__call__(layer, jnp.asarray(inputs), out_sharding)
+        return found
+
+
+class AutoflexVariable(nnx.Variable[TracedState]):
+    """The state of one tensor (spec 11.1): no parameter, so no gradient and no optimizer sees it."""
+
+
+class BFPAutoflex(nnx.Module):
+    """What passes through has one exponent, which follows the data (spec 11); the gradient passes straight through.
+
+    Parameters
+    ----------
+    format : str, tuple, BFPSpec or Preset
+    config : AutoflexConfig
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> layer = BFPAutoflex()
+    >>> layer(jnp.array([1.0, 0.3])).tolist(), int(layer.state.exponent)
+    ([1.0, 0.29998779296875], -14)
+    """
+
+    def __init__(self, format: FormatLike = "flex16_5", config: AutoflexConfig = FLEX16_5) -> None:
+        self.format = resolve(format)
+        self.config = config
+        self.state = AutoflexVariable(traced(None, config))
+
+    def __call__(self, inputs: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
+        """Return the inputs with the exponent that the state foresees, and move the state on."""
+        found, after = autoflex_quantize(inputs, self.state.get_value(), self.format, config=self.config, seed=seed)
+        self.state.set_value(after)
         return found
 
 

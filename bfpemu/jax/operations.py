@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from bfpemu.bitwise.operations import Kernel
+
 
 class JaxOperations:
     """`bfpemu.bitwise.Operations` on JAX arrays, traced or not."""
@@ -100,3 +102,8 @@ class JaxOperations:
     def positions(self, values: Array) -> Array:
         """Count the elements in C order."""
         return lax.iota(jnp.int32, values.size).reshape(values.shape)
+
+    def fused(self, kernel: Kernel, *arrays: Array) -> Array:
+        """Call the kernel; what calls the quantiser is compiled as a whole."""
+        found: Array = kernel(self, *arrays)
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
@@ -86,6 +87,7 @@ def bfp_quantize(
     return straight_through(x, preset, axis, found, words, given)
 
 
+@dataclass(frozen=True, repr=False)
 class BFPQuantizerSTE:
     """A quantiser with straight-through gradient, as a hashable function of an array (spec 14.7).
 
@@ -102,26 +104,23 @@ class BFPQuantizerSTE:
     [2.0, 0.5]
     """
 
-    __slots__ = ("axis", "preset", "ste")
+    format: FormatLike = "bfp8"
+    axis: int | None = -1
+    _: KW_ONLY
+    rounding: str | None = None
+    ste: str = "identity"
 
-    def __init__(
-        self,
-        format: FormatLike = "bfp8",
-        axis: int | None = -1,
-        *,
-        rounding: str | None = None,
-        ste: str = "identity",
-    ) -> None:
-        self.preset = resolve(format, rounding=rounding)
-        self.axis = axis
-        self.ste = check.choice(Estimator, "field-type", "ste", ste, "14.7")
+    def __post_init__(self) -> None:
+        """Resolve the format, so that equal quantisers are equal."""
+        object.__setattr__(self, "format", resolve(self.format, rounding=self.rounding))
+        object.__setattr__(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "14.7"))
 
     def __call__(self, x: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
         """Return `x` rounded to the format; errors are those of `bfp_quantize`."""
-        return bfp_quantize(x, self.preset, self.axis, seed=seed, ste=self.ste)
+        return bfp_quantize(x, self.format, self.axis, seed=seed, ste=self.ste)
 
     def __repr__(self) -> str:
-        return f"BFPQuantizerSTE({self.preset.name!r}, axis={self.axis})"
+        return f"BFPQuantizerSTE({resolve(self.format).name!r}, axis={self.axis})"
 
 
 def floats(data: ArrayLike) -> Array:
