@@ -43,7 +43,7 @@ CODES: dict[str, str] = {
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "infinity": "the data has no infinity, where the conversion asks for an error",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
-    "nothing-converted": "a model to convert has a layer that is meant and can be",
+    "nothing-converted": "a model has a layer that is converted",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",
     "operand-format": "the operands of a unit have the formats that the unit names",
     "operand-shape": "the operands of an operation have shapes that fit each other",

@@ -145,7 +145,7 @@ def test_every_operand_has_a_stream_of_its_own_and_every_seed_other_words() -> N
     assert_same_bits(found[0], found[1])
     assert (found[1] != found[2]).any()
     of_weight = dot_general(weight="bfp4", act=None, rounding="stochastic", seed=7)(identity, x.T.copy(), MATRICES)
-    assert (np.asarray(of_weight).T != found[0]).any()
+    assert (found[0] != np.asarray(of_weight).T).any()
     layer = BFPDense(64, use_bias=False, weight_format="bfp4", rounding="stochastic", seed=7)
     variables = {"params": {"kernel": identity}}
     assert_same_bits(np.asarray(layer.apply(variables, x)), np.asarray(layer.apply(variables, x, seed=7)))
