@@ -42,6 +42,7 @@ CODES: dict[str, str] = {
     "exponent-given": "exponents are supplied with the rule 'given' only, and fit their codes",
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "infinity": "the data has no infinity, where the conversion asks for an error",
+    "layer-rules": "rules for layers are pairs of a pattern and a configuration, and a layer fits one at most",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
     "nothing-converted": "a model has a layer that is converted",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",

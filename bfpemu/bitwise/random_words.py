@@ -34,6 +34,11 @@ def folded_seed(seed: int, number: int) -> int:
     return mixed(mixed(_checked(seed)) ^ _checked(number))
 
 
+def folded_words(do: Operations, seed: int, numbers: Array) -> Array:
+    """Return `folded_seed` of a seed and each of an array of signed 32-bit integers, such as the number of a step."""
+    return mixed_words(do, numbers ^ _signed(mixed(_checked(seed))))
+
+
 def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
     """Return one 32-bit word for each element of an array, by its position in C order (spec 14.6).
 

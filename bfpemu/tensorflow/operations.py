@@ -120,11 +120,10 @@ class TensorflowOperations:
 def _compiled(kernel: Kernel) -> Any:
     do = TensorflowOperations()
 
-    @tf.function(jit_compile=True, autograph=False)
     def bfpemu_fake_quantize(*arrays: Array) -> Array:
         return kernel(do, *arrays)
 
-    return bfpemu_fake_quantize
+    return tf.function(bfpemu_fake_quantize, jit_compile=True, autograph=False)
 
 
 def _as_tensor(value: Array | int, like: Array) -> Array:

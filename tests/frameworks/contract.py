@@ -167,7 +167,9 @@ class QuantizerContract:
     def test_an_option_has_the_bits_of_the_reference(self, option: str) -> None:
         self.check(adversarial("float32", specials=False), OPTIONS[option])
 
-    @pytest.mark.parametrize("format", ["bfp8", OPTIONS["infinities alone, NaN are zeros"], "tt_mxint8"], ids=str)
+    @pytest.mark.parametrize(
+        "format", ["bfp8", OPTIONS["infinities alone, NaN are zeros"], "tt_mxint8"], ids=["blocks", "elements", "zeros"]
+    )
     def test_nan_and_infinities_have_the_bits_of_the_reference(self, format: FormatLike) -> None:
         self.check(adversarial("float32", specials=True), format)
 
@@ -240,7 +242,7 @@ class QuantizerContract:
             (Preset(BFPSpec("drawn", 8, 32), Conversion(rounding="stochastic")), -1, "random-words"),
             (Preset(BFPSpec("given", 8, 32), Conversion(exponent_rule="given")), -1, "exponent-given"),
         ],
-        ids=str,
+        ids=["format", "axis", "rule", "seed", "exponents"],
     )
     def test_what_cannot_be_done_is_refused_with_a_code(self, format: FormatLike, axis: int, code: str) -> None:
         for mode in self.adapter.modes:
