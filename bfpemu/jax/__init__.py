@@ -13,6 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bfpemu.context import backend, get_backend
 from bfpemu.jax.configuration import QATConfig
 from bfpemu.jax.conv import conv_general_dilated
 from bfpemu.jax.dot import dot_general
@@ -29,9 +30,11 @@ __all__ = [
     "BFPLinear",
     "BFPQuantizerSTE",
     "QATConfig",
+    "backend",
     "bfp_quantize",
     "conv_general_dilated",
     "dot_general",
+    "get_backend",
     "quantize_model",
 ]
 
