@@ -93,20 +93,19 @@ def untraced(state: TracedState, config: AutoflexConfig | None = None) -> Autofl
     >>> untraced(traced()).to_dict()["history"]
     []
     """
-    numpy = TracedState(*(np.asarray(field) for field in state))
-    count = int(numpy.observations)
-    pairs = zip(numpy.maxima.tolist(), numpy.exponents.tolist(), strict=True)
+    count = int(state.observations)
+    pairs = zip(np.asarray(state.maxima).tolist(), np.asarray(state.exponents).tolist(), strict=True)
     history = tuple(Observation(maximum, exponent) for maximum, exponent in pairs)
     return AutoflexState(
         config or FLEX16_5,
-        int(numpy.exponent),
-        bool(numpy.is_initialised),
-        int(numpy.tries),
+        int(state.exponent),
+        bool(state.is_initialised),
+        int(state.tries),
         history[len(history) - count :],
-        bool(numpy.is_adjustable),
-        int(numpy.adjustments),
-        int(numpy.age),
-        int(numpy.overflows),
+        bool(state.is_adjustable),
+        int(state.adjustments),
+        int(state.age),
+        int(state.overflows),
     )
 
 
@@ -228,7 +227,7 @@ class _Use(NamedTuple):
         """Return the state before a use, of one that can be adjusted (spec 11.6 to 11.8)."""
 
         def on_host(*fields: Any) -> npt.NDArray[np.int32]:
-            return np.int32(adjust(untraced(TracedState(*fields), self.config)).exponent)[...]
+            return np.array(adjust(untraced(TracedState(*fields), self.config)).exponent, np.int32)
 
         shape = jax.ShapeDtypeStruct((), jnp.int32)  # type: ignore[no-untyped-call]
         exponent = jax.pure_callback(on_host, shape, *state, vmap_method="sequential")

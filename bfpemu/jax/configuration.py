@@ -1,4 +1,4 @@
-"""`QATConfig`: what a layer quantises, and how, as one hashable value (spec 4.8)."""
+"""`QATConfig`: what a layer quantises, and how, as one hashable value (spec 14.8)."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ class QATConfig:
             value = getattr(self, name)
             if value is not None:
                 put(self, name, resolve(value, rounding=self.rounding))
-        put(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "4.8"))
-        put(self, "seed", check.integer("field-type", "seed", self.seed, 0, (1 << 32) - 1, "4.8"))
-        put(self, "whole_axis", check.boolean("whole_axis", self.whole_axis, "4.8"))
+        put(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "14.8"))
+        put(self, "seed", check.integer("field-type", "seed", self.seed, 0, (1 << 32) - 1, "14.8"))
+        put(self, "whole_axis", check.boolean("whole_axis", self.whole_axis, "14.8"))
         if self.accumulator is not None:
             put(self, "accumulator", _unit(self.accumulator))
             if self.weight is None or self.act is None:

@@ -1,8 +1,8 @@
-"""`conv_general_dilated`: a quantised convolution that models take in place of JAX's (spec 4.8, 6.14)."""
+"""`conv_general_dilated`: a quantised convolution that models take in place of JAX's (spec 6.14, 14.8)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,56 @@ class Convolution:
         return found.transpose(np.argsort(self.numbers.out_spec).tolist()).astype(dtype)
 
 
-def conv_general_dilated(config: QATConfig | None = None, *, dtype: Any = None, **fields: Any) -> Callable[..., Array]:
+@dataclass(frozen=True)
+class QuantizedConvGeneralDilated:
+    """`jax.lax.conv_general_dilated` of quantised operands, as a value: equal ones compile once."""
+
+    config: QATConfig
+    dtype: Any = None
+
+    def __call__(
+        self,
+        lhs: ArrayLike,
+        rhs: ArrayLike,
+        window_strides: Sequence[int],
+        padding: str | Sequence[tuple[int, int]],
+        lhs_dilation: Sequence[int] | None = None,
+        rhs_dilation: Sequence[int] | None = None,
+        dimension_numbers: Any = None,
+        feature_group_count: int = 1,
+        batch_group_count: int = 1,
+        precision: Any = None,
+        preferred_element_type: Any = None,
+        *,
+        out_sharding: Any = None,
+        seed: ArrayLike | None = None,
+    ) -> Array:
+        """Return the convolution; parameters are those of `jax.lax.conv_general_dilated`, and a seed."""
+        images, kernels = floats(lhs), floats(rhs)
+        if batch_group_count != 1:
+            raise DataError("convolution", f"batch_group_count must be 1 (spec 14.8), got {batch_group_count}")
+        numbers = lax.conv_dimension_numbers(images.shape, kernels.shape, dimension_numbers)
+        places = len(numbers.lhs_spec) - 2
+        strides = _all(window_strides, places)
+        expanded, dilation = _all(lhs_dilation, places), _all(rhs_dilation, places)
+        product = Convolution(
+            strides,
+            _pairs(padding, images, kernels, numbers, strides, expanded, dilation),
+            expanded,
+            dilation,
+            numbers,
+            feature_group_count,
+            given_options(
+                precision=precision, preferred_element_type=preferred_element_type, out_sharding=out_sharding
+            ),
+            self.dtype,
+        )
+        return multiplied(product, self.config, images, kernels, key_of(self.config.seed if seed is None else seed))
+
+
+def conv_general_dilated(
+    config: QATConfig | None = None, *, dtype: Any = None, **fields: Any
+) -> QuantizedConvGeneralDilated:
     """Return a function that models take in place of `jax.lax.conv_general_dilated`.
 
     Blocks run along the input channels of a group, within one place of the kernel. The first operand is
@@ -110,47 +159,7 @@ def conv_general_dilated(config: QATConfig | None = None, *, dtype: Any = None, 
     >>> import flax.linen as nn
     >>> layer = nn.Conv(8, (3, 3), conv_general_dilated=conv_general_dilated(weight="bfp4"))
     """
-    config = as_config(config, fields)
-
-    def quantized_conv_general_dilated(
-        lhs: ArrayLike,
-        rhs: ArrayLike,
-        window_strides: Sequence[int],
-        padding: str | Sequence[tuple[int, int]],
-        lhs_dilation: Sequence[int] | None = None,
-        rhs_dilation: Sequence[int] | None = None,
-        dimension_numbers: Any = None,
-        feature_group_count: int = 1,
-        batch_group_count: int = 1,
-        precision: Any = None,
-        preferred_element_type: Any = None,
-        *,
-        out_sharding: Any = None,
-        seed: ArrayLike | None = None,
-    ) -> Array:
-        """Return `jax.lax.conv_general_dilated` of quantised operands."""
-        images, kernels = floats(lhs), floats(rhs)
-        if batch_group_count != 1:
-            raise DataError("convolution", f"batch_group_count must be 1 (spec 6.14), got {batch_group_count}")
-        numbers = lax.conv_dimension_numbers(images.shape, kernels.shape, dimension_numbers)
-        places = len(numbers.lhs_spec) - 2
-        strides = _all(window_strides, places)
-        expanded, dilation = _all(lhs_dilation, places), _all(rhs_dilation, places)
-        product = Convolution(
-            strides,
-            _pairs(padding, images, kernels, numbers, strides, expanded, dilation),
-            expanded,
-            dilation,
-            numbers,
-            feature_group_count,
-            given_options(
-                precision=precision, preferred_element_type=preferred_element_type, out_sharding=out_sharding
-            ),
-            dtype,
-        )
-        return multiplied(product, config, images, kernels, key_of(config.seed if seed is None else seed))
-
-    return quantized_conv_general_dilated
+    return QuantizedConvGeneralDilated(as_config(config, fields), dtype)
 
 
 def _all(values: Sequence[int] | None, places: int) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
-"""`dot_general`: a quantised product that models take in place of `jax.lax.dot_general` (spec 4.8)."""
+"""`dot_general`: a quantised product that models take in place of `jax.lax.dot_general` (spec 14.8)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -77,7 +77,46 @@ class DotProduct:
         return emulated.matmul(left, right, config).reshape(*batches, *rows, *columns).astype(dtype)
 
 
-def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields: Any) -> Callable[..., Array]:
+@dataclass(frozen=True)
+class QuantizedDotGeneral:
+    """`jax.lax.dot_general` of quantised operands, as a value: equal ones compile once."""
+
+    config: QATConfig
+    dtype: Any = None
+
+    def __call__(
+        self,
+        lhs: ArrayLike,
+        rhs: ArrayLike,
+        dimension_numbers: DimensionNumbers,
+        precision: Any = None,
+        preferred_element_type: Any = None,
+        *,
+        out_sharding: Any = None,
+        seed: ArrayLike | None = None,
+    ) -> Array:
+        """Return the product; parameters are those of `jax.lax.dot_general`, and a seed."""
+        activation, weight = floats(lhs), floats(rhs)
+        contracted, batched = dimension_numbers
+        product = DotProduct(
+            _counted(contracted, activation, weight),
+            _counted(batched, activation, weight),
+            (activation.ndim, weight.ndim),
+            given_options(
+                precision=precision, preferred_element_type=preferred_element_type, out_sharding=out_sharding
+            ),
+            self.dtype,
+        )
+        if not product.contracted[0]:
+            raise DataError(
+                "operand-shape",
+                "a product must have an axis that is summed, for blocks to run along (spec 14.8), "
+                f"got dimension_numbers {dimension_numbers}",
+            )
+        return multiplied(product, self.config, activation, weight, key_of(self.config.seed if seed is None else seed))
+
+
+def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields: Any) -> QuantizedDotGeneral:
     """Return a function that models take in place of `jax.lax.dot_general`.
 
     Blocks run along the contracted axis of each operand; several contracted axes count as one, flattened
@@ -108,39 +147,7 @@ def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields:
     >>> import flax.linen as nn
     >>> layer = nn.Dense(4, dot_general=dot_general(weight="bfp4", act="bfp8"))
     """
-    config = as_config(config, fields)
-
-    def quantized_dot_general(
-        lhs: ArrayLike,
-        rhs: ArrayLike,
-        dimension_numbers: DimensionNumbers,
-        precision: Any = None,
-        preferred_element_type: Any = None,
-        *,
-        out_sharding: Any = None,
-        seed: ArrayLike | None = None,
-    ) -> Array:
-        """Return `jax.lax.dot_general` of quantised operands."""
-        activation, weight = floats(lhs), floats(rhs)
-        contracted, batched = dimension_numbers
-        product = DotProduct(
-            _counted(contracted, activation, weight),
-            _counted(batched, activation, weight),
-            (activation.ndim, weight.ndim),
-            given_options(
-                precision=precision, preferred_element_type=preferred_element_type, out_sharding=out_sharding
-            ),
-            dtype,
-        )
-        if not product.contracted[0]:
-            raise DataError(
-                "operand-shape",
-                "a product must have an axis that is summed, for blocks to run along (spec 4.8), "
-                f"got dimension_numbers {dimension_numbers}",
-            )
-        return multiplied(product, config, activation, weight, key_of(config.seed if seed is None else seed))
-
-    return quantized_dot_general
+    return QuantizedDotGeneral(as_config(config, fields), dtype)
 
 
 def _counted(

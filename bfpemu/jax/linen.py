@@ -1,4 +1,4 @@
-"""Layers for Flax linen, with the parameters of `nn.Dense` and `nn.Conv` (spec 4.8, 14.8)."""
+"""Layers for Flax linen, with the parameters of `nn.Dense` and `nn.Conv` (spec 14.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of quantised operands, and what their backward passes quantise (spec 4.8).
+"""Products of quantised operands, and what their backward passes quantise (spec 14.8).
 
 The forward pass multiplies quantised operands. With a format for gradients the backward pass
 quantises the gradient and the *original* operands again, each along the axis that its own product

@@ -204,7 +204,8 @@ def straight_through(
     x: Array, preset: Preset, axis: int | None, ste: Estimator, words: Array | None, exponents: Array | None = None
 ) -> Array:
     """Return `x` quantised; the gradient is that of the identity, or 0 where a value saturated."""
-    return _compiled(x, preset, axis, words, exponents)
+    found: Array = _compiled(x, preset, axis, words, exponents)
+    return found
 
 
 def _saved(
