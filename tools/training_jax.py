@@ -85,7 +85,7 @@ def trained(model: nn.Module, variables: Any, images: Any, labels: Any, epochs: 
     return jax.jit(lambda carry, batches: jax.lax.scan(step, carry, batches)[0])(carry, np.concatenate(orders))[0]
 
 
-def run(format: str = "bfp4", *, epochs: int = 20, further: int = 10, seed: int = 0) -> Accuracies:
+def run(format: str = "bfp4", *, epochs: int = 40, further: int = 20, seed: int = 0) -> Accuracies:
     """Return the three accuracies, for weights and activations in `format`."""
     images, labels, test_images, test_labels = data()
     plain, quantized = Digits(), Digits(format)

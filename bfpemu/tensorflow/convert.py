@@ -94,8 +94,7 @@ def quantize_model(model: Any, rules: Rules | None = None, **options: Any) -> tu
             "nothing-converted",
             f"a model must have a Dense or a Conv2D layer, and a rule for it (spec 14.12), got {seen}",
         )
-    weights = [weight for weight in clone.weights if weight.name != "rounding_step"]
-    for old, new in zip(model.weights, weights, strict=True):
+    for old, new in zip(model.weights, clone.weights, strict=True):
         new.assign(old)
     unused = tuple(pattern.pattern for pattern, _ in patterns if pattern.pattern not in used)
     return clone, Report(tuple(converted), tuple(skipped), unused)

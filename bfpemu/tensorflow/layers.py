@@ -87,12 +87,13 @@ class _Quantized(keras.layers.Layer):  # type: ignore[misc]
     rounding_step: Any = None
 
     def build(self, input_shape: Any) -> None:
-        """Make the variables of the float layer, and a count of steps where something is drawn."""
+        """Make the variables of the float layer, and a count of steps where something is drawn.
+
+        The count is no weight of the layer: files and `set_weights` are those of the float layer.
+        """
         super().build(input_shape)
         if self.operands.is_stochastic:
-            self.rounding_step = self.add_weight(
-                name="rounding_step", shape=(), dtype="int32", initializer="zeros", trainable=False
-            )
+            self.rounding_step = tf.Variable(0, trainable=False, dtype=tf.int32, name="rounding_step")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the float layer and of the operands."""
