@@ -1,8 +1,10 @@
-"""The JAX snippets of the public BFP page, word for word but for the lines that import."""
+"""The JAX snippets of the public BFP page, word for word but for the lines that import; and those of the README."""
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,3 +135,11 @@ def test_the_quantizer_and_the_layer_of_the_reference_part() -> None:
     model = run(DENSE)["MyModel"]()
     found, _ = model.init_with_output(jax.random.key(0), names["x"][:2])
     assert found.shape == (2, 10)
+
+
+def test_the_lines_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (lines,) = [block for block in blocks if "bfpemu.jax" in block]
+    exec(lines, {})
+    assert capsys.readouterr().out == "{'layers/0': 'Linear', 'layers/2': 'Linear'}\n"
