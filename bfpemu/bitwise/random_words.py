@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+from numbers import Integral
+from typing import SupportsIndex
+
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.errors import DataError
 
@@ -59,7 +63,7 @@ def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
     DataError
         ``random-words``.
     """
-    key = _signed(mixed(_checked(seed))) if isinstance(seed, int) else mixed_words(do, seed)
+    key = _signed(mixed(_checked(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
     return mixed_words(do, mixed_words(do, do.positions(values)) ^ key)
 
 
@@ -78,7 +82,8 @@ def _signed(word: int) -> int:
     return word - (1 << 32) if word >> 31 else word
 
 
-def _checked(seed: int) -> int:
-    if isinstance(seed, bool) or not 0 <= seed <= _MASK:
+def _checked(seed: SupportsIndex) -> int:
+    number = -1 if isinstance(seed, bool) else operator.index(seed)
+    if not 0 <= number <= _MASK:
         raise DataError("random-words", f"seed must be 0 to {_MASK} (spec 14.6), got {seed!r}")
-    return seed
+    return number

@@ -70,34 +70,65 @@ def quantize_model(model: Any, rules: Rules | None = None, **options: Any) -> tu
     >>> print(report)
     converted head: Dense -> BFPDense
     """
-    patterns = _checked_rules(rules)
-    Operands(**options)
-    converted: list[tuple[str, str, str]] = []
-    skipped: list[tuple[str, str, str]] = []
-    used: set[str] = set()
-
-    def replaced(layer: Any) -> Any:
-        arguments, reason = _arguments(layer, patterns, options, used)
-        if arguments is not None:
-            new = _TYPES[type(layer)]
-            converted.append((layer.name, type(layer).__name__, new.__name__))
-            return new.from_config({**layer.get_config(), **arguments})
-        if layer.weights and not isinstance(layer, keras.Model):
-            skipped.append((layer.name, type(layer).__name__, reason))
-        return layer.__class__.from_config(layer.get_config())
-
+    replacement = _Replacement(_checked_rules(rules), options)
     _check_model(model)
-    clone = keras.models.clone_model(model, clone_function=replaced, recursive=True)
-    if not converted:
-        seen = ", ".join(sorted({kind for _, kind, _ in skipped})) or "no layer with weights"
+    clone = keras.models.clone_model(model, clone_function=replacement, recursive=True)
+    report = replacement.report()
+    if not report.converted:
+        seen = ", ".join(sorted({kind for _, kind, _ in report.skipped})) or "no layer with weights"
         raise DataError(
             "nothing-converted",
             f"a model must have a Dense or a Conv2D layer, and a rule for it (spec 14.12), got {seen}",
         )
     for old, new in zip(model.weights, clone.weights, strict=True):
         new.assign(old)
-    unused = tuple(pattern.pattern for pattern, _ in patterns if pattern.pattern not in used)
-    return clone, Report(tuple(converted), tuple(skipped), unused)
+    return clone, report
+
+
+class _Replacement:
+    """What takes the place of each layer of a model, and a record of it."""
+
+    def __init__(self, patterns: list[tuple[re.Pattern[str], dict[str, Any] | None]], options: dict[str, Any]) -> None:
+        Operands(**options)
+        self.patterns, self.options = patterns, options
+        self.converted: list[tuple[str, str, str]] = []
+        self.skipped: list[tuple[str, str, str]] = []
+        self.used: set[str] = set()
+
+    def __call__(self, layer: Any) -> Any:
+        """Return a quantised layer, or a copy."""
+        kind = type(layer).__name__
+        arguments, reason = self._arguments(layer)
+        if arguments is not None:
+            new = _TYPES[type(layer)]
+            self.converted.append((layer.name, kind, new.__name__))
+            return new.from_config({**layer.get_config(), **arguments})
+        if layer.weights and not isinstance(layer, keras.Model):
+            self.skipped.append((layer.name, kind, reason))
+        return layer.__class__.from_config(layer.get_config())
+
+    def report(self) -> Report:
+        """Return what was done."""
+        unused = tuple(pattern.pattern for pattern, _ in self.patterns if pattern.pattern not in self.used)
+        return Report(tuple(self.converted), tuple(self.skipped), unused)
+
+    def _arguments(self, layer: Any) -> tuple[dict[str, Any] | None, str]:
+        """Return the arguments that a layer is converted with, or None and the reason why it is not."""
+        if type(layer) not in _TYPES:
+            return None, "of a type that is not converted"
+        fitting = [(pattern, arguments) for pattern, arguments in self.patterns if pattern.fullmatch(layer.name)]
+        if len(fitting) > 1:
+            names = " and ".join(repr(pattern.pattern) for pattern, _ in fitting)
+            raise DataError(
+                "layer-rules", f"a layer must fit one rule at most (spec 14.12), got {layer.name!r}, which fits {names}"
+            )
+        if not fitting:
+            return None, "no rule fits it"
+        pattern, arguments = fitting[0]
+        self.used.add(pattern.pattern)
+        if arguments is None:
+            return None, f"the rule {pattern.pattern!r} leaves it"
+        return Operands(**{**self.options, **arguments}).to_config(), ""
 
 
 def _check_model(model: Any) -> None:
@@ -128,27 +159,3 @@ def _checked_rules(rules: Rules | None) -> list[tuple[re.Pattern[str], dict[str,
 
 def _is_rule(rule: Any) -> bool:
     return isinstance(rule, tuple | list) and len(rule) == 2 and (rule[1] is None or isinstance(rule[1], dict))
-
-
-def _arguments(
-    layer: Any,
-    patterns: list[tuple[re.Pattern[str], dict[str, Any] | None]],
-    options: dict[str, Any],
-    used: set[str],
-) -> tuple[dict[str, Any] | None, str]:
-    """Return the arguments that a layer is converted with, or None and the reason why it is not."""
-    if type(layer) not in _TYPES:
-        return None, "of a type that is not converted"
-    fitting = [(pattern, arguments) for pattern, arguments in patterns if pattern.fullmatch(layer.name)]
-    if len(fitting) > 1:
-        names = " and ".join(repr(pattern.pattern) for pattern, _ in fitting)
-        raise DataError(
-            "layer-rules", f"a layer must fit one rule at most (spec 14.12), got {layer.name!r}, which fits {names}"
-        )
-    if not fitting:
-        return None, "no rule fits it"
-    pattern, arguments = fitting[0]
-    used.add(pattern.pattern)
-    if arguments is None:
-        return None, f"the rule {pattern.pattern!r} leaves it"
-    return Operands(**{**options, **arguments}).to_config(), ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
@@ -138,8 +139,10 @@ def is_stochastic(preset: Preset) -> bool:
 
 def _words(values: Array, seed: Any) -> Array | None:
     """Return the random words of a tensor, or None without a seed (spec 14.6)."""
-    if seed is None or isinstance(seed, int):
-        return None if seed is None else random_words(DO, values, seed)
+    if seed is None:
+        return None
+    if isinstance(seed, Integral):
+        return random_words(DO, values, int(seed))
     found = tf.convert_to_tensor(seed)
     if found.dtype not in (tf.int32, tf.uint32) or found.shape.num_elements() != 1:
         raise DataError(

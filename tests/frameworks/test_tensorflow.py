@@ -84,6 +84,7 @@ def filled(layer: Any, inputs: AnyArray, weights: AnyArray, bias: AnyArray | Non
 
 class TestQuantizer(QuantizerContract):
     adapter: Any = TensorflowAdapter()
+    option_modes = ("eager",)  # which XLA compiles as well
 
 
 class TestLayers(LayerContract):
