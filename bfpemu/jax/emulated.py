@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import jax
@@ -27,6 +28,10 @@ from bfpemu.jax.products import Operand
 from bfpemu.tensor import BFPTensor
 
 AnyArray = npt.NDArray[Any]
+
+_PIECE_BYTES = 96 << 10
+"""XLA's runtime copies what has less than 100 KiB at once, the rest on threads of its own."""
+_MOST_PIECES = 1 << 9
 
 
 def matmul(lhs: Operand, rhs: Operand, config: QATConfig) -> Array:
@@ -129,17 +134,42 @@ def in_float32(way: Plan, lhs: Array, rhs: Array) -> Array:
 
 
 def called_back(compute: Callable[..., AnyArray], found: jax.ShapeDtypeStruct, lhs: Operand, rhs: Operand) -> Array:
-    """Return what `compute` makes of the operands, and of their words, as NumPy arrays on the host."""
+    """Return what `compute` makes of the operands, and of their words, as NumPy arrays on the host.
+
+    The runtime copies large operands of a callback on its own threads, and the callback waits for them. Where
+    it runs on the last of these threads, as on a machine with one core, it would wait for ever. So operands
+    go in pieces that are copied at once.
+    """
     given = (lhs.values, rhs.values, lhs.words, rhs.words)
+    pieces = [[] if operand is None else _pieces(operand) for operand in given]
 
     def on_host(*arrays: Any) -> AnyArray:
-        present = iter(arrays)
-        numpy = [None if operand is None else np.asarray(next(present)) for operand in given]
+        left, numpy = list(map(np.asarray, arrays)), []
+        for operand, parts in zip(given, pieces, strict=True):
+            own, left = left[: len(parts)], left[len(parts) :]
+            numpy.append(None if operand is None else np.concatenate(own).reshape(operand.shape))
         return compute(*numpy).astype(found.dtype)
 
-    present = [operand for operand in given if operand is not None]
-    result: Array = jax.pure_callback(on_host, found, *present, vmap_method="sequential")
+    result: Array = jax.pure_callback(on_host, found, *chain(*pieces), vmap_method="sequential")
     return result
+
+
+def _pieces(operand: Array) -> list[Array]:
+    """Return an operand in small pieces of one axis.
+
+    Raises
+    ------
+    DataError
+        ``operand-shape``, for more of them than a program should have.
+    """
+    count = -(-operand.nbytes // _PIECE_BYTES) or 1
+    if count > _MOST_PIECES:
+        raise DataError(
+            "operand-shape",
+            f"an operand of a unit that is computed on the host must have at most {_MOST_PIECES * _PIECE_BYTES >> 20} "
+            f"MiB (spec 14.11), got {operand.nbytes >> 20}; divide the product, or use bfpemu.matmul",
+        )
+    return jnp.array_split(operand.reshape(-1), count)
 
 
 def encoded(values: AnyArray, preset: Preset, axis: int, words: AnyArray | None) -> BFPTensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from typing import Any
 
 import jax
@@ -153,3 +156,24 @@ def test_a_result_that_float32_does_not_hold_is_refused() -> None:
     with pytest.raises(BfpError) as refused:
         dot_general(accumulator=wide)(gaussian((2, 8), 1), gaussian((8, 2), 2), MATRICES)
     assert refused.value.code == "data-type"
+
+
+def test_an_operand_that_the_host_cannot_take_in_pieces_is_refused() -> None:
+    large = jax.ShapeDtypeStruct((1 << 12, 1 << 12), jnp.float32)
+    with pytest.raises(BfpError) as refused:
+        jax.eval_shape(lambda x, w: dot_general(accumulator="achronix_mlp")(x, w, MATRICES), large, large)
+    assert refused.value.code == "operand-shape"
+
+
+def test_a_machine_with_one_core_does_not_wait_for_itself() -> None:
+    script = """
+        import os
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        import jax, numpy as np
+        from bfpemu.jax import dot_general
+        product = jax.jit(lambda x, w: dot_general(accumulator="achronix_mlp")(x, w, (((1,), (0,)), ((), ()))))
+        found = product(np.eye(512, dtype=np.float32), np.ones((512, 4), np.float32))
+        assert (np.asarray(found) == 1).all()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=300)
