@@ -55,6 +55,7 @@ CODES: dict[str, str] = {
     "plot": "a plot is a .png file, and matplotlib is installed",
     "random-words": "random words are supplied with stochastic rounding only, one for each element",
     "rows": "rows that are read or appended are rows of the tensor, and blocks stay whole",
+    "shard": "a shard of a divided array holds whole blocks",
     "threads": "threads is None or at least 1",
     # files: BfpFormatError (contents) and BfpFileError (the file system)
     "bfp-checksum": "the hashes of a .bfp file fit its bytes",

@@ -14,6 +14,7 @@ from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import SpecError
 from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.formats.autoflex import AUTOFLEX_NEON, AutoflexConfig
+from bfpemu.formats.preset import Preset
 from bfpemu.tensor import BFPTensor
 
 
@@ -77,6 +78,11 @@ class Autoflex:
             raise SpecError("autoflex", f"state must be an AutoflexState (spec 11.10), got {state!r}")
         _check_fit(self._format.format, state.config)
         self._state = state
+
+    @property
+    def preset(self) -> Preset:
+        """The format, with the rule `given`."""
+        return self._format
 
     def encode(
         self,

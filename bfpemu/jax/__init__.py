@@ -1,0 +1,52 @@
+"""Block floating point in JAX and Flax: the bits of the kernels, under every transformation (spec 14).
+
+* `bfp_quantize`, `BFPQuantizerSTE`: arrays rounded to a format, with a straight-through gradient.
+* `dot_general`, `conv_general_dilated`: what models of Flax take in place of JAX's own operations; `QATConfig` says
+  what they quantise.
+* `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx.
+
+Flax is loaded when a layer is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bfpemu.context import backend, get_backend
+from bfpemu.jax.configuration import QATConfig
+from bfpemu.jax.conv import conv_general_dilated
+from bfpemu.jax.dot import dot_general
+from bfpemu.jax.quantize import BFPQuantizerSTE, bfp_quantize
+
+if TYPE_CHECKING:
+    from bfpemu.jax.linen import BFPDense
+    from bfpemu.jax.nnx import BFPLinear, quantize_model
+
+_HOMES = {"BFPDense": "linen", "BFPLinear": "nnx", "quantize_model": "nnx"}
+
+__all__ = [
+    "BFPDense",
+    "BFPLinear",
+    "BFPQuantizerSTE",
+    "QATConfig",
+    "backend",
+    "bfp_quantize",
+    "conv_general_dilated",
+    "dot_general",
+    "get_backend",
+    "quantize_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a layer from its module on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bfpemu.jax' has no attribute {name!r}")
+    value = getattr(import_module(f"bfpemu.jax.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
