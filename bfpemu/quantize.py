@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy.typing as npt
 
-from bfpemu.catalog import FormatLike, presets
+from bfpemu import supplied
+from bfpemu.blocking import blocking
+from bfpemu.catalog import FormatLike, presets, resolve
+from bfpemu.codec.quantize import quantize_array
+from bfpemu.context import require_numpy
 from bfpemu.formats import Conversion
-from bfpemu.tensor import AnyArray, BFPTensor
+from bfpemu.sources import as_array, source_kind
+
+AnyArray = npt.NDArray[Any]
 
 
 def bfp_quantize(
@@ -36,18 +44,14 @@ def bfp_quantize(
     >>> bfp_quantize(np.array([1.0, 0.3]), (4, 32)).tolist()
     [1.0, 0.25]
     """
-    tensor = BFPTensor(
-        data,
-        format,
-        backend,
-        axis,
-        conversion=conversion,
-        rounding=rounding,
-        exponents=exponents,
-        random_words=random_words,
-        threads=threads,
-    )
-    return tensor.dequantize(threads=threads)
+    require_numpy(backend, data)
+    array = as_array(data)
+    kind, preset = source_kind(array.dtype), resolve(format, conversion, rounding)
+    blocked = blocking(preset.format, array.shape, axis)
+    given = supplied.checked(preset, blocked, exponents, random_words)
+    filler = supplied.padding(preset.conversion, kind)
+    array = array.astype(kind.dtype, copy=False)
+    return quantize_array(array, kind, blocked, preset, given, filler, threads=threads)
 
 
 def print_bfp_format_table() -> None:
