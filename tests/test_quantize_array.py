@@ -10,8 +10,8 @@ from bfpemu import BFPTensor, bfp_quantize
 from bfpemu.catalog import presets
 
 SEED = [name for name, preset in presets().items() if preset.vendor == "seed"]
-OPTIONS = ["hbfp8", "dmx_bfp16_64", "msfp12", "tt_bfp8_b_hw", "mx9", (24, 16), (32, 5), (22, 7, 6)]
-SHAPES = [(3, 33), (2, 40, 11), (40, 17, 9), (5,), (), (0, 4)]
+OPTIONS = ["quark_bfp16_bump", "msfp12", "tt_bfp8_b_hw", "mx9", (24, 16), (32, 5), (22, 7, 6)]
+SHAPES = [(3, 33), (20, 17, 9), (5,), (), (0, 4)]
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
 
 

@@ -172,8 +172,9 @@ def _quantize_columns(
 
 
 def _narrow(wide: AnyArray, out: AnyArray) -> None:
-    # Exact in the lane, so this is the one rounding; an overflow is an infinity (spec 2.10).
-    with np.errstate(over="ignore", under="ignore"):
+    # Exact in the lane, so this is the one rounding; an overflow is an infinity (spec 2.10). Blocks that
+    # were left hold anything.
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out[...] = wide.astype(out.dtype)
 
 
