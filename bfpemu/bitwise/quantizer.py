@@ -1,0 +1,145 @@
+"""The fake quantiser: floats in, the same floats on the grid of a format out (spec 14.1)."""
+
+from __future__ import annotations
+
+from bfpemu.bitwise.blocks import blocks_of
+from bfpemu.bitwise.chain import apply_step
+from bfpemu.bitwise.elements import Elements
+from bfpemu.bitwise.operations import Array, Operations
+from bfpemu.bitwise.plan import Plan, make_plan
+from bfpemu.bitwise.reading import read
+from bfpemu.errors import DataError
+from bfpemu.formats import ExponentRule, NanPolicy, Rounding
+from bfpemu.formats.preset import Preset
+
+
+def fake_quantize(
+    operations: Operations,
+    values: Array,
+    preset: Preset,
+    axis: int | None = -1,
+    *,
+    exponents: Array | None = None,
+    random_words: Array | None = None,
+) -> Array:
+    """Return `values` encoded and decoded again, by integer operations alone (spec 14.1).
+
+    Parameters
+    ----------
+    operations : Operations
+        Those of the library that `values` belong to.
+    values : float64, float32, float16 or bfloat16 array, any shape
+    preset : Preset
+    axis : int or None
+        The axis that blocks run along, or the last of them; None flattens (spec 4).
+    exponents : integer array, shape of spec 4.7, optional
+        For the rule `given`, and only for it.
+    random_words : 32-bit integer array, shape of `values`, optional
+        For the rounding `stochastic`, and only for it; `random_words` makes them.
+
+    Returns
+    -------
+    array
+        Shape and dtype of `values`. Where the conversion asks for an error, NaN (spec 14.5).
+
+    Raises
+    ------
+    SpecError
+        ``adapter-format``.
+    DataTypeError
+        ``data-type``.
+    DataError
+        ``axis``, ``exponent-given`` or ``random-words``.
+    """
+    do = operations
+    plan = make_plan(preset, do.dtype_name(values), do.lanes)
+    _check_supplied(preset, exponents, random_words)
+    shape = do.shape(values)
+    if axis is None or not shape:
+        _check_flat(preset, shape, axis)
+        flat_words = None if random_words is None else do.flatten(random_words)
+        flat = fake_quantize(do, do.flatten(values), preset, -1, exponents=exponents, random_words=flat_words)
+        return do.reshape_like(flat, values)
+    if 0 in shape:
+        blocks_of(preset.format, shape, axis)
+        return values
+    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
+    return do.to_floats(elements.blocks.join(do, elements.words(given)), plan.dtype)
+
+
+def saturates(
+    operations: Operations,
+    values: Array,
+    preset: Preset,
+    axis: int | None = -1,
+    *,
+    exponents: Array | None = None,
+    random_words: Array | None = None,
+) -> Array:
+    """Return where `fake_quantize` saturates: where the gradient option `clip` is 0 (spec 14.7).
+
+    Parameters and errors are those of `fake_quantize`.
+
+    Returns
+    -------
+    mask in the shape of `values`
+    """
+    do = operations
+    plan = make_plan(preset, do.dtype_name(values), do.lanes)
+    _check_supplied(preset, exponents, random_words)
+    shape = do.shape(values)
+    if axis is None or not shape:
+        _check_flat(preset, shape, axis)
+        flat_words = None if random_words is None else do.flatten(random_words)
+        flat = saturates(do, do.flatten(values), preset, -1, exponents=exponents, random_words=flat_words)
+        return do.reshape_like(flat, values)
+    if 0 in shape:
+        return do.to_words(values, plan.lane) != 0
+    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
+    return elements.blocks.join(do, do.integers(elements.saturates(given), plan.lane)) != 0
+
+
+def _prepared(
+    do: Operations, values: Array, plan: Plan, axis: int, exponents: Array | None, random_words: Array | None
+) -> tuple[Elements, Array | None]:
+    """Return the numbers of a divided array, and the given exponents spread over it (spec 3.1 to 3.4, 4)."""
+    preset, lane = plan.preset, plan.lane
+    blocks = blocks_of(preset.format, do.shape(values), axis)
+    words = blocks.divide(do, do.to_words(values, lane), _filler(plan))
+    numbers = read(do, words, plan)
+    for step in preset.conversion.source_chain:
+        numbers = apply_step(do, numbers, step, preset.conversion.infinity, lane)
+    drawn = None if random_words is None else blocks.divide(do, random_words, 0)
+    given = None if exponents is None else blocks.divide_exponents(do, do.integers(exponents, lane))
+    return Elements(do, plan, blocks, numbers, drawn), given
+
+
+def _filler(plan: Plan) -> int:
+    """Return the word that fills short blocks: no part of any maximum, and NaN where all must be NaN (spec 3.3)."""
+    return plan.nan_word if plan.preset.conversion.nan is NanPolicy.ZERO_UNLESS_ALL else 0
+
+
+def _check_flat(preset: Preset, shape: tuple[int | None, ...], axis: int | None) -> None:
+    """Raise DataError ``axis`` for blocks over several axes, and for axes that a scalar has not (spec 4.4, 4.6)."""
+    if isinstance(preset.format.block_size, tuple):
+        raise DataError("axis", f"blocks over several axes need an axis that ends them (spec 4.4), got {axis!r}")
+    if not shape and axis not in (None, 0, -1):
+        raise DataError("axis", f"axis must be -1, 0 or None for a scalar (spec 4.6), got {axis!r}")
+
+
+def _check_supplied(preset: Preset, exponents: Array | None, random_words: Array | None) -> None:
+    rule, rounding = preset.conversion.exponent_rule, preset.conversion.rounding
+    if (exponents is not None) != (rule is ExponentRule.GIVEN):
+        got = "none" if exponents is None else "some"
+        raise DataError(
+            "exponent-given",
+            "exponents must be supplied with the rule 'given' and only with it (spec 3.5), "
+            f"got {got} and {str(rule)!r}",
+        )
+    if (random_words is not None) != (rounding is Rounding.STOCHASTIC):
+        got = "none" if random_words is None else "some"
+        raise DataError(
+            "random-words",
+            "random words, or a seed for them, must be supplied with stochastic rounding and only with it (spec 3.7), "
+            f"got {got} and {str(rounding)!r}",
+        )

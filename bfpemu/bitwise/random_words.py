@@ -1,0 +1,79 @@
+"""Random words from a counter: the same bits in every framework (spec 14.6)."""
+
+from __future__ import annotations
+
+from bfpemu.bitwise.operations import Array, Operations
+from bfpemu.errors import DataError
+
+_MASK = (1 << 32) - 1
+_FACTORS = (0x7FEB352D, 0x846CA68B)
+_SHIFTS = (16, 15, 16)
+
+
+def mixed(word: int) -> int:
+    """Return the hash of a 32-bit word, a permutation of all of them (spec 14.6).
+
+    Examples
+    --------
+    >>> hex(mixed(1))
+    '0x688990c0'
+    """
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):
+        word = (word ^ (word >> shift)) * factor & _MASK
+    return word
+
+
+def folded_seed(seed: int, number: int) -> int:
+    """Return the seed of stream `number` of a seed: of a layer, an operand or a step (spec 14.6).
+
+    Examples
+    --------
+    >>> folded_seed(7, 0) != folded_seed(7, 1)
+    True
+    """
+    return mixed(mixed(_checked(seed)) ^ _checked(number))
+
+
+def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
+    """Return one 32-bit word for each element of an array, by its position in C order (spec 14.6).
+
+    Parameters
+    ----------
+    do : Operations
+    values : array
+        Only its shape is used.
+    seed : int from 0 to 2**32 - 1, or an array of one 32-bit integer
+        An array may change between calls of one traced function.
+
+    Returns
+    -------
+    signed 32-bit integers in the shape of `values`
+
+    Raises
+    ------
+    DataError
+        ``random-words``.
+    """
+    key = _signed(mixed(_checked(seed))) if isinstance(seed, int) else mixed_words(do, seed)
+    return mixed_words(do, mixed_words(do, do.positions(values)) ^ key)
+
+
+def mixed_words(do: Operations, words: Array) -> Array:
+    """Return `mixed` of each word of an array of signed 32-bit integers."""
+    for shift, factor in zip(_SHIFTS, (*_FACTORS, 1), strict=True):
+        # The library shifts with the sign; the mask makes the shift logical.
+        words = words ^ (do.shift_right(words, shift) & ((1 << (32 - shift)) - 1))
+        if factor != 1:
+            words = do.multiply(words, _signed(factor))
+    return words
+
+
+def _signed(word: int) -> int:
+    """Return a 32-bit word as the signed integer of the same bits."""
+    return word - (1 << 32) if word >> 31 else word
+
+
+def _checked(seed: int) -> int:
+    if isinstance(seed, bool) or not 0 <= seed <= _MASK:
+        raise DataError("random-words", f"seed must be 0 to {_MASK} (spec 14.6), got {seed!r}")
+    return seed
