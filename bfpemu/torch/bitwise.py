@@ -142,7 +142,7 @@ def inside_range(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | Non
     """Return where no value saturates, and the option ``clip`` lets the gradient pass (spec 14.7)."""
     words = _words(x, preset, seed, stream)
     outside: Tensor = saturates(OPERATIONS, x.detach(), preset, axis, random_words=words)
-    return ~outside
+    return (~outside).contiguous()
 
 
 def _words(x: Tensor, preset: Preset, seed: Tensor | None, stream: int) -> Tensor | None:
@@ -156,24 +156,3 @@ def _words(x: Tensor, preset: Preset, seed: Tensor | None, stream: int) -> Tenso
         key = mixed_words(OPERATIONS, torch.bitwise_xor(mixed_words(OPERATIONS, key), number))
     found: Tensor = random_words(OPERATIONS, x, key)
     return found
-
-
-class StraightThrough(torch.autograd.Function):
-    """The operator taken apart into integer operations, which a compiler for another device fuses."""
-
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, stream: int, clip: bool
-    ) -> Tensor:
-        """Return `x` in the numbers of a format."""
-        if clip:
-            ctx.save_for_backward(inside_range(x, preset, axis, seed, stream))
-        return fake_quantized(x, preset, axis, seed, stream)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """Return the gradient, 0 where a value saturated when the estimator clips."""
-        if ctx.saved_tensors:
-            (inside,) = ctx.saved_tensors
-            gradient = torch.where(inside, gradient, torch.zeros_like(gradient))
-        return gradient, None, None, None, None, None

@@ -26,11 +26,6 @@ def format_text(format: FormatLike, rounding: str | None = None) -> str:
     return _text(resolve(format, rounding=rounding))
 
 
-# The compiler calls a function with this mark and keeps what it gave; `torch.compiler.assume_constant_result`
-# sets it too, but loads the whole compiler first.
-format_text._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
 @lru_cache(maxsize=256)
 def _text(preset: Preset) -> str:
     if presets().get(preset.name) == preset:
@@ -39,7 +34,6 @@ def _text(preset: Preset) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-@lru_cache(maxsize=256)
 def preset_of(text: str) -> Preset:
     """Return the preset that a text stands for; the reverse of `format_text`.
 
@@ -48,4 +42,14 @@ def preset_of(text: str) -> Preset:
     SpecError
         As `resolve`.
     """
+    return _preset(text)
+
+
+@lru_cache(maxsize=256)
+def _preset(text: str) -> Preset:
     return preset_from_dict(json.loads(text)) if text.startswith("{") else resolve(text)
+
+
+# The compiler calls a function with this mark and keeps what it gave; `torch.compiler.assume_constant_result`
+# sets it too, but loads the whole compiler first.
+format_text._dynamo_marked_constant = True  # type: ignore[attr-defined]

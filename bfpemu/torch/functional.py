@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -85,12 +87,38 @@ def quantized(
             f"a quantised tensor must be float32, float64, float16 or bfloat16 (spec 3.1), got {x.dtype}; "
             "convert it first: integers with .to(torch.float32), complex numbers as .real and .imag",
         )
-    if torch.compiler.is_compiling() and x.device.type != "cpu":
-        from bfpemu.torch.bitwise import StraightThrough
-
-        found: Tensor = StraightThrough.apply(x, preset_of(text), axis, seed, stream, clip)  # type: ignore[no-untyped-call]
+    if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        found: Tensor = StraightThrough.apply(x, text, axis, seed, stream, clip)  # type: ignore[no-untyped-call]
         return found
     return operator.quantize(x, text, axis, seed, stream, clip)
+
+
+class StraightThrough(torch.autograd.Function):
+    """Quantisation whose gradient is that of the identity, or 0 where a value saturated (spec 14.7).
+
+    The operator has this gradient of its own, for graphs; `torch.func` needs it in this form.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, clip: bool) -> Tensor:
+        """Return `x` in the numbers of a format."""
+        return operator.quantize(x, text, axis, seed, stream)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep where no value saturates, when the estimator clips."""
+        x, text, axis, seed, stream, clip = inputs
+        if clip:
+            ctx.save_for_backward(operator.inside_range(x, text, axis, seed, stream))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Return the gradient that passes."""
+        for inside in ctx.saved_tensors:
+            gradient = torch.where(inside, gradient, torch.zeros_like(gradient))
+        return gradient, None, None, None, None, None
 
 
 def check_tensor(x: object) -> None:

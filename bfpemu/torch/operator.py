@@ -1,7 +1,8 @@
-"""``bfpemu::quantize``: the one operator of the adapter, for eager tensors, graphs and `torch.vmap`.
+"""``bfpemu::quantize``: the operator of the adapter, for eager tensors, graphs and `torch.vmap`.
 
-On the CPU it is the compiled kernels, without a copy; a graph sees one opaque node. On other devices it
-is the integer operations of `bfpemu.bitwise`. The gradient passes straight through.
+On the CPU it is the compiled kernels, without a copy; on other devices the integer operations of
+`bfpemu.bitwise`. A graph sees one opaque node. The gradient passes straight through;
+``bfpemu::inside_range`` says where, for the estimator ``clip``.
 """
 
 from __future__ import annotations
@@ -74,13 +75,28 @@ def _quantize_fake(
     return torch.empty_like(x)
 
 
+@torch.library.custom_op("bfpemu::inside_range", mutates_args=(), schema=_SCHEMA.replace(", bool clip=False", ""))
+def inside_range(
+    x: Tensor, format: str, axis: int | None = -1, seed: Tensor | None = None, stream: int = -1
+) -> Tensor:
+    """Return where no value saturates; parameters as for `quantize`."""
+    from bfpemu.torch import bitwise
+    from bfpemu.torch.format_text import preset_of
+
+    return bitwise.inside_range(x, preset_of(format), axis, seed, stream)
+
+
+@inside_range.register_fake
+def _inside_range_fake(
+    x: Tensor, format: str, axis: int | None = -1, seed: Tensor | None = None, stream: int = -1
+) -> Tensor:
+    return torch.empty_like(x, dtype=torch.bool, memory_format=torch.contiguous_format)
+
+
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, format, axis, seed, stream, clip = inputs
     if clip:
-        from bfpemu.torch.bitwise import inside_range
-        from bfpemu.torch.format_text import preset_of
-
-        ctx.save_for_backward(inside_range(x, preset_of(format), axis, seed, stream))
+        ctx.save_for_backward(inside_range(x, format, axis, seed, stream))
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

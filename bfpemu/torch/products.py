@@ -1,0 +1,168 @@
+"""Products of quantised operands, forward and backward (decision 0010).
+
+With a format for gradients the backward products quantise the gradient and the *original* operands
+again, each along the axis that the product sums; without one, autograd multiplies the gradient by what
+the forward product had. Biases are added by the caller, after the product.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bfpemu.torch.configuration import Slot
+
+if TYPE_CHECKING:
+    from bfpemu.torch.layers import BFPLayer
+    from bfpemu.torch.operands import Operands
+
+
+def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``x @ weight.T`` of quantised operands; `weight` has the shape (outputs, inputs)."""
+    x_q, weight_q = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
+    x_q, weight_q = _cast(x_q, weight_q)
+    if layer.config.accumulator is not None:
+        from bfpemu.torch.emulated import emulated_linear
+
+        return emulated_linear(x_q, weight_q, layer.config)
+    if layer.config.gradient is None:
+        return F.linear(x_q, weight_q)
+    step = getattr(layer, "rounding_step", None)
+    found: Tensor = _Linear.apply(x, weight, x_q.detach(), weight_q.detach(), layer.operands, step)  # type: ignore[no-untyped-call]
+    return found
+
+
+def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
+    """Return the convolution of quantised operands, with the arguments that `layer` has."""
+    groups, channels = layer.groups, -weight.dim() + 1
+    x_q = _by_group(layer, x, Slot.ACT, channels, groups)
+    weight_q = layer.quantized(weight, Slot.WEIGHT, 1)
+    x_q, weight_q = _cast(x_q, weight_q)
+    if layer.config.accumulator is not None:
+        from bfpemu.torch.emulated import emulated_convolution
+
+        return emulated_convolution(x_q, weight_q, layer)
+    if layer.config.gradient is None:
+        return _plain_convolution(layer, x_q, weight_q)
+    step = getattr(layer, "rounding_step", None)
+    x_padded, arguments = padded(layer, x)
+    x_q_padded, _ = padded(layer, x_q.detach())
+    found: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
+        x_padded, weight, x_q_padded, weight_q.detach(), layer.operands, step, arguments
+    )
+    return found
+
+
+def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
+    """Return the input with its padding around it, and (stride, padding, dilation, groups) for what is left."""
+    around = list(layer._reversed_padding_repeated_twice)
+    if any(around):
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        x = F.pad(x, around, mode=mode)
+    return x, (layer.stride, (0,) * len(layer.stride), layer.dilation, layer.groups)
+
+
+def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
+    function = F.conv1d if weight.dim() == 3 else F.conv2d
+    if layer.padding_mode == "zeros":
+        return function(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+    x, (stride, padding, dilation, groups) = padded(layer, x)
+    return function(x, weight, None, stride, padding, dilation, groups)
+
+
+def _by_group(layer: BFPLayer, x: Tensor, slot: Slot, axis: int, groups: int) -> Tensor:
+    """Return a tensor of channels quantised so that no block has channels of two groups."""
+    if groups == 1 or layer.operands.texts[slot] is None:
+        return layer.quantized(x, slot, axis)
+    return layer.quantized(x.unflatten(axis, (groups, -1)), slot, axis).flatten(axis - 1, axis)
+
+
+def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both operands in the dtype of autocast: after they were quantised, so that nothing rounds twice."""
+    if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        return x.to(dtype), weight.to(dtype)
+    return x, weight
+
+
+class _Linear(torch.autograd.Function):
+    """A linear product whose backward products quantise their operands."""
+
+    @staticmethod
+    def forward(
+        x: Tensor, weight: Tensor, x_q: Tensor, weight_q: Tensor, operands: Operands, step: Tensor | None
+    ) -> Tensor:
+        return F.linear(x_q, weight_q)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, _, ctx.operands, step = inputs
+        ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight, *steps = ctx.saved_tensors
+        step, operands = steps[0] if steps else None, ctx.operands
+        to_x = to_weight = None
+        if ctx.needs_input_grad[0]:
+            left = operands.quantized(gradient, Slot.DX_GRADIENT, -1, step)
+            to_x = left @ operands.quantized(weight, Slot.DX_WEIGHT, 0, step).to(left.dtype)
+            to_x = operands.passed(to_x.to(x.dtype), x, Slot.ACT, -1, step)
+        if ctx.needs_input_grad[1]:
+            rows, tokens = gradient.reshape(-1, gradient.shape[-1]), x.reshape(-1, x.shape[-1])
+            left = operands.quantized(rows, Slot.DW_GRADIENT, 0, step)
+            to_weight = left.t() @ operands.quantized(tokens, Slot.DW_ACT, 0, step).to(left.dtype)
+            to_weight = operands.passed(to_weight.to(weight.dtype), weight, Slot.WEIGHT, -1, step)
+        return to_x, to_weight, None, None, None, None
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution whose backward products quantise their operands."""
+
+    @staticmethod
+    def forward(
+        x: Tensor,
+        weight: Tensor,
+        x_q: Tensor,
+        weight_q: Tensor,
+        operands: Operands,
+        step: Tensor | None,
+        arguments: tuple[Any, ...],
+    ) -> Tensor:
+        function = F.conv1d if weight.dim() == 3 else F.conv2d
+        return function(x_q, weight_q, None, *arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, _, ctx.operands, step, ctx.arguments = inputs
+        ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight, *steps = ctx.saved_tensors
+        step, operands = steps[0] if steps else None, ctx.operands
+        groups, channels = ctx.arguments[3], -weight.dim() + 1
+        is_image = weight.dim() == 4
+        to_x = to_weight = None
+        is_single = x.dim() < weight.dim()
+        if is_single:
+            x, gradient = x.unsqueeze(0), gradient.unsqueeze(0)
+        if ctx.needs_input_grad[0]:
+            by_group = gradient.unflatten(channels, (groups, -1))
+            left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
+            own = operands.quantized(weight.unflatten(0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
+            function = torch.nn.grad.conv2d_input if is_image else torch.nn.grad.conv1d_input
+            to_x = function(x.shape, own.to(left.dtype), left, *ctx.arguments).to(x.dtype)
+            divided, pieces = (tensor.unflatten(channels, (groups, -1)) for tensor in (to_x, x))
+            to_x = operands.passed(divided, pieces, Slot.ACT, channels, step).flatten(channels - 1, channels)
+            to_x = to_x.squeeze(0) if is_single else to_x
+        if ctx.needs_input_grad[1]:
+            left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step)
+            images = operands.quantized(x, Slot.DW_ACT, 0, step).to(left.dtype)
+            function = torch.nn.grad.conv2d_weight if is_image else torch.nn.grad.conv1d_weight
+            to_weight = function(images, weight.shape, left, *ctx.arguments).to(weight.dtype)
+            to_weight = operands.passed(to_weight, weight, Slot.WEIGHT, 1, step)
+        return to_x, to_weight, *(None,) * 5
