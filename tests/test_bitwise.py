@@ -99,7 +99,7 @@ def test_every_preset_that_can_be_drawn_has_the_bits_of_the_reference(case: dict
         encoded = encode_tensor(*arguments, **case["extra"])
     except DataError as error:
         if error.code == "axis":
-            with pytest.raises(DataError, match="ax[ie]s"):
+            with pytest.raises(DataError, match=r"ax[ie]s"):
                 quantized(case)
         elif case["preset"].conversion.exponent_rule is not ExponentRule.LOWER_ERROR:
             assert np.isnan(quantized(case).astype(np.float64)).any()  # an error of the data (spec 14.5)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from bfpemu.bitwise.blocks import Blocks
 from bfpemu.bitwise.exponent import (
     Exponents,
-    Maximum,
     any_of,
-    exponent_from_maximum,
     exponents_of,
     maximum_of,
     maximum_of_blocks,
+    shift_codes_of,
     specials_of,
 )
 from bfpemu.bitwise.operations import Array, Operations
@@ -54,7 +53,7 @@ class Elements:
     def words(self, given: Array | None = None) -> Array:
         """Return the words of the values after encoding and decoding; `given` are exponents (spec 3.5)."""
         do, plan = self.operations, self.plan
-        specials = specials_of(do, self.numbers, self.blocks, plan)
+        specials = specials_of(do, self.numbers.nan, self.numbers.infinite, self.blocks, plan)
         elements = self._without_zeroed()
         found, exponent = elements.exponents(specials.infinite, given)
         word = do.where(specials.zero, 0, elements.decoded(exponent, found))
@@ -62,7 +61,8 @@ class Elements:
 
     def saturates(self, given: Array | None = None) -> Array:
         """Return where values are infinite or leave the range of the significand (spec 3.8, 14.7)."""
-        specials = specials_of(self.operations, self.numbers, self.blocks, self.plan)
+        do, plan = self.operations, self.plan
+        specials = specials_of(do, self.numbers.nan, self.numbers.infinite, self.blocks, plan)
         elements = self._without_zeroed()
         found, exponent = elements.exponents(specials.infinite, given)
         outside = elements.rounded(exponent) > elements._limit()
@@ -79,7 +79,8 @@ class Elements:
         found = exponents_of(do, maximum, infinite, plan, given=given, leaves_range=by_range)
         if not blocks.sub_block_size:
             return found, found.exponent
-        return found, found.exponent - self.shifts(parts, found)
+        infinite_parts = any_of(do, self.numbers.infinite, blocks.element_axes, plan.lane)
+        return found, found.exponent - shift_codes_of(do, parts, infinite_parts, found, plan)
 
     def _without_zeroed(self) -> Elements:
         """Return the elements with +0 for NaN, and for infinities whose policy is `zero` (spec 3.3)."""
@@ -127,17 +128,6 @@ class Elements:
         if self._unsigned_negative is not None:
             outside = outside & ~self._unsigned_negative
         return any_of(self.operations, outside, self.blocks.inner_axes, self.plan.lane)
-
-    def shifts(self, parts: Maximum, found: Exponents) -> Array:
-        """Return the shift code of each sub-block (spec 3.10)."""
-        do, spec = self.operations, self.plan.preset.format
-        shift = found.exponent - exponent_from_maximum(do, parts, self.plan)
-        shift = do.minimum(do.maximum(shift, 0), spec.largest_shift)
-        shift = do.where(parts.significand == 0, spec.largest_shift, shift)
-        if self.plan.preset.conversion.infinity is InfinityPolicy.SATURATE:
-            infinite = any_of(do, self.numbers.infinite, self.blocks.element_axes, self.plan.lane)
-            shift = do.where(infinite, 0, shift)
-        return do.where(found.flushed, 0, shift)
 
     def decoded(self, exponent: Array, found: Exponents) -> Array:
         """Return the words that the elements decode to (spec 2.4 to 2.6, 3.8, 3.9)."""

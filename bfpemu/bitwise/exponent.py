@@ -74,10 +74,16 @@ def maximum_of_blocks(do: Operations, maximum: Maximum, axes: tuple[int, ...]) -
     return Maximum(significand, top, maximum.width)
 
 
+def exponent_over_top(plan: Plan) -> int:
+    """Return what the rule `floor` adds to ``floor(log2 amax)``; other rules add at most one more (spec 3.5)."""
+    spec = plan.preset.format
+    return 1 - spec.magnitude_bits + spec.fraction_bits + plan.preset.conversion.exponent_offset
+
+
 def exponent_from_maximum(do: Operations, maximum: Maximum, plan: Plan) -> Array:
     """Return the exponent that the largest magnitude alone gives, offset included (spec 3.5)."""
     spec, conversion = plan.preset.format, plan.preset.conversion
-    base = maximum.top + (1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset)
+    base = maximum.top + exponent_over_top(plan)
     if conversion.exponent_rule is ExponentRule.CEIL:
         larger = maximum.significand != (1 << (maximum.width - 1))
     elif conversion.exponent_rule is ExponentRule.RCEIL and spec.magnitude_bits < maximum.width:
@@ -93,24 +99,24 @@ def any_of(do: Operations, mask: Array, axes: tuple[int, ...], lane: int) -> Arr
     return do.largest(do.integers(mask, lane), axes) != 0
 
 
-def specials_of(do: Operations, numbers: Numbers, blocks: Blocks, plan: Plan) -> Specials:
-    """Return what NaN and infinities make of each block (spec 3.3, 14.5).
+def specials_of(do: Operations, is_nan: Array, is_infinite: Array, blocks: Blocks, plan: Plan) -> Specials:
+    """Return what NaN and infinities among the elements make of each block (spec 3.3, 14.5).
 
     Short blocks must have been filled up by NaN under the policy `zero_unless_all`.
     """
     spec, conversion = plan.preset.format, plan.preset.conversion
     axes, reserved = blocks.inner_axes, spec.exponent_reserved
-    infinite = any_of(do, numbers.infinite, axes, plan.lane)
+    infinite = any_of(do, is_infinite, axes, plan.lane)
     nothing = infinite & ~infinite
     nan = zero = nothing
     if conversion.nan is NanPolicy.ZERO_UNLESS_ALL:
-        only_nan = ~any_of(do, ~numbers.nan, axes, plan.lane)
+        only_nan = ~any_of(do, ~is_nan, axes, plan.lane)
         if reserved is ReservedExponent.ZERO:
             zero = only_nan
         else:
             nan = only_nan
     elif conversion.nan in (NanPolicy.BLOCK, NanPolicy.ERROR):
-        nan = any_of(do, numbers.nan, axes, plan.lane)
+        nan = any_of(do, is_nan, axes, plan.lane)
     if conversion.infinity in (InfinityPolicy.BLOCK, InfinityPolicy.ERROR):
         nan = nan | infinite
     if conversion.infinity in (InfinityPolicy.BLOCK, InfinityPolicy.ERROR, InfinityPolicy.ZERO):
@@ -164,3 +170,14 @@ def exponents_of(
     else:
         exponent = do.where(empty, smallest, exponent)
     return Exponents(exponent, flushed, nan)
+
+
+def shift_codes_of(do: Operations, parts: Maximum, infinite: Array, found: Exponents, plan: Plan) -> Array:
+    """Return the shift code of each sub-block, from its maximum and whether it holds an infinity (spec 3.10)."""
+    largest = plan.preset.format.largest_shift
+    shift = found.exponent - exponent_from_maximum(do, parts, plan)
+    shift = do.minimum(do.maximum(shift, 0), largest)
+    shift = do.where(parts.significand == 0, largest, shift)
+    if plan.preset.conversion.infinity is InfinityPolicy.SATURATE:
+        shift = do.where(infinite, 0, shift)
+    return do.where(found.flushed, 0, shift)

@@ -8,6 +8,8 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.bitwise.operations import Kernel
+
 AnyArray = npt.NDArray[Any]
 
 _DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
@@ -111,3 +113,7 @@ class NumpyOperations:
     def positions(self, values: AnyArray) -> AnyArray:
         """Count the elements in C order."""
         return np.arange(values.size, dtype=np.int32).reshape(values.shape)
+
+    def fused(self, kernel: Kernel, *arrays: AnyArray) -> AnyArray:
+        """Call the kernel."""
+        return np.asarray(kernel(self, *arrays))

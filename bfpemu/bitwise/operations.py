@@ -81,3 +81,15 @@ class Operations(Protocol):
 
     def positions(self, values: Array) -> Array:
         """Return the number of each element in C order, in the shape of `values`, as 32-bit integers."""
+
+    def fused(self, kernel: Kernel, *arrays: Array) -> Array:
+        """Return ``kernel(self, *arrays)``, compiled into one loop where the library can."""
+
+
+class Kernel(Protocol):
+    """A function of arrays that is known by its value, so that a compiled form of it can be kept."""
+
+    def __hash__(self) -> int: ...
+
+    def __call__(self, operations: Operations, *arrays: Array) -> Array:
+        """Return an array."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from bfpemu.bitwise.blocks import blocks_of
+from dataclasses import dataclass
+from enum import Enum
+
+from bfpemu.bitwise.blocks import Blocks, blocks_of
 from bfpemu.bitwise.chain import apply_step
 from bfpemu.bitwise.elements import Elements
+from bfpemu.bitwise.in_place import PlainWords, is_plain
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.bitwise.plan import Plan, make_plan
 from bfpemu.bitwise.reading import read
@@ -63,8 +67,8 @@ def fake_quantize(
     if 0 in shape:
         blocks_of(preset.format, shape, axis)
         return values
-    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
-    return do.to_floats(elements.blocks.join(do, elements.words(given)), plan.dtype)
+    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.QUANTIZE)
+    return do.to_floats(blocks.join(do, found), plan.dtype)
 
 
 def saturates(
@@ -95,23 +99,61 @@ def saturates(
         return do.reshape_like(flat, values)
     if 0 in shape:
         return do.to_words(values, plan.lane) != 0
-    elements, given = _prepared(do, values, plan, axis, exponents, random_words)
-    return elements.blocks.join(do, do.integers(elements.saturates(given), plan.lane)) != 0
+    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.SATURATES)
+    return blocks.join(do, found) != 0
 
 
-def _prepared(
-    do: Operations, values: Array, plan: Plan, axis: int, exponents: Array | None, random_words: Array | None
-) -> tuple[Elements, Array | None]:
-    """Return the numbers of a divided array, and the given exponents spread over it (spec 3.1 to 3.4, 4)."""
-    preset, lane = plan.preset, plan.lane
-    blocks = blocks_of(preset.format, do.shape(values), axis)
-    words = blocks.divide(do, do.to_words(values, lane), _filler(plan))
-    numbers = read(do, words, plan)
-    for step in preset.conversion.source_chain:
-        numbers = apply_step(do, numbers, step, preset.conversion.infinity, lane)
-    drawn = None if random_words is None else blocks.divide(do, random_words, 0)
-    given = None if exponents is None else blocks.divide_exponents(do, do.integers(exponents, lane))
-    return Elements(do, plan, blocks, numbers, drawn), given
+class Task(Enum):
+    """What is asked about the words of an array."""
+
+    QUANTIZE = "quantize"
+    SATURATES = "saturates"
+
+
+@dataclass(frozen=True, slots=True)
+class WordKernel:
+    """Words in their blocks to words, or to where they saturate: everything but the division into blocks."""
+
+    plan: Plan
+    blocks: Blocks
+    task: Task
+    has_exponents: bool
+    has_random_words: bool
+
+    def __call__(self, operations: Operations, words: Array, *supplied: Array) -> Array:
+        """Return integers of the lane; `supplied` are exponents and random words, those that there are."""
+        given = supplied[0] if self.has_exponents else None
+        drawn = supplied[-1] if self.has_random_words else None
+        if self.task is Task.QUANTIZE and is_plain(self.plan):
+            return PlainWords(operations, self.plan, self.blocks, words, drawn).words(given)
+        conversion = self.plan.preset.conversion
+        numbers = read(operations, words, self.plan)
+        for step in conversion.source_chain:
+            numbers = apply_step(operations, numbers, step, conversion.infinity, self.plan.lane)
+        elements = Elements(operations, self.plan, self.blocks, numbers, drawn)
+        if self.task is Task.SATURATES:
+            return operations.integers(elements.saturates(given), self.plan.lane)
+        return elements.words(given)
+
+
+def _run(
+    do: Operations,
+    values: Array,
+    plan: Plan,
+    axis: int,
+    exponents: Array | None,
+    random_words: Array | None,
+    task: Task,
+) -> tuple[Array, Blocks]:
+    """Divide an array into blocks, and run a task on its words (spec 4)."""
+    blocks = blocks_of(plan.preset.format, do.shape(values), axis)
+    arrays = [blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))]
+    if exponents is not None:
+        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane)))
+    if random_words is not None:
+        arrays.append(blocks.divide(do, random_words, 0))
+    kernel = WordKernel(plan, blocks, task, exponents is not None, random_words is not None)
+    return do.fused(kernel, *arrays), blocks
 
 
 def _filler(plan: Plan) -> int:

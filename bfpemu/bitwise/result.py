@@ -33,6 +33,23 @@ def rounded_word(do: Operations, magnitude: Array, exponent: Array, width: int, 
     return do.where(overflows, plan.infinity_word, do.where(magnitude == 0, 0, word))
 
 
+def word_of_units(do: Operations, count: int, unit: Array, plan: Plan) -> Array:
+    """Return the bits of ``count * 2 ** unit`` for one number and the units of a format (spec 2.10)."""
+    spec, point, smallest = plan.preset.format, plan.fraction_bits, plan.smallest_exponent
+    width = count.bit_length()
+    lowest = spec.smallest_exponent - spec.largest_shift - spec.fraction_bits
+    highest = spec.largest_exponent - spec.fraction_bits + width - 1
+    if width > point + 1 or lowest < smallest - point or highest > plan.bias:
+        return rounded_word(do, (unit & 0) + count, unit, width, plan)
+    # Every unit is a number of the dtype, and so is this multiple of it.
+    top = unit + (width - 1)
+    normal = do.shift_left(top + (plan.bias - 1), point) + (count << (point + 1 - width))
+    if lowest + width - 1 >= smallest:
+        return normal
+    place = do.minimum(do.maximum(unit + (point - smallest), 0), point + 1 - width)
+    return do.where(top < smallest, do.shift_left((place & 0) + count, place), normal)
+
+
 def decoded_word(
     do: Operations, magnitude: Array, negative: Array, zero_sign: Array | None, exponent: Array, plan: Plan
 ) -> Array:

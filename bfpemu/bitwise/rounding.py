@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bfpemu.bitwise.operations import Array, Operations
@@ -47,29 +48,46 @@ class Rounder:
             32-bit words, for the rounding `stochastic`.
         """
         do = self.operations
-        right = do.minimum(do.maximum(shift, 0), self.width + 2)
-        floor = do.shift_right(significand, right)
-        step = do.shift_left(self._one(right), right)
-        rest = significand & (step - 1)
-        if rounding is Rounding.STOCHASTIC:
-            assert random is not None
-            away = self._carries(rest, shift, *random)
-        else:
-            away = self._goes_away(floor, rest, step, rounding, negative)
+        away = self.goes_away(significand, shift, rounding, negative, random)
+        floor = do.shift_right(significand, self._right(shift))
         quotient = floor if away is None else floor + do.integers(away, self.lane)
         return self._shifted_left(quotient, shift)
+
+    def goes_away(
+        self,
+        significand: Array,
+        shift: Array,
+        rounding: Rounding,
+        negative: Array,
+        random: tuple[Array, int] | None = None,
+    ) -> Array | None:
+        """Return where `divide` takes the neighbour farther from zero; None for nowhere."""
+        do = self.operations
+        right = self._right(shift)
+        step = do.shift_left(self._one(right), right)
+        rest = significand & (step - 1)
+        if rounding is not Rounding.STOCHASTIC:
+            return self._leaves_floor(do.shift_right(significand, right), rest, step, rounding, negative)
+        assert random is not None
+        return self._carries(rest, shift, *random)
+
+    def _right(self, shift: Array) -> Array:
+        """Return how far to shift right; two places past a significand its rest is below a half."""
+        return self.operations.minimum(self.operations.maximum(shift, 0), self.width + 2)
 
     def _one(self, like: Array) -> Array:
         """Return ones in the shape of an array of the lane."""
         return (like & 0) + 1
 
-    def _goes_away(self, floor: Array, rest: Array, step: Array, rounding: Rounding, negative: Array) -> Array | None:
+    def _leaves_floor(
+        self, floor: Array, rest: Array, step: Array, rounding: Rounding, negative: Array
+    ) -> Array | None:
         """Return where a magnitude grows when its rest is dropped; None for nowhere (spec 3.7)."""
         if rounding is Rounding.TOWARD_ZERO:
             return None
         is_odd = (floor & 1) == 1
         inexact = rest != 0
-        directed = {
+        directed: dict[Rounding, Callable[[], Array]] = {
             Rounding.AWAY_FROM_ZERO: lambda: inexact,
             Rounding.TOWARD_POSITIVE: lambda: inexact & ~negative,
             Rounding.TOWARD_NEGATIVE: lambda: inexact & negative,
@@ -80,7 +98,7 @@ class Rounder:
         # Without a rest the half is 0 too, when nothing is shifted out.
         half = self.operations.shift_right(step, 1)
         above, tie = rest > half, (rest == half) & inexact
-        nearest = {
+        nearest: dict[Rounding, Callable[[], Array]] = {
             Rounding.TIES_TO_EVEN: lambda: above | (tie & is_odd),
             Rounding.TIES_TO_ODD: lambda: above | (tie & ~is_odd),
             Rounding.TIES_AWAY: lambda: above | tie,
