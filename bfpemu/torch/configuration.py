@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any
 
 from bfpemu import units
@@ -12,13 +12,8 @@ from bfpemu.errors import SpecError
 from bfpemu.formats import Rounding, check
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.unit import DotProductUnit
-
-
-class Estimator(StrEnum):
-    """What the gradient of a quantised tensor is: a straight-through estimator."""
-
-    IDENTITY = "identity"
-    CLIP = "clip"
+from bfpemu.torch.format_text import format_text
+from bfpemu.torch.functional import Estimator, takes_seed
 
 
 class Slot(IntEnum):
@@ -41,6 +36,8 @@ class QATConfig:
     ------
     SpecError
         ``unknown-format``, ``unknown-unit``, ``unit``, ``adapter-format``, or ``field-type``.
+    DataError
+        ``exponent-given``.
 
     Examples
     --------
@@ -62,7 +59,7 @@ class QATConfig:
     """Replaces the rounding of every format, ``"stochastic"`` for one (spec 3.7)."""
     seed: int = 0
     """Seed of stochastic rounding, 0 to 2**32 - 1."""
-    estimator: str = Estimator.IDENTITY
+    ste: str = Estimator.IDENTITY
     """``identity``, or ``clip``: no gradient passes where a value saturated."""
     accumulator: str | DotProductUnit | None = None
     """The unit that computes the forward product (spec 6); None multiplies in floating point."""
@@ -75,8 +72,8 @@ class QATConfig:
         for name in ("weight", "act", "gradient", "output"):
             if getattr(self, name) is not None:
                 put(self, name, _checked(resolve(getattr(self, name), rounding=self.rounding)))
-        put(self, "estimator", check.choice(Estimator, "field-type", "estimator", self.estimator, "4.8"))
-        put(self, "seed", check.integer("field-type", "seed", self.seed, 0, (1 << 32) - 1, "3.7"))
+        put(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "14.7"))
+        put(self, "seed", check.integer("field-type", "seed", self.seed, 0, (1 << 32) - 1, "14.6"))
         put(self, "counts_nonfinite", check.boolean("counts_nonfinite", self.counts_nonfinite, "3.3"))
         if self.accumulator is not None:
             put(self, "accumulator", _unit(self.accumulator))
@@ -117,11 +114,7 @@ class QATConfig:
 
 def _checked(preset: Preset) -> Preset:
     """Return a preset that needs nothing beside the data, or refuse it."""
-    if preset.conversion.exponent_rule == "given":
-        raise SpecError(
-            "adapter-format",
-            f"a layer's format must find its own exponents (spec 3.5), got the rule 'given' of {preset.name!r}",
-        )
+    takes_seed(format_text(preset))
     return preset
 
 

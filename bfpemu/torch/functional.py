@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bfpemu.bitwise import make_plan
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import DataError, DataTypeError, SpecError
-from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.errors import DataError, DataTypeError
+from bfpemu.formats import ExponentRule, Rounding, check
 from bfpemu.torch import operator
-from bfpemu.torch.configuration import Estimator
 from bfpemu.torch.format_text import format_text, preset_of
 
+LANES = (32, 64)
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """The dtypes that are quantised."""
+
+
+class Estimator(StrEnum):
+    """What the gradient of a quantised tensor is: a straight-through estimator."""
+
+    IDENTITY = "identity"
+    CLIP = "clip"
 
 
 def bfp_quantize(
@@ -25,7 +34,7 @@ def bfp_quantize(
     *,
     rounding: str | None = None,
     seed: int | Tensor | None = None,
-    estimator: str = "identity",
+    ste: str = "identity",
 ) -> Tensor:
     """Return `data` rounded to a format; the gradient passes straight through.
 
@@ -44,7 +53,7 @@ def bfp_quantize(
     seed : int or Tensor, optional
         For stochastic rounding: 0 to 2**32 - 1, or a tensor of int64 that may change between calls of a
         compiled function. Random words follow from it and the position of an element (spec 14.6).
-    estimator : str
+    ste : str
         ``"identity"``, or ``"clip"``: no gradient passes where a value saturated.
 
     Returns
@@ -72,19 +81,21 @@ def bfp_quantize(
     [1.0, 1.0]
     """
     text = format_text(format, rounding)
-    return quantized(data, text, axis, as_seed(text, seed), clip=is_clip(estimator))
+    return quantized(data, text, axis, as_seed(text, seed), clip=is_clip(ste))
 
 
 def quantized(
     x: Tensor, text: str, axis: int | None, seed: Tensor | None = None, stream: int = -1, *, clip: bool = False
 ) -> Tensor:
     """Return `x` in the numbers of the format that a text stands for; as `bfp_quantize`."""
-    if type(x) is not Tensor and not isinstance(x, torch.nn.Parameter):
-        check_tensor(x)
+    if not isinstance(x, Tensor):
+        raise DataTypeError(
+            "data-type", f"data must be a torch.Tensor (spec 14.1), got {type(x).__name__}; torch.as_tensor makes one"
+        )
     if x.dtype not in FLOATS:
         raise DataTypeError(
             "data-type",
-            f"a quantised tensor must be float32, float64, float16 or bfloat16 (spec 3.1), got {x.dtype}; "
+            f"a quantised tensor must be float32, float64, float16 or bfloat16 (spec 14.1), got {x.dtype}; "
             "convert it first: integers with .to(torch.float32), complex numbers as .real and .imag",
         )
     if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
@@ -121,20 +132,6 @@ class StraightThrough(torch.autograd.Function):
         return gradient, None, None, None, None, None
 
 
-def check_tensor(x: object) -> None:
-    """Refuse what is no tensor.
-
-    Raises
-    ------
-    DataTypeError
-        ``data-type``.
-    """
-    if not isinstance(x, Tensor):
-        raise DataTypeError(
-            "data-type", f"data must be a torch.Tensor (spec 3.1), got {type(x).__name__}; torch.as_tensor makes one"
-        )
-
-
 def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
     """Return a seed as a tensor, for exactly the formats that round stochastically.
 
@@ -143,7 +140,7 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
     DataError
         ``random-words``.
     SpecError
-        ``adapter-format``, for the rule ``given``.
+        ``adapter-format``.
     """
     if not takes_seed(text):
         if seed is not None:
@@ -154,26 +151,31 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
         return None
     if isinstance(seed, Tensor):
         return seed
+    if seed is None:
+        raise DataError("random-words", "stochastic rounding must have a seed (spec 14.6), got none; pass seed=")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32:
         raise DataError("random-words", f"seed must be 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
     return torch.tensor(seed, dtype=torch.int64)
 
 
 def takes_seed(text: str) -> bool:
-    """Return whether a format rounds stochastically.
+    """Return whether a format rounds stochastically; refuse one that tensors cannot have.
 
     Raises
     ------
+    DataError
+        ``exponent-given``, for the rule ``given``.
     SpecError
-        ``adapter-format``, for the rule ``given``.
+        ``adapter-format``.
     """
     preset = preset_of(text)
     if preset.conversion.exponent_rule is ExponentRule.GIVEN:
-        raise SpecError(
-            "adapter-format",
+        raise DataError(
+            "exponent-given",
             f"the format of a tensor must find its own exponents (spec 3.5), got the rule 'given' of {preset.name!r}; "
             "bfpemu.bfp_quantize takes exponents",
         )
+    make_plan(preset, "float64", LANES)
     return preset.conversion.rounding is Rounding.STOCHASTIC
 
 
@@ -181,7 +183,7 @@ def takes_seed(text: str) -> bool:
 takes_seed._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def is_clip(estimator: str) -> bool:
+def is_clip(ste: str) -> bool:
     """Return whether an estimator clips.
 
     Raises
@@ -189,6 +191,4 @@ def is_clip(estimator: str) -> bool:
     SpecError
         ``field-type``.
     """
-    if estimator not in ("identity", "clip"):
-        raise SpecError("field-type", f"estimator must be 'identity' or 'clip' (spec 14.7), got {estimator!r}")
-    return estimator == Estimator.CLIP
+    return check.choice(Estimator, "field-type", "ste", ste, "14.7") is Estimator.CLIP

@@ -20,17 +20,20 @@ from bfpemu.formats import Rounding
 from bfpemu.formats.preset import Preset
 from bfpemu.sources import BFLOAT16, source_kind
 from bfpemu.supplied import padding
+from bfpemu.torch.bitwise import fake_quantized
 
 
 def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, stream: int = -1) -> Tensor:
     """Return `x` in the numbers of a format, with the strides of ``torch.empty_like(x)``.
 
+    Where the conversion asks for an error the block becomes NaN (spec 14.5).
+
     Raises
     ------
     DataError
-        ``axis``, and what the conversion refuses.
+        ``axis`` or ``random-words``.
     """
-    out = torch.empty_like(x)
+    given, given_axis, out = x, axis, torch.empty_like(x)
     is_stochastic = preset.conversion.rounding is Rounding.STOCHASTIC
     order = _memory_order(x)
     depends_on_order = axis is None or is_stochastic or isinstance(preset.format.block_size, tuple | None)
@@ -46,7 +49,10 @@ def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, 
     into = as_array(out.permute(order)) if out.permute(order).is_contiguous() else np.empty(array.shape, kind.result)
     filler = padding(preset.conversion, kind)
     threads = torch.get_num_threads()
-    quantize_array(array, kind, blocked, preset, Supplied(None, words), filler, out=into, threads=threads)
+    try:
+        quantize_array(array, kind, blocked, preset, Supplied(None, words), filler, out=into, threads=threads)
+    except DataError:
+        return out.copy_(fake_quantized(given, preset, given_axis, seed, stream))
     if not out.permute(order).is_contiguous():
         out.copy_(as_tensor(into).permute(*np.argsort(order).tolist()))
     return out

@@ -1,4 +1,4 @@
-"""Layers with quantised operands; each is its float layer with a configuration (decision 0010).
+"""Layers with quantised operands; each is its float layer with a configuration (spec 14.8).
 
 They keep the float layer's parameters and the names in its `state_dict`, so a layer that is there is
 converted in place, by its class alone.
@@ -17,6 +17,8 @@ from bfpemu.errors import SpecError
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.unit import DotProductUnit
 from bfpemu.torch.configuration import QATConfig, Slot
+from bfpemu.torch.format_text import format_text
+from bfpemu.torch.functional import as_seed, is_clip, quantized
 from bfpemu.torch.operands import Operands
 from bfpemu.torch.products import convolution, linear
 
@@ -26,7 +28,7 @@ class BFPQuantizerSTE(nn.Module):
 
     Parameters
     ----------
-    format, axis, rounding, seed, estimator
+    format, axis, rounding, seed, ste
         As for `bfp_quantize`.
 
     Examples
@@ -43,20 +45,15 @@ class BFPQuantizerSTE(nn.Module):
         *,
         rounding: str | None = None,
         seed: int | None = None,
-        estimator: str = "identity",
+        ste: str = "identity",
     ) -> None:
         super().__init__()
-        from bfpemu.torch.functional import as_seed, is_clip
-        from bfpemu.torch.format_text import format_text
-
         self.text = format_text(format, rounding)
-        self.axis, self.seed, self.clips = axis, seed, is_clip(estimator)
+        self.axis, self.seed, self.clips = axis, seed, is_clip(ste)
         as_seed(self.text, seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` in the numbers of the format."""
-        from bfpemu.torch.functional import as_seed, quantized
-
         return quantized(x, self.text, self.axis, as_seed(self.text, self.seed), clip=self.clips)
 
     def extra_repr(self) -> str:
@@ -146,12 +143,21 @@ def check_dtype(preset: Preset, dtype: torch.dtype) -> None:
 
 
 def _page_config(
-    weight_format: FormatLike, act_format: FormatLike | None, quantize_input: bool, quantize_output: bool
+    weight_format: FormatLike,
+    act_format: FormatLike | None,
+    quantize_input: bool,
+    quantize_output: bool,
+    grad_format: FormatLike | None,
+    accumulator: str | DotProductUnit | None,
 ) -> QATConfig:
     """Return the configuration that the arguments of the public page stand for."""
     act = weight_format if act_format is None else act_format
     return QATConfig(
-        weight=weight_format, act=act if quantize_input else None, output=act if quantize_output else None
+        weight=weight_format,
+        act=act if quantize_input else None,
+        gradient=grad_format,
+        output=act if quantize_output else None,
+        accumulator=accumulator,
     )
 
 
@@ -167,10 +173,12 @@ class BFPLinear(BFPLayer, nn.Linear):
         That of weights unless given.
     quantize_input, quantize_output : bool
         Whether input and output are quantised, in the format of activations.
-    config : QATConfig, optional
-        Replaces the four arguments before it.
+    grad_format : str, tuple, BFPSpec or Preset, optional
+        With it the backward products quantise their operands, too (spec 14.10).
     accumulator : str or DotProductUnit, optional
         The unit that computes the forward product, bit for bit; gradients pass straight through.
+    config : QATConfig, optional
+        Replaces all these.
     device, dtype
         As for `torch.nn.Linear`.
 
@@ -196,14 +204,16 @@ class BFPLinear(BFPLayer, nn.Linear):
         quantize_input: bool = True,
         quantize_output: bool = False,
         *,
-        config: QATConfig | None = None,
+        grad_format: FormatLike | None = None,
         accumulator: str | DotProductUnit | None = None,
+        config: QATConfig | None = None,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
-        found = config or _page_config(weight_format, act_format, quantize_input, quantize_output)
-        found = found if accumulator is None else found.with_(accumulator=accumulator)
+        found = config or _page_config(
+            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        )
         self.check_layer(self, found)
         self.set_config(found)
 
@@ -238,13 +248,15 @@ class BFPConv1d(_Convolution, nn.Conv1d):
         quantize_input: bool = True,
         quantize_output: bool = False,
         *,
-        config: QATConfig | None = None,
+        grad_format: FormatLike | None = None,
         accumulator: str | DotProductUnit | None = None,
+        config: QATConfig | None = None,
         **kwargs: Any,
     ) -> None:
         nn.Conv1d.__init__(self, in_channels, out_channels, kernel_size, **kwargs)
-        found = config or _page_config(weight_format, act_format, quantize_input, quantize_output)
-        found = found if accumulator is None else found.with_(accumulator=accumulator)
+        found = config or _page_config(
+            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        )
         self.check_layer(self, found)
         self.set_config(found)
 
@@ -263,7 +275,7 @@ class BFPConv2d(_Convolution, nn.Conv2d):
     ----------
     in_channels, out_channels, kernel_size
         As for `torch.nn.Conv2d`.
-    weight_format, act_format, quantize_input, quantize_output, config, accumulator
+    weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator, config
         As for `BFPLinear`.
     **kwargs
         Other arguments of `torch.nn.Conv2d`.
@@ -290,13 +302,15 @@ class BFPConv2d(_Convolution, nn.Conv2d):
         quantize_input: bool = True,
         quantize_output: bool = False,
         *,
-        config: QATConfig | None = None,
+        grad_format: FormatLike | None = None,
         accumulator: str | DotProductUnit | None = None,
+        config: QATConfig | None = None,
         **kwargs: Any,
     ) -> None:
         nn.Conv2d.__init__(self, in_channels, out_channels, kernel_size, **kwargs)
-        found = config or _page_config(weight_format, act_format, quantize_input, quantize_output)
-        found = found if accumulator is None else found.with_(accumulator=accumulator)
+        found = config or _page_config(
+            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        )
         self.check_layer(self, found)
         self.set_config(found)
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from bfpemu.bitwise import folded_seed
 from bfpemu.formats import Rounding
 from bfpemu.torch import operator
-from bfpemu.torch.configuration import Estimator, QATConfig, Slot
+from bfpemu.torch.configuration import QATConfig, Slot
 from bfpemu.torch.format_text import format_text
-from bfpemu.torch.functional import quantized
+from bfpemu.torch.functional import Estimator, quantized
 
 
 class Operands:
@@ -20,7 +20,7 @@ class Operands:
 
     def __init__(self, config: QATConfig, *numbers: int) -> None:
         self.config = config
-        self.clips = config.estimator == Estimator.CLIP
+        self.clips = config.ste == Estimator.CLIP
         self.texts: list[str | None] = []
         self.is_stochastic: list[bool] = []
         self.block_sizes: list[int | None] = []

@@ -1,4 +1,4 @@
-"""Products of quantised operands, forward and backward (decision 0010).
+"""Products of quantised operands, forward and backward (spec 14.10).
 
 With a format for gradients the backward products quantise the gradient and the *original* operands
 again, each along the axis that the product sums; without one, autograd multiplies the gradient by what
