@@ -119,6 +119,11 @@ class TorchOperations:
         """Count the elements in C order."""
         return torch.arange(values.numel(), dtype=torch.int32, device=values.device).reshape(values.shape)
 
+    def fused(self, kernel: Any, *arrays: Tensor) -> Tensor:
+        """Return ``kernel(self, *arrays)``."""
+        found: Tensor = kernel(self, *arrays)
+        return found
+
 
 OPERATIONS: Any = TorchOperations()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 from bfpemu import units
@@ -16,8 +15,11 @@ from bfpemu.torch.format_text import format_text
 from bfpemu.torch.functional import Estimator, takes_seed
 
 
-class Slot(IntEnum):
-    """The operands of a layer's three products, and its result; each has random words of its own."""
+class Slot:
+    """The operands of a layer's three products, and its result; each has random words of its own.
+
+    Plain integers: the compiler indexes lists by them, and by enumerations it does not.
+    """
 
     ACT = 0
     WEIGHT = 1
@@ -26,6 +28,11 @@ class Slot(IntEnum):
     DW_GRADIENT = 4
     DW_ACT = 5
     OUTPUT = 6
+
+
+_FORMATS = ("act", "weight", "gradient", "weight", "gradient", "act", "output")
+"""The field of `QATConfig` that has the format of each slot."""
+SLOTS = len(_FORMATS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +95,9 @@ class QATConfig:
             isinstance(format, Preset) and format.conversion.rounding is Rounding.STOCHASTIC for format in formats
         )
 
-    def format_of(self, slot: Slot) -> Preset | None:
+    def format_of(self, slot: int) -> Preset | None:
         """Return the format of an operand, None for its own precision."""
-        name = {
-            Slot.ACT: "act",
-            Slot.WEIGHT: "weight",
-            Slot.DX_GRADIENT: "gradient",
-            Slot.DX_WEIGHT: "weight",
-            Slot.DW_GRADIENT: "gradient",
-            Slot.DW_ACT: "act",
-            Slot.OUTPUT: "output",
-        }[slot]
-        found: Preset | None = getattr(self, name)
+        found: Preset | None = getattr(self, _FORMATS[slot])
         return found
 
     def with_(self, **changes: Any) -> QATConfig:

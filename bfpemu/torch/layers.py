@@ -106,9 +106,9 @@ class BFPLayer(nn.Module):
         """What is quantised, and how."""
         return self.operands.config
 
-    def quantized(self, x: Tensor, slot: Slot, axis: int) -> Tensor:
+    def quantized(self, x: Tensor, slot: int, axis: int) -> Tensor:
         """Return an operand in its format."""
-        if self.config.counts_nonfinite and slot is Slot.ACT:
+        if self.config.counts_nonfinite and slot == Slot.ACT:
             self.operands.count(x, axis, self.nonfinite_blocks)
         return self.operands.quantized(x, slot, axis, getattr(self, "rounding_step", None))
 

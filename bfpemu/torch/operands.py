@@ -10,7 +10,7 @@ from torch import Tensor
 from bfpemu.bitwise import folded_seed
 from bfpemu.formats import Rounding
 from bfpemu.torch import operator
-from bfpemu.torch.configuration import QATConfig, Slot
+from bfpemu.torch.configuration import SLOTS, QATConfig, Slot
 from bfpemu.torch.format_text import format_text
 from bfpemu.torch.functional import Estimator, quantized
 
@@ -24,7 +24,7 @@ class Operands:
         self.texts: list[str | None] = []
         self.is_stochastic: list[bool] = []
         self.block_sizes: list[int | None] = []
-        for slot in Slot:
+        for slot in range(SLOTS):
             preset = config.format_of(slot)
             self.texts.append(None if preset is None else format_text(preset))
             self.is_stochastic.append(preset is not None and preset.conversion.rounding is Rounding.STOCHASTIC)
@@ -52,7 +52,7 @@ class Operands:
         if not self.is_stochastic[slot]:
             return None, -1
         seed = torch.full((1,), self.seed, dtype=torch.int64, device=x.device)
-        return (seed if step is None else torch.cat([seed, step.reshape(1)])), int(slot)
+        return (seed if step is None else torch.cat([seed, step.reshape(1)])), slot
 
     def count(self, x: Tensor, axis: int, total: Tensor) -> None:
         """Add the blocks of `x` that hold a NaN or an infinity to `total`, in place."""

@@ -73,7 +73,7 @@ def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     return function(x, weight, None, stride, padding, dilation, groups)
 
 
-def _by_group(layer: BFPLayer, x: Tensor, slot: Slot, axis: int, groups: int) -> Tensor:
+def _by_group(layer: BFPLayer, x: Tensor, slot: int, axis: int, groups: int) -> Tensor:
     """Return a tensor of channels quantised so that no block has channels of two groups."""
     if groups == 1 or layer.operands.texts[slot] is None:
         return layer.quantized(x, slot, axis)
