@@ -45,7 +45,7 @@ def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, 
         axis = order.index(axis % x.dim())
     blocked = blocking(preset.format, array.shape, axis)
     kind = source_kind(array.dtype)
-    words = blocked.to_rows(_words(array, seed, stream)) if is_stochastic else None
+    words = blocked.to_rows(seeded_words(array, seed, stream)) if is_stochastic else None
     into = as_array(out.permute(order)) if out.permute(order).is_contiguous() else np.empty(array.shape, kind.result)
     filler = padding(preset.conversion, kind)
     threads = torch.get_num_threads()
@@ -58,7 +58,7 @@ def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, 
     return out
 
 
-def _words(array: AnyArray, seed: Tensor | None, stream: int) -> npt.NDArray[np.uint64]:
+def seeded_words(array: AnyArray, seed: Tensor | None, stream: int) -> npt.NDArray[np.uint64]:
     """Return a random word for each element (spec 14.6)."""
     if seed is None:
         raise DataError("random-words", "stochastic rounding must have a seed (spec 3.7), got none; pass seed=")

@@ -29,6 +29,12 @@ class Operands:
             self.texts.append(None if preset is None else format_text(preset))
             self.is_stochastic.append(preset is not None and preset.conversion.rounding is Rounding.STOCHASTIC)
             self.block_sizes.append(None if preset is None else preset.format.elements_per_block)
+        self.unit: str | None = None
+        if config.accumulator is not None:
+            from bfpemu.torch.emulated import unit_text  # which brings the compiled kernels along
+
+            assert not isinstance(config.accumulator, str)
+            self.unit = unit_text(config.accumulator)
         self.seed = reduce(folded_seed, numbers, config.seed)
         """Seed of the layer: that of the configuration, with the layer's number folded in."""
 
@@ -37,17 +43,22 @@ class Operands:
         text = self.texts[slot]
         if text is None:
             return x
-        return quantized(x, text, axis, *self._stream(x, slot, step), clip=self.clips)
+        return quantized(x, text, axis, *self.stream(x, slot, step), clip=self.clips)
+
+    @property
+    def product_texts(self) -> list[str]:
+        """The formats of activation and weight, and the unit, for an emulated product."""
+        return [text for text in (self.texts[Slot.ACT], self.texts[Slot.WEIGHT], self.unit) if text is not None]
 
     def passed(self, gradient: Tensor, x: Tensor, slot: int, axis: int, step: Tensor | None) -> Tensor:
         """Return the gradient of an operand that was quantised: all of it, or where no value saturated."""
         text = self.texts[slot]
         if text is None or not self.clips:
             return gradient
-        inside = operator.inside_range(x, text, axis, *self._stream(x, slot, step))
+        inside = operator.inside_range(x, text, axis, *self.stream(x, slot, step))
         return torch.where(inside, gradient, torch.zeros_like(gradient))
 
-    def _stream(self, x: Tensor, slot: int, step: Tensor | None) -> tuple[Tensor | None, int]:
+    def stream(self, x: Tensor, slot: int, step: Tensor | None) -> tuple[Tensor | None, int]:
         """Return the seed of an operand and the number of its stream; None and -1 without random words."""
         if not self.is_stochastic[slot]:
             return None, -1

@@ -24,15 +24,28 @@ def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
     """Return ``x @ weight.T`` of quantised operands; `weight` has the shape (outputs, inputs)."""
     x_q, weight_q = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
     x_q, weight_q = _cast(x_q, weight_q)
-    if layer.config.accumulator is not None:
+    operands, step = layer.operands, getattr(layer, "rounding_step", None)
+    if operands.unit is None and layer.config.gradient is None:
+        return F.linear(x_q, weight_q)
+    given, taken = (x.detach(), weight.detach()), (x_q.detach(), weight_q.detach())
+    if operands.unit is None:
+        product = F.linear(*taken)
+    else:
         from bfpemu.torch.emulated import emulated_linear
 
-        return emulated_linear(x_q, weight_q, layer.config)
+        product = emulated_linear(*given, *taken, operands.product_texts, _seed(layer, x))
     if layer.config.gradient is None:
-        return F.linear(x_q, weight_q)
-    step = getattr(layer, "rounding_step", None)
-    found: Tensor = _Linear.apply(x, weight, x_q.detach(), weight_q.detach(), layer.operands, step)  # type: ignore[no-untyped-call]
+        found: Tensor = _StraightThrough.apply(x_q, weight_q, product, None)  # type: ignore[no-untyped-call]
+    else:
+        found = _Linear.apply(x, weight, product, operands, step)  # type: ignore[no-untyped-call]
     return found
+
+
+def _seed(layer: BFPLayer, x: Tensor) -> Tensor | None:
+    """Return the seed that both operands of an emulated product fold their slots into."""
+    operands = layer.operands
+    slot = next((slot for slot in (Slot.ACT, Slot.WEIGHT) if operands.is_stochastic[slot]), Slot.ACT)
+    return operands.stream(x, slot, getattr(layer, "rounding_step", None))[0]
 
 
 def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -41,19 +54,47 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     x_q = _by_group(layer, x, Slot.ACT, channels, groups)
     weight_q = layer.quantized(weight, Slot.WEIGHT, 1)
     x_q, weight_q = _cast(x_q, weight_q)
-    if layer.config.accumulator is not None:
+    operands, step = layer.operands, getattr(layer, "rounding_step", None)
+    if operands.unit is None and layer.config.gradient is None:
+        return _plain_convolution(layer, x_q, weight_q)
+    x, arguments = padded(layer, x)
+    x_q, _ = padded(layer, x_q)
+    if operands.unit is None:
+        product = _convolve(x_q.detach(), weight_q.detach(), arguments)
+    else:
         from bfpemu.torch.emulated import emulated_convolution
 
-        return emulated_convolution(x_q, weight_q, layer)
+        stride, _, dilation, groups = arguments
+        images = x.detach() if x.dim() == 4 else x.detach().unsqueeze(0)
+        product = emulated_convolution(
+            images, weight.detach(), operands.product_texts, _seed(layer, x), stride, dilation, groups
+        )
+        product = (product if x.dim() == 4 else product.squeeze(0)).to(x_q.dtype)
     if layer.config.gradient is None:
-        return _plain_convolution(layer, x_q, weight_q)
-    step = getattr(layer, "rounding_step", None)
-    x_padded, arguments = padded(layer, x)
-    x_q_padded, _ = padded(layer, x_q.detach())
-    found: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
-        x_padded, weight, x_q_padded, weight_q.detach(), layer.operands, step, arguments
-    )
+        found: Tensor = _StraightThrough.apply(x_q, weight_q, product, arguments)  # type: ignore[no-untyped-call]
+    else:
+        found = _Convolution.apply(x, weight, product, operands, step, arguments)  # type: ignore[no-untyped-call]
     return found
+
+
+def _convolve(x: Tensor, weight: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+    function = F.conv1d if weight.dim() == 3 else F.conv2d
+    return function(x, weight, None, *arguments)
+
+
+def _convolution_gradients(
+    x: Tensor, weight: Tensor, left: Tensor, arguments: tuple[Any, ...], needed: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of a convolution without padding with respect to its operands, where they are needed."""
+    is_image = weight.dim() == 4
+    to_x = to_weight = None
+    if needed[0]:
+        function = torch.nn.grad.conv2d_input if is_image else torch.nn.grad.conv1d_input
+        to_x = function(x.shape, weight.to(left.dtype), left, *arguments)
+    if needed[1]:
+        function = torch.nn.grad.conv2d_weight if is_image else torch.nn.grad.conv1d_weight
+        to_weight = function(x.to(left.dtype), weight.shape, left, *arguments)
+    return to_x, to_weight
 
 
 def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
@@ -66,11 +107,9 @@ def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
 
 
 def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
-    function = F.conv1d if weight.dim() == 3 else F.conv2d
     if layer.padding_mode == "zeros":
-        return function(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
-    x, (stride, padding, dilation, groups) = padded(layer, x)
-    return function(x, weight, None, stride, padding, dilation, groups)
+        return _convolve(x, weight, (layer.stride, layer.padding, layer.dilation, layer.groups))
+    return _convolve(padded(layer, x)[0], weight, padded(layer, x)[1])
 
 
 def _by_group(layer: BFPLayer, x: Tensor, slot: int, axis: int, groups: int) -> Tensor:
@@ -88,18 +127,41 @@ def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x, weight
 
 
-class _Linear(torch.autograd.Function):
-    """A linear product whose backward products quantise their operands."""
+class _StraightThrough(torch.autograd.Function):
+    """A product that was computed elsewhere, with the gradient of the float product of its operands."""
 
     @staticmethod
-    def forward(
-        x: Tensor, weight: Tensor, x_q: Tensor, weight_q: Tensor, operands: Operands, step: Tensor | None
-    ) -> Tensor:
-        return F.linear(x_q, weight_q)
+    def forward(x: Tensor, weight: Tensor, product: Tensor, arguments: tuple[Any, ...] | None) -> Tensor:
+        return product.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, _, ctx.operands, step = inputs
+        x, weight, _, ctx.arguments = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        if ctx.arguments is None:
+            to_x = gradient @ weight
+            to_weight = gradient.reshape(-1, gradient.shape[-1]).t() @ x.reshape(-1, x.shape[-1])
+            return to_x, to_weight, None, None
+        is_single = x.dim() < weight.dim()
+        images, left = (x.unsqueeze(0), gradient.unsqueeze(0)) if is_single else (x, gradient)
+        to_images, to_kernel = _convolution_gradients(images, weight, left, ctx.arguments, (True, True))
+        return (to_images.squeeze(0) if is_single and to_images is not None else to_images), to_kernel, None, None
+
+
+class _Linear(torch.autograd.Function):
+    """A linear product that was computed elsewhere, whose backward products quantise their operands."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, product: Tensor, operands: Operands, step: Tensor | None) -> Tensor:
+        return product.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, ctx.operands, step = inputs
         ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
 
     @staticmethod
@@ -116,53 +178,51 @@ class _Linear(torch.autograd.Function):
             left = operands.quantized(rows, Slot.DW_GRADIENT, 0, step)
             to_weight = left.t() @ operands.quantized(tokens, Slot.DW_ACT, 0, step).to(left.dtype)
             to_weight = operands.passed(to_weight.to(weight.dtype), weight, Slot.WEIGHT, -1, step)
-        return to_x, to_weight, None, None, None, None
+        return to_x, to_weight, None, None, None
 
 
 class _Convolution(torch.autograd.Function):
-    """A convolution whose backward products quantise their operands."""
+    """A convolution that was computed elsewhere, whose backward products quantise their operands."""
 
     @staticmethod
     def forward(
         x: Tensor,
         weight: Tensor,
-        x_q: Tensor,
-        weight_q: Tensor,
+        product: Tensor,
         operands: Operands,
         step: Tensor | None,
         arguments: tuple[Any, ...],
     ) -> Tensor:
-        function = F.conv1d if weight.dim() == 3 else F.conv2d
-        return function(x_q, weight_q, None, *arguments)
+        return product.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, _, ctx.operands, step, ctx.arguments = inputs
+        x, weight, _, ctx.operands, step, ctx.arguments = inputs
         ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, weight, *steps = ctx.saved_tensors
-        step, operands = steps[0] if steps else None, ctx.operands
-        groups, channels = ctx.arguments[3], -weight.dim() + 1
-        is_image = weight.dim() == 4
+        step, operands, arguments = steps[0] if steps else None, ctx.operands, ctx.arguments
+        groups, channels = arguments[3], -weight.dim() + 1
         to_x = to_weight = None
         is_single = x.dim() < weight.dim()
         if is_single:
             x, gradient = x.unsqueeze(0), gradient.unsqueeze(0)
         if ctx.needs_input_grad[0]:
+            # No block has channels of two groups (spec 14.8).
             by_group = gradient.unflatten(channels, (groups, -1))
             left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
             own = operands.quantized(weight.unflatten(0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
-            function = torch.nn.grad.conv2d_input if is_image else torch.nn.grad.conv1d_input
-            to_x = function(x.shape, own.to(left.dtype), left, *ctx.arguments).to(x.dtype)
-            divided, pieces = (tensor.unflatten(channels, (groups, -1)) for tensor in (to_x, x))
+            found, _ = _convolution_gradients(x, own, left, arguments, (True, False))
+            assert found is not None
+            divided, pieces = (tensor.unflatten(channels, (groups, -1)) for tensor in (found.to(x.dtype), x))
             to_x = operands.passed(divided, pieces, Slot.ACT, channels, step).flatten(channels - 1, channels)
             to_x = to_x.squeeze(0) if is_single else to_x
         if ctx.needs_input_grad[1]:
             left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step)
-            images = operands.quantized(x, Slot.DW_ACT, 0, step).to(left.dtype)
-            function = torch.nn.grad.conv2d_weight if is_image else torch.nn.grad.conv1d_weight
-            to_weight = function(images, weight.shape, left, *ctx.arguments).to(weight.dtype)
-            to_weight = operands.passed(to_weight, weight, Slot.WEIGHT, 1, step)
-        return to_x, to_weight, *(None,) * 5
+            images = operands.quantized(x, Slot.DW_ACT, 0, step)
+            _, found = _convolution_gradients(images, weight, left, arguments, (False, True))
+            assert found is not None
+            to_weight = operands.passed(found.to(weight.dtype), weight, Slot.WEIGHT, 1, step)
+        return to_x, to_weight, None, None, None, None
