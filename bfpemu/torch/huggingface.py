@@ -14,6 +14,8 @@ __all__ = ["BFPHuggingFaceConv1D", "Conv1D"]
 class BFPHuggingFaceConv1D(BFPLayer, Conv1D):  # type: ignore[misc]
     """The projection of GPT-2 and its kin, blocked along the inputs."""
 
+    weight_axis = 0
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the product of quantised operands, and the bias."""
         return self.finished(linear(self, x, self.weight.t()), self.bias)

@@ -6,7 +6,7 @@ converted in place, by its class alone.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +68,8 @@ class BFPLayer(nn.Module):
     """
 
     operands: Operands
+    weight_axis: ClassVar[int] = -1
+    """The axis that blocks of the weight run along."""
 
     @classmethod
     def from_float(cls, layer: nn.Module, config: QATConfig) -> Self:
@@ -224,6 +226,8 @@ class BFPLinear(BFPLayer, nn.Linear):
 
 class _Convolution(BFPLayer):
     """What `BFPConv1d` and `BFPConv2d` have in common."""
+
+    weight_axis = 1
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return self.finished(convolution(self, x, weight), bias, -weight.dim() + 1)

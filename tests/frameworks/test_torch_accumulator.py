@@ -56,10 +56,11 @@ def test_certified_rows_have_the_bits_of_the_unit(format, device):
         weight = BFPTensor((weight * 2.0**scale).astype(np.float32), format).dequantize()
         rows = certified_rows(x, weight, bits)
         wanted = emulated(x, weight, format, device)
-        found = x @ weight.T + np.float32(0)
+        with np.errstate(all="ignore"):  # what is not certified may overflow
+            found = x @ weight.T + np.float32(0)
+            halves = x[:, 50:] @ weight[:, 50:].T + x[:, 49::-1] @ weight[:, 49::-1].T
         assert found[rows].tobytes() == wanted[rows].tobytes()
-        # In any order, as well: backwards, and in two halves.
-        halves = x[:, ::-1][:, :50] @ weight[:, ::-1][:, :50].T + x[:, ::-1][:, 50:] @ weight[:, ::-1][:, 50:].T
+        # In another order, as well.
         assert (halves + np.float32(0))[rows].tobytes() == wanted[rows].tobytes()
         certified += int(rows.sum())
     assert certified > 0 or (format, device) not in (("bfp4", unit("exact")), ("bfp8", unit("exact")))
