@@ -53,6 +53,7 @@ CODES: dict[str, str] = {
     "packed-size": "packed bytes have exactly the length that the geometry gives",
     "plot": "a plot is a .png file, and matplotlib is installed",
     "random-words": "random words are supplied with stochastic rounding only, one for each element",
+    "shard": "a shard of a divided array holds whole blocks",
     "threads": "threads is None or at least 1",
     # files: BfpFormatError (contents) and BfpFileError (the file system)
     "bfp-checksum": "the hashes of a .bfp file fit its bytes",

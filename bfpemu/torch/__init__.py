@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bfpemu.torch import operator as _operator
+import bfpemu.torch.operator
 
 if TYPE_CHECKING:
     from bfpemu.torch.autoflex import BFPAutoflex

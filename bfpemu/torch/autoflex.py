@@ -21,11 +21,11 @@ class _Given(torch.autograd.Function):
     """Numbers that were computed elsewhere, with the gradient of the identity."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, found: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, found: Tensor) -> Tensor:
         return found.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
 
 

@@ -88,7 +88,7 @@ class TorchOperations:
 
     def split_axis(self, words: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
         """Make several axes of one."""
-        return words.unflatten(axis, sizes)
+        return torch.unflatten(words, axis, sizes)
 
     def merge_axes(self, words: Tensor, axis: int, count: int) -> Tensor:
         """Make one axis of several."""
@@ -136,9 +136,7 @@ def fake_quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | N
     DataTypeError, SpecError, DataError
         As `bfpemu.bitwise.fake_quantize`.
     """
-    found: Tensor = fake_quantize(
-        OPERATIONS, x.detach(), preset, axis, random_words=_words(x, preset, seed, stream)
-    )
+    found: Tensor = fake_quantize(OPERATIONS, x.detach(), preset, axis, random_words=_words(x, preset, seed, stream))
     out = torch.empty_like(x)
     return found if found.stride() == out.stride() and found is not x else out.copy_(found)
 

@@ -6,7 +6,7 @@ import copy
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -138,13 +138,16 @@ def _checked_rules(rules: QATConfig | Rules) -> list[tuple[str, QATConfig | None
         return []
     found = []
     for rule in rules:
-        if not (isinstance(rule, tuple) and len(rule) == 2 and isinstance(rule[1], QATConfig | None)):
+        pair: Any = rule
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[1], QATConfig | None):
             raise SpecError("layer-rules", f"a rule must be a pair of a pattern and a QATConfig or None, got {rule!r}")
         try:
             re.compile(rule[0])
         except (re.error, TypeError) as error:
-            raise SpecError("layer-rules", f"a pattern must be a regular expression, got {rule[0]!r}: {error}") from None
-        found.append(rule)
+            raise SpecError(
+                "layer-rules", f"a pattern must be a regular expression, got {rule[0]!r}: {error}"
+            ) from None
+        found.append((rule[0], rule[1]))
     return found
 
 

@@ -57,7 +57,11 @@ def emulated_linear(
     product = np.empty((len(rows), len(weight)), np.float32)
     left = np.ones(len(rows), np.bool_)
     bits = significand_bits(unit)
-    if bits is not None and isinstance(act.format.block_size, int) and act.conversion.rounding is not Rounding.STOCHASTIC:
+    if (
+        bits is not None
+        and isinstance(act.format.block_size, int)
+        and act.conversion.rounding is not Rounding.STOCHASTIC
+    ):
         taken = as_array(x_q.cpu().float()).reshape(rows.shape)
         columns = as_array(weight_q.cpu().float())
         left = ~certified_rows(taken, columns, bits)
@@ -110,9 +114,7 @@ def _emulated_convolution_fake(
     dilation: list[int],
     groups: int,
 ) -> Tensor:
-    lengths = [
-        (x.shape[2 + i] - dilation[i] * (weight.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)
-    ]
+    lengths = [(x.shape[2 + i] - dilation[i] * (weight.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
     return x.new_empty((x.shape[0], weight.shape[0], *lengths))
 
 
@@ -136,4 +138,3 @@ def _transposed(tensor: BFPTensor) -> BFPTensor:
 def _numbers(result: Result) -> np.ndarray[Any, Any]:
     found = result.dequantize(np.float32) if isinstance(result, BFPTensor) else result
     return np.ascontiguousarray(found)
-

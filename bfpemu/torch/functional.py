@@ -92,6 +92,10 @@ def quantized(
         raise DataTypeError(
             "data-type", f"data must be a torch.Tensor (spec 14.1), got {type(x).__name__}; torch.as_tensor makes one"
         )
+    if hasattr(x, "placements"):
+        from bfpemu.torch.distributed import quantized_shards
+
+        return quantized_shards(x, text, axis, seed, stream, clip=clip)
     if x.dtype not in FLOATS:
         raise DataTypeError(
             "data-type",
@@ -101,7 +105,8 @@ def quantized(
     if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         found: Tensor = StraightThrough.apply(x, text, axis, seed, stream, clip)  # type: ignore[no-untyped-call]
         return found
-    return operator.quantize(x, text, axis, seed, stream, clip)
+    result: Tensor = operator.quantize(x, text, axis, seed, stream, clip)
+    return result
 
 
 class StraightThrough(torch.autograd.Function):
@@ -115,7 +120,8 @@ class StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, clip: bool) -> Tensor:
         """Return `x` in the numbers of a format."""
-        return operator.quantize(x, text, axis, seed, stream)
+        result: Tensor = operator.quantize(x, text, axis, seed, stream)
+        return result
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -125,7 +131,7 @@ class StraightThrough(torch.autograd.Function):
             ctx.save_for_backward(operator.inside_range(x, text, axis, seed, stream))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradient that passes."""
         for inside in ctx.saved_tensors:
             gradient = torch.where(inside, gradient, torch.zeros_like(gradient))
@@ -153,7 +159,7 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
         return seed
     if seed is None:
         raise DataError("random-words", "stochastic rounding must have a seed (spec 14.6), got none; pass seed=")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 32:
+    if isinstance(seed, bool) or not 0 <= seed < 1 << 32:
         raise DataError("random-words", f"seed must be 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
     return torch.tensor(seed, dtype=torch.int64)
 

@@ -11,7 +11,7 @@ from bfpemu.torch.products import linear
 __all__ = ["BFPHuggingFaceConv1D", "Conv1D"]
 
 
-class BFPHuggingFaceConv1D(BFPLayer, Conv1D):  # type: ignore[misc]
+class BFPHuggingFaceConv1D(BFPLayer, Conv1D):
     """The projection of GPT-2 and its kin, blocked along the inputs."""
 
     weight_axis = 0

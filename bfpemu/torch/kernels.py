@@ -85,5 +85,6 @@ def as_tensor(array: AnyArray) -> Tensor:
 
 def _memory_order(x: Tensor) -> tuple[int, ...] | None:
     """Return the axes by falling stride, or None for memory with holes or overlaps."""
-    order = tuple(sorted(range(x.dim()), key=lambda axis: (-x.stride(axis), -x.shape[axis])))
+    strides = x.stride()
+    order = tuple(sorted(range(x.dim()), key=lambda axis: (-strides[axis], -x.shape[axis])))
     return order if math.prod(x.shape) and x.permute(order).is_contiguous() else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 from torch import Tensor, nn
 
 from bfpemu.catalog import FormatLike
@@ -68,6 +68,10 @@ class BFPLayer(nn.Module):
     """
 
     operands: Operands
+    rounding_step: Tensor
+    """Which step of training this is, in a layer that rounds stochastically."""
+    nonfinite_blocks: Tensor
+    """How many blocks of the input held a NaN or an infinity, in a layer that counts them."""
     weight_axis: ClassVar[int] = -1
     """The axis that blocks of the weight run along."""
 
@@ -332,7 +336,7 @@ class BFPEmbedding(BFPLayer, nn.Embedding):
     def forward(self, indices: Tensor) -> Tensor:
         """Return the quantised vectors of `indices`."""
         weight = self.quantized(self.weight, Slot.WEIGHT, -1)
-        found: Tensor = F.embedding(
+        found: Tensor = functional.embedding(
             indices, weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
         )
         return self.operands.quantized(found, Slot.OUTPUT, -1, getattr(self, "rounding_step", None))

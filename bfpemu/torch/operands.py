@@ -73,4 +73,4 @@ class Operands:
         bad = (~torch.isfinite(x.detach())).movedim(axis, -1)
         if bad.shape[-1] % size:
             bad = torch.nn.functional.pad(bad, (0, -bad.shape[-1] % size))
-        total += bad.unflatten(-1, (-1, size)).any(-1).sum()
+        total += torch.unflatten(bad, -1, (-1, size)).any(-1).sum()

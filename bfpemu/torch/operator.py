@@ -76,9 +76,7 @@ def _quantize_fake(
 
 
 @torch.library.custom_op("bfpemu::inside_range", mutates_args=(), schema=_SCHEMA.replace(", bool clip=False", ""))
-def inside_range(
-    x: Tensor, format: str, axis: int | None = -1, seed: Tensor | None = None, stream: int = -1
-) -> Tensor:
+def inside_range(x: Tensor, format: str, axis: int | None = -1, seed: Tensor | None = None, stream: int = -1) -> Tensor:
     """Return where no value saturates; parameters as for `quantize`."""
     from bfpemu.torch import bitwise
     from bfpemu.torch.format_text import preset_of

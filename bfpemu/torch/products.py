@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional, grad
 from torch import Tensor
 
 from bfpemu.torch.configuration import Slot
@@ -26,10 +26,10 @@ def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
     x_q, weight_q = _cast(x_q, weight_q)
     operands, step = layer.operands, getattr(layer, "rounding_step", None)
     if operands.unit is None and layer.config.gradient is None:
-        return F.linear(x_q, weight_q)
+        return functional.linear(x_q, weight_q)
     given, taken = (x.detach(), weight.detach()), (x_q.detach(), weight_q.detach())
     if operands.unit is None:
-        product = F.linear(*taken)
+        product = functional.linear(*taken)
     else:
         from bfpemu.torch.emulated import emulated_linear
 
@@ -78,7 +78,7 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _convolve(x: Tensor, weight: Tensor, arguments: tuple[Any, ...]) -> Tensor:
-    function = F.conv1d if weight.dim() == 3 else F.conv2d
+    function = functional.conv1d if weight.dim() == 3 else functional.conv2d
     return function(x, weight, None, *arguments)
 
 
@@ -89,11 +89,9 @@ def _convolution_gradients(
     is_image = weight.dim() == 4
     to_x = to_weight = None
     if needed[0]:
-        function = torch.nn.grad.conv2d_input if is_image else torch.nn.grad.conv1d_input
-        to_x = function(x.shape, weight.to(left.dtype), left, *arguments)
+        to_x = (grad.conv2d_input if is_image else grad.conv1d_input)(x.shape, weight.to(left.dtype), left, *arguments)
     if needed[1]:
-        function = torch.nn.grad.conv2d_weight if is_image else torch.nn.grad.conv1d_weight
-        to_weight = function(x.to(left.dtype), weight.shape, left, *arguments)
+        to_weight = (grad.conv2d_weight if is_image else grad.conv1d_weight)(x.to(left.dtype), weight.shape, left, *arguments)
     return to_x, to_weight
 
 
@@ -102,7 +100,7 @@ def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
     around = list(layer._reversed_padding_repeated_twice)
     if any(around):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        x = F.pad(x, around, mode=mode)
+        x = functional.pad(x, around, mode=mode)
     return x, (layer.stride, (0,) * len(layer.stride), layer.dilation, layer.groups)
 
 
@@ -116,7 +114,7 @@ def _by_group(layer: BFPLayer, x: Tensor, slot: int, axis: int, groups: int) -> 
     """Return a tensor of channels quantised so that no block has channels of two groups."""
     if groups == 1 or layer.operands.texts[slot] is None:
         return layer.quantized(x, slot, axis)
-    return layer.quantized(x.unflatten(axis, (groups, -1)), slot, axis).flatten(axis - 1, axis)
+    return layer.quantized(torch.unflatten(x, axis, (groups, -1)), slot, axis).flatten(axis - 1, axis)
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,7 +138,7 @@ class _StraightThrough(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         if ctx.arguments is None:
             to_x = gradient @ weight
@@ -165,7 +163,7 @@ class _Linear(torch.autograd.Function):
         ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *steps = ctx.saved_tensors
         step, operands = steps[0] if steps else None, ctx.operands
         to_x = to_weight = None
@@ -201,7 +199,7 @@ class _Convolution(torch.autograd.Function):
         ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *steps = ctx.saved_tensors
         step, operands, arguments = steps[0] if steps else None, ctx.operands, ctx.arguments
         groups, channels = arguments[3], -weight.dim() + 1
@@ -211,12 +209,12 @@ class _Convolution(torch.autograd.Function):
             x, gradient = x.unsqueeze(0), gradient.unsqueeze(0)
         if ctx.needs_input_grad[0]:
             # No block has channels of two groups (spec 14.8).
-            by_group = gradient.unflatten(channels, (groups, -1))
+            by_group = torch.unflatten(gradient, channels, (groups, -1))
             left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
-            own = operands.quantized(weight.unflatten(0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
+            own = operands.quantized(torch.unflatten(weight, 0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
             found, _ = _convolution_gradients(x, own, left, arguments, (True, False))
             assert found is not None
-            divided, pieces = (tensor.unflatten(channels, (groups, -1)) for tensor in (found.to(x.dtype), x))
+            divided, pieces = (torch.unflatten(tensor, channels, (groups, -1)) for tensor in (found.to(x.dtype), x))
             to_x = operands.passed(divided, pieces, Slot.ACT, channels, step).flatten(channels - 1, channels)
             to_x = to_x.squeeze(0) if is_single else to_x
         if ctx.needs_input_grad[1]:

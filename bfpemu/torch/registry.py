@@ -47,9 +47,10 @@ def register_layer(float_layer: type[nn.Module]) -> Callable[[Layer], Layer]:
     """
 
     def register(layer: Layer) -> Layer:
-        if not (issubclass(layer, BFPLayer) and issubclass(layer, float_layer)):
+        if not {BFPLayer, float_layer} <= set(layer.__mro__):
             raise SpecError(
-                "layer-type", f"a registered layer must extend BFPLayer and {float_layer.__name__}, got {layer.__name__}"
+                "layer-type",
+                f"a registered layer must extend BFPLayer and {float_layer.__name__}, got {layer.__name__}",
             )
         _LAYERS[float_layer] = layer
         return layer

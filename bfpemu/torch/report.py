@@ -38,6 +38,9 @@ class Report:
     """Patterns that no layer's name fits."""
 
     def __str__(self) -> str:
-        lines = [f"converted {entry.name or '(model)'}: {entry.old} -> {entry.new}, {entry.config}" for entry in self.converted]
+        lines = [
+            f"converted {entry.name or '(model)'}: {entry.old} -> {entry.new}, {entry.config}"
+            for entry in self.converted
+        ]
         lines += [f"skipped {entry.name or '(model)'}: {entry.type}, {entry.reason}" for entry in self.skipped]
         return "\n".join([*lines, *(f"unused rule {pattern!r}" for pattern in self.unused_rules)])
