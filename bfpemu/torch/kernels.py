@@ -69,9 +69,13 @@ def seeded_words(array: AnyArray, seed: Tensor | None, stream: int) -> npt.NDArr
 
 
 def as_array(x: Tensor) -> AnyArray:
-    """Return the memory of a CPU tensor as an array, bfloat16 too."""
+    """Return the memory of a CPU tensor as an array, bfloat16 too.
+
+    Not by ``x.numpy()``, after which FSDP could no longer free the memory of a gathered parameter.
+    """
     x = x.detach()
-    return x.view(torch.int16).numpy().view(BFLOAT16) if x.dtype == torch.bfloat16 else x.numpy()
+    found: AnyArray = np.from_dlpack(x.view(torch.int16) if x.dtype == torch.bfloat16 else x)
+    return found.view(BFLOAT16) if x.dtype == torch.bfloat16 else found
 
 
 def as_tensor(array: AnyArray) -> Tensor:
