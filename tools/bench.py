@@ -3,7 +3,7 @@
 Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided by the time of
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
 are allocated before, as the copy's are. `bench_products` does the same
-for products of matrices, `bench_vectors` for sets of vectors. ``--write`` puts the tables into README.md.
+for products of matrices, `bench_vectors` for sets of vectors, `bench_frameworks` for layers. ``--write`` puts the tables into README.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+import bench_frameworks
 import bench_products
 import bench_vectors
 from bfpemu.blocking import blocking
@@ -124,6 +125,7 @@ def table() -> str:
     lines += ["", f"The same 8-bit encoding in whole-array NumPy calls (frexp, ldexp, rint): {baseline:.2f}."]
     lines += ["", bench_products.table()]
     lines += ["", "Sets of vectors for RTL, on one thread, files written and hashed:", "", bench_vectors.table()]
+    lines += ["", bench_frameworks.table()]
     return "\n".join(lines)
 
 

@@ -33,11 +33,11 @@ def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, 
     DataError
         ``axis`` or ``random-words``.
     """
-    given, given_axis, out = x, axis, torch.empty_like(x)
+    given, given_axis = x, axis
     is_stochastic = preset.conversion.rounding is Rounding.STOCHASTIC
     order = _memory_order(x)
-    depends_on_order = axis is None or is_stochastic or isinstance(preset.format.block_size, tuple | None)
-    if depends_on_order or order is None or out.stride() != x.stride():
+    depends_on_order = axis is None or is_stochastic or not isinstance(preset.format.block_size, int)
+    if depends_on_order or order is None:
         x, order = x.contiguous(), tuple(range(x.dim()))
     array = as_array(x.permute(order))
     if axis is not None and x.dim():
@@ -46,16 +46,15 @@ def quantized(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | None, 
     blocked = blocking(preset.format, array.shape, axis)
     kind = source_kind(array.dtype)
     words = blocked.to_rows(seeded_words(array, seed, stream)) if is_stochastic else None
-    into = as_array(out.permute(order)) if out.permute(order).is_contiguous() else np.empty(array.shape, kind.result)
     filler = padding(preset.conversion, kind)
     threads = torch.get_num_threads()
     try:
-        quantize_array(array, kind, blocked, preset, Supplied(None, words), filler, out=into, threads=threads)
+        found = quantize_array(array, kind, blocked, preset, Supplied(None, words), filler, threads=threads)
     except DataError:
-        return out.copy_(fake_quantized(given, preset, given_axis, seed, stream))
-    if not out.permute(order).is_contiguous():
-        out.copy_(as_tensor(into).permute(*np.argsort(order).tolist()))
-    return out
+        return fake_quantized(given, preset, given_axis, seed, stream)
+    # NumPy asks for huge pages, so that its memory is there in less time than torch's.
+    out = as_tensor(found).permute([order.index(axis) for axis in range(len(order))])
+    return out if given.is_contiguous() or x is given else torch.empty_like(given).copy_(out)
 
 
 def seeded_words(array: AnyArray, seed: Tensor | None, stream: int) -> npt.NDArray[np.uint64]:
