@@ -51,7 +51,8 @@ def bfp_quantize(
     """
     preset, module = resolve(format, conversion, rounding), adapter(backend, data)
     if module is not None:
-        return _adapted(module, data, preset, axis, {"exponents": exponents, "random_words": random_words})
+        found: AnyArray = _adapted(module, data, preset, axis, {"exponents": exponents, "random_words": random_words})
+        return found
     array = as_array(data)
     kind = source_kind(array.dtype)
     blocked = blocking(preset.format, array.shape, axis)
@@ -65,8 +66,11 @@ def _adapted(module: str, data: Any, preset: Preset, axis: int | None, unknown: 
     """Return what the adapter of a framework makes of its array (spec 14.1)."""
     for name, value in unknown.items():
         if value is not None:
-            raise DataError("backend", f"{name} must be left out for a framework's array; {module}.bfp_quantize has more")
-    return import_module(module).bfp_quantize(data, preset, axis)
+            raise DataError(
+                "backend", f"{name} must be left out for a framework's array; {module}.bfp_quantize has more"
+            )
+    found: Any = import_module(module).bfp_quantize(data, preset, axis)
+    return found
 
 
 def print_bfp_format_table() -> None:

@@ -2,8 +2,9 @@
 
 Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided by the time of
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
-are allocated before, as the copy's are. `bench_products` does the same
-for products of matrices, `bench_vectors` for sets of vectors, `bench_frameworks` for layers. ``--write`` puts the tables into README.md.
+are allocated before, as the copy's are. `bench_products` does the same for products of matrices,
+`bench_vectors` for sets of vectors, `bench_frameworks` for layers. ``--write`` puts the tables into
+README.md.
 """
 
 from __future__ import annotations

@@ -36,7 +36,10 @@ def measured(framework: str, format: str, seeds: int) -> list[float]:
 
 def table(seeds: int) -> str:
     """Return the table in Markdown."""
-    lines = ["| framework | format | float32 | cut after training | trained in the format |", "|---|---|---:|---:|---:|"]
+    lines = [
+        "| framework | format | float32 | cut after training | trained in the format |",
+        "|---|---|---:|---:|---:|",
+    ]
     for framework, name in FRAMEWORKS.items():
         if find_spec(framework) is None or not (TOOLS / f"training_{framework}.py").exists():
             continue

@@ -83,9 +83,7 @@ def run(format: str = "bfp4", *, epochs: int = 20, further: int = 10, seed: int 
     quantize_(quantized, QATConfig(weight=format, act=format))
     after = accuracy(quantized, test_images, test_labels)
     train(quantized, images, labels, further, seed + 1)
-    return Accuracies(
-        accuracy(plain, test_images, test_labels), after, accuracy(quantized, test_images, test_labels)
-    )
+    return Accuracies(accuracy(plain, test_images, test_labels), after, accuracy(quantized, test_images, test_labels))
 
 
 if __name__ == "__main__":

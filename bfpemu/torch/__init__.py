@@ -14,7 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import bfpemu.torch.operator
+import bfpemu.torch.operator  # noqa: F401 - it is registered
 
 if TYPE_CHECKING:
     from bfpemu.torch.autoflex import BFPAutoflex

@@ -13,7 +13,6 @@ from bfpemu.autoflex import AUTOFLEX_NEON, Autoflex, AutoflexConfig, AutoflexSta
 from bfpemu.catalog import FormatLike
 from bfpemu.torch.kernels import as_array, as_tensor
 
-
 _FLEX16_5 = dataclasses.replace(AUTOFLEX_NEON, minimum_exponent=-31)
 
 

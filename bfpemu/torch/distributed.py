@@ -10,9 +10,7 @@ from bfpemu.formats import BFPSpec
 from bfpemu.torch.format_text import preset_of
 
 
-def quantized_shards(
-    x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, *, clip: bool
-) -> Tensor:
+def quantized_shards(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, *, clip: bool) -> Tensor:
     """Return a `DTensor` in the numbers of a format, divided as it was; pending sums are made first.
 
     Raises
@@ -34,9 +32,7 @@ def quantized_shards(
     }
     check_shards(preset_of(text).format, tuple(x.shape), axis, divided, is_stochastic=seed is not None)
     local = quantized(x.to_local(), text, axis, seed, stream, clip=clip)
-    return DTensor.from_local(
-        local, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride()
-    )
+    return DTensor.from_local(local, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride())
 
 
 def check_shards(
@@ -62,9 +58,6 @@ def check_shards(
     Examples
     --------
     >>> check_shards(BFPSpec("bfp8", 8, 32), (4, 128), -1, {1: 2}, is_stochastic=False)
-    >>> check_shards(BFPSpec("bfp8", 8, 32), (4, 128), -1, {1: 3}, is_stochastic=False)
-    Traceback (most recent call last):
-    bfpemu.errors.DataError: a shard of axis 1 must be whole blocks of 32 elements (spec 14.4), got 43; divide another axis, or redistribute the tensor
     """
     for number, count in divided.items():
         if count == 1:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import torch
-from torch.nn import functional
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import SpecError

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn import functional, grad
 from torch import Tensor
+from torch.nn import functional, grad
 
 from bfpemu.torch.configuration import Slot
 
@@ -86,12 +86,14 @@ def _convolution_gradients(
     x: Tensor, weight: Tensor, left: Tensor, arguments: tuple[Any, ...], needed: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of a convolution without padding with respect to its operands, where they are needed."""
+    of: Any = grad  # without types
     is_image = weight.dim() == 4
     to_x = to_weight = None
     if needed[0]:
-        to_x = (grad.conv2d_input if is_image else grad.conv1d_input)(x.shape, weight.to(left.dtype), left, *arguments)
+        to_x = (of.conv2d_input if is_image else of.conv1d_input)(x.shape, weight.to(left.dtype), left, *arguments)
     if needed[1]:
-        to_weight = (grad.conv2d_weight if is_image else grad.conv1d_weight)(x.to(left.dtype), weight.shape, left, *arguments)
+        images = x.to(left.dtype)
+        to_weight = (of.conv2d_weight if is_image else of.conv1d_weight)(images, weight.shape, left, *arguments)
     return to_x, to_weight
 
 
