@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check
 # Every path below is relative, so that the checkout may lie under a name with spaces.
 MAKEFLAGS += --no-builtin-rules
+# Compiled kernels stay in the checkout, for all processes of a run and for the next one.
+export BFPEMU_KERNEL_CACHE := $(CURDIR)/build/kernels
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo test simulators mutants bench lint golden clean

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bfpemu import bfp_quantize
 from bfpemu.bitwise import fake_quantize, folded_seed, make_plan, random_words, saturates
 from bfpemu.bitwise.numpy_operations import NumpyOperations
-from bfpemu.bitwise.random_words import mixed
+from bfpemu.bitwise.random_words import folded_words, mixed
 from bfpemu.catalog import FormatLike, presets, resolve
 from bfpemu.errors import BfpError, DataError, SpecError
 from bfpemu.formats import BFPSpec, Conversion, ExponentRule, Rounding
@@ -187,6 +187,19 @@ def test_random_words_are_evenly_spread() -> None:
 def test_streams_of_a_seed_differ() -> None:
     assert len({folded_seed(seed, number) for seed in range(30) for number in range(30)}) == 900
     assert folded_seed(7, 2) == mixed(mixed(7) ^ 2)
+
+
+def test_a_step_folds_into_a_seed_as_a_number_does() -> None:
+    found = folded_words(NUMPY, 7, np.array([0, 5], np.int32)).view(np.uint32)
+    assert found.tolist() == [folded_seed(7, 0), folded_seed(np.int64(7), 5)]
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 1), (4, 3)])
+def test_exponents_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    preset = Preset(BFPSpec("given", 8, 32), Conversion(exponent_rule="given"))
+    with pytest.raises(DataError) as refused:
+        fake_quantize(NUMPY, np.ones((4, 64), np.float32), preset, exponents=np.zeros(shape, np.int32))
+    assert refused.value.code == "exponent-given"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, True])

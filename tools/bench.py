@@ -2,9 +2,9 @@
 
 Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided by the time of
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
-are allocated before, as the copy's are. `bench_products` does the same for products of matrices,
-`bench_vectors` for sets of vectors, `bench_frameworks` for layers. ``--write`` puts the tables into
-README.md.
+are allocated before, as the copy's are. `bench_quantizers` compares with other emulators,
+`bench_products` measures products of matrices, `bench_vectors` sets of vectors, `bench_frameworks`
+layers. ``--write`` puts the tables into README.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 
 import bench_frameworks
 import bench_products
+import bench_quantizers
 import bench_vectors
 from bfpemu.blocking import blocking
 from bfpemu.catalog import resolve
@@ -54,16 +55,6 @@ def ratio(operation: Operation, copy: Operation) -> float:
     pairs = [(seconds(copy), seconds(operation)) for _ in range(REPEATS)]
     copies, operations = zip(*pairs, strict=True)
     return statistics.median(copies) / statistics.median(operations)
-
-
-def numpy_encode(values: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Encode to 8 bits with whole-array NumPy calls: the honest baseline that users write themselves."""
-    blocks = values.reshape(-1, block)
-    largest = np.abs(blocks).max(axis=1)
-    fraction, exponent = np.frexp(largest)
-    exponent += fraction > 127 / 128
-    scaled = np.ldexp(blocks, (7 - exponent)[:, None])
-    return exponent, np.rint(scaled).astype(np.int8)
 
 
 def rows(name: str, values: np.ndarray, copy: Operation, threads: int) -> list[float]:
@@ -122,8 +113,8 @@ def table() -> str:
         figures = [*single, double[1], double[2]]
         lines.append(f"| {name} | " + " | ".join(f"{figure:.2f}" for figure in figures) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
-    baseline = ratio(lambda: numpy_encode(values, 32), copy)
-    lines += ["", f"The same 8-bit encoding in whole-array NumPy calls (frexp, ldexp, rint): {baseline:.2f}."]
+    lines += ["", "One thread, float32 to float32, against others that emulate shared exponents:", ""]
+    lines += [bench_quantizers.table()]
     lines += ["", bench_products.table()]
     lines += ["", "Sets of vectors for RTL, on one thread, files written and hashed:", "", bench_vectors.table()]
     lines += ["", bench_frameworks.table()]

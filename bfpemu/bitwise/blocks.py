@@ -62,8 +62,24 @@ class Blocks:
                 words = do.cut_axis(words, axis, length)
         return words
 
-    def divide_exponents(self, do: Operations, exponents: Array) -> Array:
-        """Return one integer for each block, in the shape of spec 4.7, so that it spreads over the divided array."""
+    def _grid(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the exponents of an array of `shape` (spec 4.7)."""
+        if not self.counts:
+            return (1,)
+        grid = (-(-length // count) for length, count in zip(self.lengths, self.counts, strict=True))
+        return (*shape[: self.first_axis], *grid, *shape[self.first_axis + len(self.counts) :])
+
+    def divide_exponents(self, do: Operations, exponents: Array, shape: tuple[int | None, ...]) -> Array:
+        """Return one integer for each block, in the shape of spec 4.7, so that it spreads over the divided array.
+
+        Raises
+        ------
+        DataError
+            ``exponent-given``, for another shape.
+        """
+        found, wanted = do.shape(exponents), self._grid(shape)
+        if len(found) != len(wanted) or any(a != b for a, b in zip(found, wanted, strict=True) if a and b):
+            raise DataError("exponent-given", f"exponents must have the shape {wanted} (spec 4.7), got {found}")
         if not self.counts:
             return do.split_axis(do.flatten(exponents), 0, (1,) * self.axes)
         for axis in self.inner_axes:

@@ -111,8 +111,8 @@ class NumpyOperations:
         return words.reshape(values.shape)
 
     def positions(self, values: AnyArray) -> AnyArray:
-        """Count the elements in C order."""
-        return np.arange(values.size, dtype=np.int32).reshape(values.shape)
+        """Count the elements in C order, modulo 2**32."""
+        return np.arange(values.size).astype(np.int32).reshape(values.shape)
 
     def fused(self, kernel: Kernel, *arrays: AnyArray) -> AnyArray:
         """Call the kernel."""

@@ -80,7 +80,7 @@ class Operations(Protocol):
         """Return `words` in the shape of `values`; the reverse of `flatten`."""
 
     def positions(self, values: Array) -> Array:
-        """Return the number of each element in C order, in the shape of `values`, as 32-bit integers."""
+        """Return the number of each element in C order, in the shape of `values`, modulo 2**32, as 32-bit integers."""
 
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
         """Return ``kernel(self, *arrays)``, compiled into one loop where the library can."""

@@ -149,7 +149,7 @@ def _run(
     blocks = blocks_of(plan.preset.format, do.shape(values), axis)
     arrays = [blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))]
     if exponents is not None:
-        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane)))
+        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane), do.shape(values)))
     if random_words is not None:
         arrays.append(blocks.divide(do, random_words, 0))
     kernel = WordKernel(plan, blocks, task, exponents is not None, random_words is not None)

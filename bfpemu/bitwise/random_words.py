@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+from numbers import Integral
+from typing import SupportsIndex
+
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.errors import DataError
 
@@ -34,6 +38,11 @@ def folded_seed(seed: int, number: int) -> int:
     return mixed(mixed(_checked(seed)) ^ _checked(number))
 
 
+def folded_words(do: Operations, seed: int, numbers: Array) -> Array:
+    """Return `folded_seed` of a seed and each of an array of signed 32-bit integers, such as the number of a step."""
+    return mixed_words(do, numbers ^ _signed(mixed(_checked(seed))))
+
+
 def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
     """Return one 32-bit word for each element of an array, by its position in C order (spec 14.6).
 
@@ -54,7 +63,7 @@ def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
     DataError
         ``random-words``.
     """
-    key = _signed(mixed(_checked(seed))) if isinstance(seed, int) else mixed_words(do, seed)
+    key = _signed(mixed(_checked(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
     return mixed_words(do, mixed_words(do, do.positions(values)) ^ key)
 
 
@@ -73,7 +82,8 @@ def _signed(word: int) -> int:
     return word - (1 << 32) if word >> 31 else word
 
 
-def _checked(seed: int) -> int:
-    if isinstance(seed, bool) or not 0 <= seed <= _MASK:
+def _checked(seed: SupportsIndex) -> int:
+    number = -1 if isinstance(seed, bool) else operator.index(seed)
+    if not 0 <= number <= _MASK:
         raise DataError("random-words", f"seed must be 0 to {_MASK} (spec 14.6), got {seed!r}")
-    return seed
+    return number

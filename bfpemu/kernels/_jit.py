@@ -10,6 +10,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.extending import intrinsic
 
+from bfpemu.kernels._cache import KernelCache
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -20,9 +22,11 @@ wrapper for that would add a tenth to the time of compiling."""
 
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Compile `function` on its first call, with the same type for mypy."""
-    compiled: Callable[Parameters, Result] = njit(**OPTIONS)(function)
-    return compiled
+    """Compile `function` on its first call, unless a process did before, with the same type for mypy."""
+    compiled: Any = njit(**OPTIONS)(function)
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]
+        compiled._cache = KernelCache(function)
+    return compiled  # type: ignore[no-any-return]
 
 
 def _prefetch_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -108,8 +108,8 @@ class TensorflowOperations:
         return found
 
     def positions(self, values: Array) -> Array:
-        """Count the elements in C order."""
-        return self.reshape_like(tf.range(tf.size(values)), values)
+        """Count the elements in C order, modulo 2**32."""
+        return self.reshape_like(tf.cast(tf.range(tf.size(values, tf.int64)), tf.int32), values)
 
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
         """Call the kernel in a function of its own that XLA compiles, wherever the call stands."""
@@ -120,11 +120,10 @@ class TensorflowOperations:
 def _compiled(kernel: Kernel) -> Any:
     do = TensorflowOperations()
 
-    @tf.function(jit_compile=True, autograph=False)
     def bfpemu_fake_quantize(*arrays: Array) -> Array:
         return kernel(do, *arrays)
 
-    return bfpemu_fake_quantize
+    return tf.function(bfpemu_fake_quantize, jit_compile=True, autograph=False)
 
 
 def _as_tensor(value: Array | int, like: Array) -> Array:

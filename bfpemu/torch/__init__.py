@@ -2,7 +2,7 @@
 
 * `bfp_quantize`, `BFPQuantizerSTE`: a tensor to the numbers of a format and back, gradient straight through.
 * `QATConfig`, `quantize_`, `convert_linear_to_bfp`: layers of a model to quantised ones, in place.
-* `BFPLinear`, `BFPConv1d`, `BFPConv2d`, `BFPEmbedding`: the layers; `register_layer` for one's own.
+* `BFPLinear`, `BFPConv1d`, `BFPConv2d`, `BFPEmbedding`: the layers; `BFPLayer` and `register_layer` for one's own.
 * `save_packed`, `load_packed`: a model as a `.bfp` file.
 
 The bits are those of `bfpemu.bfp_quantize`, eager and compiled. Names are loaded on first use; importing
@@ -18,11 +18,13 @@ import bfpemu.torch.operator  # noqa: F401 - it is registered
 
 if TYPE_CHECKING:
     from bfpemu.torch.autoflex import BFPAutoflex
+    from bfpemu.torch.base import BFPLayer
     from bfpemu.torch.configuration import QATConfig
     from bfpemu.torch.convert import convert_linear_to_bfp, quantize_
     from bfpemu.torch.functional import bfp_quantize
-    from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLinear, BFPQuantizerSTE
+    from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLinear
     from bfpemu.torch.packed import load_packed, save_packed, to_torch
+    from bfpemu.torch.quantizer import BFPQuantizerSTE
     from bfpemu.torch.registry import register_layer
     from bfpemu.torch.report import Report
     from bfpemu.torch.steps import next_step, nonfinite_blocks
@@ -33,7 +35,8 @@ _HOMES = {
     "BFPConv2d": "layers",
     "BFPEmbedding": "layers",
     "BFPLinear": "layers",
-    "BFPQuantizerSTE": "layers",
+    "BFPLayer": "base",
+    "BFPQuantizerSTE": "quantizer",
     "QATConfig": "configuration",
     "Report": "report",
     "bfp_quantize": "functional",
@@ -52,6 +55,7 @@ __all__ = [
     "BFPConv1d",
     "BFPConv2d",
     "BFPEmbedding",
+    "BFPLayer",
     "BFPLinear",
     "BFPQuantizerSTE",
     "QATConfig",

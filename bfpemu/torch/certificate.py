@@ -58,7 +58,7 @@ def certified_rows(x: FloatArray, weight: FloatArray, bits: int) -> npt.NDArray[
 
     Examples
     --------
-    >>> x = np.array([[1, 3], [1, 2**-23], [2**24, 1]], np.float32)
+    >>> x = np.array([[1, 3], [1, 2**-24], [2**24, 1]], np.float32)
     >>> certified_rows(x, np.ones((1, 2), np.float32), 24).tolist()
     [True, False, False]
     """

@@ -12,8 +12,8 @@ from torch import nn
 
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import DataError, SpecError
+from bfpemu.torch.base import BFPLayer
 from bfpemu.torch.configuration import QATConfig
-from bfpemu.torch.layers import BFPLayer
 from bfpemu.torch.operands import Operands
 from bfpemu.torch.registry import EXPLICIT, known_types, quantized_type
 from bfpemu.torch.report import Converted, Report, Skipped
@@ -80,13 +80,8 @@ def quantize_(model: nn.Module, rules: QATConfig | Rules, filter_fn: Filter | No
             f"a model must have a layer to convert: {known_types()} or one that register_layer names, "
             f"and a rule for it; got {seen}",
         )
-    converted = []
-    for number, (name, layer, target, config) in enumerate(chosen):
-        old = type(layer).__name__
-        target.from_float(layer, config).operands = Operands(config, number)
-        converted.append(Converted(name, old, target.__name__, config))
     unused = tuple(pattern for pattern, _ in patterns if not used[pattern])
-    return Report(tuple(converted), tuple(skipped), unused)
+    return Report(_converted(chosen), tuple(skipped), unused)
 
 
 def convert_linear_to_bfp(
@@ -131,6 +126,16 @@ def convert_linear_to_bfp(
     )
     quantize_(module, config, lambda layer, _: isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D")
     return module
+
+
+def _converted(chosen: list[tuple[str, nn.Module, type[BFPLayer], QATConfig]]) -> tuple[Converted, ...]:
+    """Convert layers, each with a number that sets its random words apart."""
+    converted = []
+    for number, (name, layer, target, config) in enumerate(chosen):
+        old = type(layer).__name__
+        target.from_float(layer, config).operands = Operands(config, number)
+        converted.append(Converted(name, old, target.__name__, config))
+    return tuple(converted)
 
 
 def _checked_rules(rules: QATConfig | Rules) -> list[tuple[str, QATConfig | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from bfpemu.torch.layers import BFPLayer
+from bfpemu.torch.base import BFPLayer
 from bfpemu.torch.products import linear
 
 __all__ = ["BFPHuggingFaceConv1D", "Conv1D"]

@@ -17,8 +17,8 @@ from bfpemu.formats.preset import Preset
 from bfpemu.storage import write
 from bfpemu.storage.reader import Reader
 from bfpemu.tensor import BFPTensor
+from bfpemu.torch.base import BFPLayer
 from bfpemu.torch.kernels import as_array, as_tensor
-from bfpemu.torch.layers import BFPLayer
 
 _META = "bfpemu.torch"
 _WORDS = {

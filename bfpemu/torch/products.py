@@ -16,7 +16,7 @@ from torch.nn import functional, grad
 from bfpemu.torch.configuration import Slot
 
 if TYPE_CHECKING:
-    from bfpemu.torch.layers import BFPLayer
+    from bfpemu.torch.base import BFPLayer
     from bfpemu.torch.operands import Operands
 
 

@@ -9,7 +9,8 @@ from typing import TypeVar
 from torch import nn
 
 from bfpemu.errors import SpecError
-from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLayer, BFPLinear
+from bfpemu.torch.base import BFPLayer
+from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLinear
 
 Layer = TypeVar("Layer", bound=type[BFPLayer])
 

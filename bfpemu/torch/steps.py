@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bfpemu.torch.layers import BFPLayer
+from bfpemu.torch.base import BFPLayer
 
 
 def next_step(model: nn.Module) -> None:

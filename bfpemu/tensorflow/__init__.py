@@ -1,0 +1,14 @@
+"""Block floating point in TensorFlow and Keras: the bits of the kernels in every mode (spec 14).
+
+* `bfp_quantize`: tensors rounded to a format, eager, in graphs and under XLA, with a straight-through gradient.
+* `BFPQuantizerSTE`, `BFPDense`, `BFPConv2D`: layers of Keras, which a `.keras` file holds.
+* `quantize_model`: a Functional or Sequential model with its layers replaced, and a `Report` of them.
+
+Files that hold these layers load once this module is imported.
+"""
+
+from bfpemu.tensorflow.convert import Report, quantize_model
+from bfpemu.tensorflow.layers import BFPConv2D, BFPDense, BFPQuantizerSTE
+from bfpemu.tensorflow.quantize import bfp_quantize
+
+__all__ = ["BFPConv2D", "BFPDense", "BFPQuantizerSTE", "Report", "bfp_quantize", "quantize_model"]
