@@ -19,6 +19,7 @@ class BFPQuantizerSTE(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> quantizer = BFPQuantizerSTE(format="bfp4")
     >>> quantizer(torch.tensor([1.0, 0.3])).tolist()
     [1.0, 0.25]
