@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any
 
 from bfpemu.errors import DataError
@@ -10,6 +11,8 @@ from bfpemu.errors import DataError
 BACKENDS = ("auto", "numpy", "torch", "jax", "tensorflow")
 """Names that `backend` takes. ``auto`` follows the type of the data."""
 
+_FRAMEWORKS = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "tensorflow": "tensorflow"}
+"""Top module of an array's type -> backend."""
 _ALIASES = {"tf": "tensorflow"}
 _chosen: ContextVar[str] = ContextVar("bfpemu_backend", default="auto")
 
@@ -55,6 +58,24 @@ def checked_backend(name: Any) -> str:
     return str(found)
 
 
+def adapter(name: str | None, data: object) -> str | None:
+    """Return the module of the framework that data and backend ask for, None for NumPy.
+
+    Raises
+    ------
+    DataError
+        ``backend``, if the name is unknown or the framework is not installed.
+    """
+    chosen = checked_backend(name)
+    if chosen == "auto":
+        chosen = _FRAMEWORKS.get(type(data).__module__.partition(".")[0], "numpy")
+    if chosen == "numpy":
+        return None
+    if find_spec(chosen) is None:
+        raise DataError("backend", f"backend {chosen!r} must be installed, and is not; pip install 'bfpemu[{chosen}]'")
+    return f"bfpemu.{chosen}"
+
+
 def require_numpy(name: str | None, data: object) -> None:
     """Refuse to compute for a backend that this version does not have, in place of a silent fallback.
 
@@ -65,9 +86,8 @@ def require_numpy(name: str | None, data: object) -> None:
     """
     chosen = checked_backend(name)
     if chosen == "auto":
-        module = type(data).__module__.partition(".")[0]
-        chosen = module if module in ("torch", "jax", "jaxlib", "tensorflow") else "numpy"
+        chosen = _FRAMEWORKS.get(type(data).__module__.partition(".")[0], "numpy")
     if chosen != "numpy":
         raise DataError(
-            "backend", f"this version computes on NumPy arrays only, got backend {chosen!r}; pass numpy.asarray(data)"
+            "backend", f"codes are made of NumPy arrays only, got backend {chosen!r}; pass numpy.asarray(data)"
         )

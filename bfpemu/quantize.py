@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy.typing as npt
 
-from bfpemu.catalog import FormatLike, presets
+from bfpemu import supplied
+from bfpemu.blocking import blocking
+from bfpemu.catalog import FormatLike, presets, resolve
+from bfpemu.codec.quantize import quantize_array
+from bfpemu.context import adapter
+from bfpemu.errors import DataError
 from bfpemu.formats import Conversion
-from bfpemu.tensor import AnyArray, BFPTensor
+from bfpemu.formats.preset import Preset
+from bfpemu.sources import as_array, source_kind
+
+AnyArray = npt.NDArray[Any]
 
 
 def bfp_quantize(
@@ -23,6 +34,8 @@ def bfp_quantize(
 ) -> AnyArray:
     """Return `data` rounded to a format: encoded and decoded again (spec 1.9).
 
+    Arrays of PyTorch, JAX and TensorFlow go to their adapter, and come back as what they were (spec 14.1).
+
     Parameters and errors are those of `BFPTensor`.
 
     Returns
@@ -36,18 +49,28 @@ def bfp_quantize(
     >>> bfp_quantize(np.array([1.0, 0.3]), (4, 32)).tolist()
     [1.0, 0.25]
     """
-    tensor = BFPTensor(
-        data,
-        format,
-        backend,
-        axis,
-        conversion=conversion,
-        rounding=rounding,
-        exponents=exponents,
-        random_words=random_words,
-        threads=threads,
-    )
-    return tensor.dequantize(threads=threads)
+    preset, module = resolve(format, conversion, rounding), adapter(backend, data)
+    if module is not None:
+        found: AnyArray = _adapted(module, data, preset, axis, {"exponents": exponents, "random_words": random_words})
+        return found
+    array = as_array(data)
+    kind = source_kind(array.dtype)
+    blocked = blocking(preset.format, array.shape, axis)
+    given = supplied.checked(preset, blocked, exponents, random_words)
+    filler = supplied.padding(preset.conversion, kind)
+    array = array.astype(kind.dtype, copy=False)
+    return quantize_array(array, kind, blocked, preset, given, filler, threads=threads)
+
+
+def _adapted(module: str, data: Any, preset: Preset, axis: int | None, unknown: dict[str, Any]) -> Any:
+    """Return what the adapter of a framework makes of its array (spec 14.1)."""
+    for name, value in unknown.items():
+        if value is not None:
+            raise DataError(
+                "backend", f"{name} must be left out for a framework's array; {module}.bfp_quantize has more"
+            )
+    found: Any = import_module(module).bfp_quantize(data, preset, axis)
+    return found
 
 
 def print_bfp_format_table() -> None:

@@ -167,7 +167,7 @@ CASES: dict[str, tuple[type[BfpError], str, Callable[[], object]]] = {
         lambda: BFPTensor(ONES, conversion=Conversion(rounding="stochastic"), random_words=np.ones(7, int)),
     ),
     "unknown backend": (DataError, "backend", lambda: backend("cupy")),
-    "a backend that is not here": (DataError, "backend", lambda: bfp_quantize(ONES, backend="torch")),
+    "a backend that makes no codes": (DataError, "backend", lambda: BFPTensor(ONES, backend="torch")),
     "no threads": (DataError, "threads", lambda: bfp_quantize(ONES, threads=0)),
     "half a thread": (DataError, "threads", lambda: bfp_quantize(ONES, threads=1.5)),
     "a bool for threads": (DataError, "threads", lambda: bfp_quantize(ONES, threads=True)),

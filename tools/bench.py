@@ -4,7 +4,7 @@ Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided 
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
 are allocated before, as the copy's are. `bench_quantizers` compares with other emulators,
 `bench_products` measures products of matrices, `bench_vectors` sets of vectors, `bench_storage`
-files. ``--write`` puts the tables into README.md.
+files, `bench_frameworks` layers. ``--write`` puts the tables into README.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
+import bench_frameworks
 import bench_products
 import bench_quantizers
 import bench_storage
@@ -162,6 +163,7 @@ def table() -> str:
         "",
         bench_storage.table(),
     ]
+    lines += ["", bench_frameworks.table()]
     return "\n".join(lines)
 
 

@@ -1,0 +1,79 @@
+"""Tensors that are divided among processes: every process quantises its shard."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
+
+from bfpemu.errors import DataError
+from bfpemu.formats import BFPSpec
+from bfpemu.torch.format_text import preset_of
+
+
+def quantized_shards(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, *, clip: bool) -> Tensor:
+    """Return a `DTensor` in the numbers of a format, divided as it was; pending sums are made first.
+
+    Raises
+    ------
+    DataError
+        ``shard``, when a shard of the blocked axis is no whole blocks, or when a random word would depend on
+        where a shard begins.
+    """
+    from bfpemu.torch.functional import quantized
+
+    assert isinstance(x, DTensor)
+    if any(isinstance(placement, Partial) for placement in x.placements):
+        whole = [Replicate() if isinstance(placement, Partial) else placement for placement in x.placements]
+        x = x.redistribute(placements=whole)
+    divided = {
+        placement.dim % x.dim(): x.device_mesh.size(number)
+        for number, placement in enumerate(x.placements)
+        if isinstance(placement, Shard)
+    }
+    check_shards(preset_of(text).format, tuple(x.shape), axis, divided, is_stochastic=seed is not None)
+    local = quantized(x.to_local(), text, axis, seed, stream, clip=clip)
+    return DTensor.from_local(local, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride())
+
+
+def check_shards(
+    spec: BFPSpec, shape: tuple[int, ...], axis: int | None, divided: dict[int, int], *, is_stochastic: bool
+) -> None:
+    """Refuse shards whose blocks would not be those of the whole tensor.
+
+    Parameters
+    ----------
+    spec : BFPSpec
+    shape : tuple of int
+        Of the whole tensor.
+    axis : int or None
+    divided : dict of int to int
+        Axis -> among how many processes it is divided.
+    is_stochastic : bool
+
+    Raises
+    ------
+    DataError
+        ``shard``.
+
+    Examples
+    --------
+    >>> check_shards(BFPSpec("bfp8", 8, 32), (4, 128), -1, {1: 2}, is_stochastic=False)
+    """
+    for number, count in divided.items():
+        if count == 1:
+            continue
+        size, length = spec.block_size, -(-shape[number] // count)
+        if is_stochastic:
+            raise DataError(
+                "shard", "stochastic rounding must see the whole tensor (spec 14.6), got shards; replicate it first"
+            )
+        if axis is None or not isinstance(size, int):
+            raise DataError(
+                "shard", f"blocks over several axes must see the whole tensor (spec 4.4), got axis {number} in shards"
+            )
+        if number == axis % len(shape) and length % size:
+            raise DataError(
+                "shard",
+                f"a shard of axis {number} must be whole blocks of {size} elements (spec 14.4), got {length}; "
+                "divide another axis, or redistribute the tensor",
+            )

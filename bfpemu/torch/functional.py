@@ -1,0 +1,200 @@
+"""`bfp_quantize` on tensors."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bfpemu.bitwise import make_plan
+from bfpemu.catalog import FormatLike
+from bfpemu.errors import DataError, DataTypeError
+from bfpemu.formats import ExponentRule, Rounding, check
+from bfpemu.torch import operator
+from bfpemu.torch.format_text import format_text, preset_of
+
+LANES = (32, 64)
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+"""The dtypes that are quantised."""
+
+
+class Estimator(StrEnum):
+    """What the gradient of a quantised tensor is: a straight-through estimator."""
+
+    IDENTITY = "identity"
+    CLIP = "clip"
+
+
+def bfp_quantize(
+    data: Tensor,
+    format: FormatLike = "bfp8",
+    axis: int | None = -1,
+    *,
+    rounding: str | None = None,
+    seed: int | Tensor | None = None,
+    ste: str = "identity",
+) -> Tensor:
+    """Return `data` rounded to a format; the gradient passes straight through.
+
+    The bits are those of `bfpemu.bfp_quantize`, eager and compiled, on every device.
+
+    Parameters
+    ----------
+    data : Tensor
+        float32, float64, float16 or bfloat16, of any shape and strides; a `DTensor` too.
+    format : str, tuple, BFPSpec or Preset
+        As for `bfpemu.BFPTensor`.
+    axis : int or None
+        The axis that blocks run along: that which the product sums; None flattens (spec 4.3).
+    rounding : str, optional
+        Replaces the rounding of the format, ``"stochastic"`` for one (spec 3.7).
+    seed : int or Tensor, optional
+        For stochastic rounding: 0 to 2**32 - 1, or a tensor of int64 that may change between calls of a
+        compiled function. Random words follow from it and the position of an element (spec 14.6).
+    ste : str
+        ``"identity"``, or ``"clip"``: no gradient passes where a value saturated.
+
+    Returns
+    -------
+    Tensor
+        Shape, dtype and device of `data`.
+
+    Raises
+    ------
+    SpecError
+        ``unknown-format``, the codes of a format's fields, or ``adapter-format``.
+    DataTypeError
+        ``data-type``.
+    DataError
+        ``axis``, ``random-words``, ``shard``, and what the conversion refuses.
+
+    Examples
+    --------
+    >>> x = torch.tensor([1.0, 0.3], requires_grad=True)
+    >>> y = bfp_quantize(x, (4, 32))
+    >>> y.tolist()
+    [1.0, 0.25]
+    >>> y.sum().backward()
+    >>> x.grad.tolist()
+    [1.0, 1.0]
+    """
+    text = format_text(format, rounding)
+    return quantized(data, text, axis, as_seed(text, seed), clip=is_clip(ste))
+
+
+def quantized(
+    x: Tensor, text: str, axis: int | None, seed: Tensor | None = None, stream: int = -1, *, clip: bool = False
+) -> Tensor:
+    """Return `x` in the numbers of the format that a text stands for; as `bfp_quantize`."""
+    if not isinstance(x, Tensor):
+        raise DataTypeError(
+            "data-type", f"data must be a torch.Tensor (spec 14.1), got {type(x).__name__}; torch.as_tensor makes one"
+        )
+    if hasattr(x, "placements"):
+        from bfpemu.torch.distributed import quantized_shards
+
+        return quantized_shards(x, text, axis, seed, stream, clip=clip)
+    if x.dtype not in FLOATS:
+        raise DataTypeError(
+            "data-type",
+            f"a quantised tensor must be float32, float64, float16 or bfloat16 (spec 14.1), got {x.dtype}; "
+            "convert it first: integers with .to(torch.float32), complex numbers as .real and .imag",
+        )
+    if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        found: Tensor = StraightThrough.apply(x, text, axis, seed, stream, clip)  # type: ignore[no-untyped-call]
+        return found
+    result: Tensor = operator.quantize(x, text, axis, seed, stream, clip)
+    return result
+
+
+class StraightThrough(torch.autograd.Function):
+    """Quantisation whose gradient is that of the identity, or 0 where a value saturated (spec 14.7).
+
+    The operator has this gradient of its own, for graphs; `torch.func` needs it in this form.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, clip: bool) -> Tensor:
+        """Return `x` in the numbers of a format."""
+        result: Tensor = operator.quantize(x, text, axis, seed, stream)
+        return result
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep where no value saturates, when the estimator clips."""
+        x, text, axis, seed, stream, clip = inputs
+        if clip:
+            ctx.save_for_backward(operator.inside_range(x, text, axis, seed, stream))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient that passes."""
+        for inside in ctx.saved_tensors:
+            gradient = torch.where(inside, gradient, torch.zeros_like(gradient))
+        return gradient, None, None, None, None, None
+
+
+def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
+    """Return a seed as a tensor, for exactly the formats that round stochastically.
+
+    Raises
+    ------
+    DataError
+        ``random-words``.
+    SpecError
+        ``adapter-format``.
+    """
+    if not takes_seed(text):
+        if seed is not None:
+            raise DataError(
+                "random-words",
+                "seed must be given with rounding 'stochastic' and only with it (spec 3.7), got one without",
+            )
+        return None
+    if isinstance(seed, Tensor):
+        return seed
+    if seed is None:
+        raise DataError("random-words", "stochastic rounding must have a seed (spec 14.6), got none; pass seed=")
+    if isinstance(seed, bool) or not 0 <= seed < 1 << 32:
+        raise DataError("random-words", f"seed must be 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
+    return torch.tensor(seed, dtype=torch.int64)
+
+
+def takes_seed(text: str) -> bool:
+    """Return whether a format rounds stochastically; refuse one that tensors cannot have.
+
+    Raises
+    ------
+    DataError
+        ``exponent-given``, for the rule ``given``.
+    SpecError
+        ``adapter-format``.
+    """
+    preset = preset_of(text)
+    if preset.conversion.exponent_rule is ExponentRule.GIVEN:
+        raise DataError(
+            "exponent-given",
+            f"the format of a tensor must find its own exponents (spec 3.5), got the rule 'given' of {preset.name!r}; "
+            "bfpemu.bfp_quantize takes exponents",
+        )
+    make_plan(preset, "float64", LANES)
+    return preset.conversion.rounding is Rounding.STOCHASTIC
+
+
+# A function of a text alone: the compiler keeps what it gave.
+takes_seed._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def is_clip(ste: str) -> bool:
+    """Return whether an estimator clips.
+
+    Raises
+    ------
+    SpecError
+        ``field-type``.
+    """
+    return check.choice(Estimator, "field-type", "ste", ste, "14.7") is Estimator.CLIP

@@ -1,0 +1,228 @@
+"""Products of quantised operands, forward and backward (spec 14.10).
+
+With a format for gradients the backward products quantise the gradient and the *original* operands
+again, each along the axis that the product sums; without one, autograd multiplies the gradient by what
+the forward product had. Biases are added by the caller, after the product.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional, grad
+
+from bfpemu.torch.configuration import Slot
+
+if TYPE_CHECKING:
+    from bfpemu.torch.base import BFPLayer
+    from bfpemu.torch.operands import Operands
+
+
+def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
+    """Return ``x @ weight.T`` of quantised operands; `weight` has the shape (outputs, inputs)."""
+    x_q, weight_q = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
+    x_q, weight_q = _cast(x_q, weight_q)
+    operands, step = layer.operands, getattr(layer, "rounding_step", None)
+    if operands.unit is None and layer.config.gradient is None:
+        return functional.linear(x_q, weight_q)
+    given, taken = (x.detach(), weight.detach()), (x_q.detach(), weight_q.detach())
+    if operands.unit is None:
+        product = functional.linear(*taken)
+    else:
+        from bfpemu.torch.emulated import emulated_linear
+
+        product = emulated_linear(*given, *taken, operands.product_texts, _seed(layer, x))
+    if layer.config.gradient is None:
+        found: Tensor = _StraightThrough.apply(x_q, weight_q, product, None)  # type: ignore[no-untyped-call]
+    else:
+        found = _Linear.apply(x, weight, product, operands, step)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _seed(layer: BFPLayer, x: Tensor) -> Tensor | None:
+    """Return the seed that both operands of an emulated product fold their slots into."""
+    operands = layer.operands
+    slot = next((slot for slot in (Slot.ACT, Slot.WEIGHT) if operands.is_stochastic[slot]), Slot.ACT)
+    return operands.stream(x, slot, getattr(layer, "rounding_step", None))[0]
+
+
+def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
+    """Return the convolution of quantised operands, with the arguments that `layer` has."""
+    groups, channels = layer.groups, -weight.dim() + 1
+    x_q = _by_group(layer, x, Slot.ACT, channels, groups)
+    weight_q = layer.quantized(weight, Slot.WEIGHT, 1)
+    x_q, weight_q = _cast(x_q, weight_q)
+    operands, step = layer.operands, getattr(layer, "rounding_step", None)
+    if operands.unit is None and layer.config.gradient is None:
+        return _plain_convolution(layer, x_q, weight_q)
+    x, arguments = padded(layer, x)
+    x_q, _ = padded(layer, x_q)
+    if operands.unit is None:
+        product = _convolve(x_q.detach(), weight_q.detach(), arguments)
+    else:
+        from bfpemu.torch.emulated import emulated_convolution
+
+        stride, _, dilation, groups = arguments
+        images = x.detach() if x.dim() == 4 else x.detach().unsqueeze(0)
+        product = emulated_convolution(
+            images, weight.detach(), operands.product_texts, _seed(layer, x), stride, dilation, groups
+        )
+        product = (product if x.dim() == 4 else product.squeeze(0)).to(x_q.dtype)
+    if layer.config.gradient is None:
+        found: Tensor = _StraightThrough.apply(x_q, weight_q, product, arguments)  # type: ignore[no-untyped-call]
+    else:
+        found = _Convolution.apply(x, weight, product, operands, step, arguments)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _convolve(x: Tensor, weight: Tensor, arguments: tuple[Any, ...]) -> Tensor:
+    function = functional.conv1d if weight.dim() == 3 else functional.conv2d
+    return function(x, weight, None, *arguments)
+
+
+def _convolution_gradients(
+    x: Tensor, weight: Tensor, left: Tensor, arguments: tuple[Any, ...], needed: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of a convolution without padding with respect to its operands, where they are needed."""
+    of: Any = grad  # without types
+    is_image = weight.dim() == 4
+    to_x = to_weight = None
+    if needed[0]:
+        to_x = (of.conv2d_input if is_image else of.conv1d_input)(x.shape, weight.to(left.dtype), left, *arguments)
+    if needed[1]:
+        images = x.to(left.dtype)
+        to_weight = (of.conv2d_weight if is_image else of.conv1d_weight)(images, weight.shape, left, *arguments)
+    return to_x, to_weight
+
+
+def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
+    """Return the input with its padding around it, and (stride, padding, dilation, groups) for what is left."""
+    around = list(layer._reversed_padding_repeated_twice)
+    if any(around):
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        x = functional.pad(x, around, mode=mode)
+    return x, (layer.stride, (0,) * len(layer.stride), layer.dilation, layer.groups)
+
+
+def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
+    if layer.padding_mode == "zeros":
+        return _convolve(x, weight, (layer.stride, layer.padding, layer.dilation, layer.groups))
+    return _convolve(padded(layer, x)[0], weight, padded(layer, x)[1])
+
+
+def _by_group(layer: BFPLayer, x: Tensor, slot: int, axis: int, groups: int) -> Tensor:
+    """Return a tensor of channels quantised so that no block has channels of two groups."""
+    if groups == 1 or layer.operands.texts[slot] is None:
+        return layer.quantized(x, slot, axis)
+    return layer.quantized(torch.unflatten(x, axis, (groups, -1)), slot, axis).flatten(axis - 1, axis)
+
+
+def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both operands in the dtype of autocast: after they were quantised, so that nothing rounds twice."""
+    if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        return x.to(dtype), weight.to(dtype)
+    return x, weight
+
+
+class _StraightThrough(torch.autograd.Function):
+    """A product that was computed elsewhere, with the gradient of the float product of its operands."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, product: Tensor, arguments: tuple[Any, ...] | None) -> Tensor:
+        return product.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, ctx.arguments = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        if ctx.arguments is None:
+            to_x = gradient @ weight
+            to_weight = gradient.reshape(-1, gradient.shape[-1]).t() @ x.reshape(-1, x.shape[-1])
+            return to_x, to_weight, None, None
+        is_single = x.dim() < weight.dim()
+        images, left = (x.unsqueeze(0), gradient.unsqueeze(0)) if is_single else (x, gradient)
+        to_images, to_kernel = _convolution_gradients(images, weight, left, ctx.arguments, (True, True))
+        return (to_images.squeeze(0) if is_single and to_images is not None else to_images), to_kernel, None, None
+
+
+class _Linear(torch.autograd.Function):
+    """A linear product that was computed elsewhere, whose backward products quantise their operands."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, product: Tensor, operands: Operands, step: Tensor | None) -> Tensor:
+        return product.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, ctx.operands, step = inputs
+        ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *steps = ctx.saved_tensors
+        step, operands = steps[0] if steps else None, ctx.operands
+        to_x = to_weight = None
+        if ctx.needs_input_grad[0]:
+            left = operands.quantized(gradient, Slot.DX_GRADIENT, -1, step)
+            to_x = left @ operands.quantized(weight, Slot.DX_WEIGHT, 0, step).to(left.dtype)
+            to_x = operands.passed(to_x.to(x.dtype), x, Slot.ACT, -1, step)
+        if ctx.needs_input_grad[1]:
+            rows, tokens = gradient.reshape(-1, gradient.shape[-1]), x.reshape(-1, x.shape[-1])
+            left = operands.quantized(rows, Slot.DW_GRADIENT, 0, step)
+            to_weight = left.t() @ operands.quantized(tokens, Slot.DW_ACT, 0, step).to(left.dtype)
+            to_weight = operands.passed(to_weight.to(weight.dtype), weight, Slot.WEIGHT, -1, step)
+        return to_x, to_weight, None, None, None
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution that was computed elsewhere, whose backward products quantise their operands."""
+
+    @staticmethod
+    def forward(
+        x: Tensor,
+        weight: Tensor,
+        product: Tensor,
+        operands: Operands,
+        step: Tensor | None,
+        arguments: tuple[Any, ...],
+    ) -> Tensor:
+        return product.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, ctx.operands, step, ctx.arguments = inputs
+        ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *steps = ctx.saved_tensors
+        step, operands, arguments = steps[0] if steps else None, ctx.operands, ctx.arguments
+        groups, channels = arguments[3], -weight.dim() + 1
+        to_x = to_weight = None
+        is_single = x.dim() < weight.dim()
+        if is_single:
+            x, gradient = x.unsqueeze(0), gradient.unsqueeze(0)
+        if ctx.needs_input_grad[0]:
+            # No block has channels of two groups (spec 14.8).
+            by_group = torch.unflatten(gradient, channels, (groups, -1))
+            left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
+            own = operands.quantized(torch.unflatten(weight, 0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
+            found, _ = _convolution_gradients(x, own, left, arguments, (True, False))
+            assert found is not None
+            divided, pieces = (torch.unflatten(tensor, channels, (groups, -1)) for tensor in (found.to(x.dtype), x))
+            to_x = operands.passed(divided, pieces, Slot.ACT, channels, step).flatten(channels - 1, channels)
+            to_x = to_x.squeeze(0) if is_single else to_x
+        if ctx.needs_input_grad[1]:
+            left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step)
+            images = operands.quantized(x, Slot.DW_ACT, 0, step)
+            _, found = _convolution_gradients(images, weight, left, arguments, (False, True))
+            assert found is not None
+            to_weight = operands.passed(found.to(weight.dtype), weight, Slot.WEIGHT, 1, step)
+        return to_x, to_weight, None, None, None, None

@@ -1,0 +1,112 @@
+"""PyTorch by the contract of all frameworks (spec 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bfpemu.catalog import FormatLike
+from bfpemu.torch import BFPConv2d, BFPLinear, bfp_quantize
+from bfpemu.torch.kernels import as_array, as_tensor
+from tests.frameworks.contract import DTYPES, AnyArray, LayerContract, QuantizerContract
+
+pytestmark = pytest.mark.slow
+
+
+class TorchAdapter:
+    """Tensors as they are, with subnormals flushed, and in compiled graphs; layers of `bfpemu.torch`."""
+
+    dtypes = tuple(DTYPES)
+
+    def __init__(self, *modes: str) -> None:
+        self.modes = modes
+
+    def quantize(
+        self, values: AnyArray, format: FormatLike, axis: int | None = -1, *, mode: str, seed: int | None = None
+    ) -> AnyArray:
+        return array_of(run(mode, lambda x: bfp_quantize(x, format, axis, seed=seed), tensor_of(values)))
+
+    def gradient(
+        self, values: AnyArray, upstream: AnyArray, format: FormatLike, axis: int | None = -1, *, mode: str, ste: str
+    ) -> AnyArray:
+        x = tensor_of(values).requires_grad_()
+        run(mode, lambda given: bfp_quantize(given, format, axis, ste=ste), x).backward(tensor_of(upstream))
+        return array_of(x.grad)
+
+    def second_derivative(self, values: AnyArray, format: FormatLike) -> AnyArray:
+        x = tensor_of(values).requires_grad_()
+        (first,) = torch.autograd.grad((bfp_quantize(x, format) ** 2).sum(), x, create_graph=True)
+        return array_of(torch.autograd.grad(first.sum(), x)[0])
+
+    def dense(
+        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+    ) -> AnyArray:
+        return array_of(run(mode, linear_layer(weights, bias, options), tensor_of(inputs)))
+
+    def dense_gradients(
+        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, **options: Any
+    ) -> tuple[AnyArray, AnyArray]:
+        layer, x = linear_layer(weights, None, options), tensor_of(inputs).requires_grad_()
+        layer(x).backward(tensor_of(upstream))
+        return array_of(x.grad), array_of(layer.weight.grad.t())
+
+    def conv2d(
+        self, images: AnyArray, kernel: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+    ) -> AnyArray:
+        rows, columns, inputs, outputs = kernel.shape
+        layer = BFPConv2d(inputs, outputs, (rows, columns), bias=bias is not None, **options)
+        fill(layer, kernel.transpose(3, 2, 0, 1), bias)
+        return array_of(run(mode, layer, tensor_of(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+def tensor_of(values: AnyArray) -> torch.Tensor:
+    return as_tensor(values.copy())
+
+
+def array_of(tensor: torch.Tensor) -> AnyArray:
+    return np.array(as_array(tensor))
+
+
+def run(mode: str, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    if mode == "compiled":
+        torch.compiler.reset()
+        # The graph is captured and differentiated; the operator is one opaque node in it.
+        return torch.compile(function, fullgraph=True, backend="aot_eager")(x)
+    torch.set_flush_denormal(mode == "flushed")
+    try:
+        return function(x)
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def fill(layer: torch.nn.Module, weight: AnyArray, bias: AnyArray | None) -> None:
+    with torch.no_grad():
+        layer.weight.copy_(tensor_of(weight))
+        if bias is not None:
+            layer.bias.copy_(tensor_of(bias))
+
+
+def linear_layer(weights: AnyArray, bias: AnyArray | None, options: dict[str, Any]) -> BFPLinear:
+    layer = BFPLinear(*weights.shape, bias=bias is not None, **options)
+    fill(layer, weights.T, bias)
+    return layer
+
+
+class TestQuantizer(QuantizerContract):
+    adapter = TorchAdapter("eager", "flushed")
+
+
+class TestLayers(LayerContract):
+    adapter = TorchAdapter("eager", "flushed", "compiled")
+
+
+class TestCompiledQuantizer(QuantizerContract):
+    """All but refusals: an error in a graph is the compiler's."""
+
+    adapter = TorchAdapter("compiled")
+    test_what_cannot_be_done_is_refused_with_a_code = None
+    test_integers_and_complex_numbers_are_refused = None

@@ -1,0 +1,67 @@
+"""Train the digits' network in every framework, and print what the format costs before and after training in it.
+
+    python tools/training.py [--seeds N] [--write]
+
+Each framework has a module ``training_<framework>`` with the function ``run``; frameworks run in processes
+of their own. ``--write`` puts the table into README.md, between its markers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX / Flax", "tensorflow": "TensorFlow / Keras"}
+FORMATS = ("bfp8", "bfp4", "bfp3")
+TOOLS = Path(__file__).resolve().parent
+README = TOOLS.parent / "README.md"
+START, END = "<!-- table training -->", "<!-- end table -->"
+
+
+def measured(framework: str, format: str, seeds: int) -> list[float]:
+    """Return the medians over some seeds of float32, after training and in training."""
+    code = (
+        f"import json, training_{framework} as training\n"
+        f"print(json.dumps([training.run({format!r}, seed=seed) for seed in range({seeds})]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOOLS, stdout=subprocess.PIPE, text=True, check=True)
+    runs = json.loads(done.stdout.splitlines()[-1])
+    return [statistics.median(run[place] for run in runs) for place in range(3)]
+
+
+def table(seeds: int) -> str:
+    """Return the table in Markdown."""
+    lines = [
+        "| framework | format | float32 | cut after training | trained in the format |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for framework, name in FRAMEWORKS.items():
+        if find_spec(framework) is None or not (TOOLS / f"training_{framework}.py").exists():
+            continue
+        for format in FORMATS:
+            figures = " | ".join(f"{value:.1%}" for value in measured(framework, format, seeds))
+            lines.append(f"| {name} | `{format}` | {figures} |")
+            print(lines[-1], file=sys.stderr, flush=True)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table, and put it into the README when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="runs of which the median is taken")
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    options = parser.parse_args()
+    found = table(options.seeds)
+    print(found)
+    if options.write:
+        before, _, rest = README.read_text(encoding="utf-8").partition(START)
+        README.write_text(f"{before}{START}\n{found}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
