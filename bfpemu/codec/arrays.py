@@ -64,7 +64,7 @@ def encode_array(
         return encode_rows(rows, kind, blocked, preset, whole, threads=threads)
     codes, workers = empty_codes(preset.format, blocked), thread_count(threads)
     try:
-        if is_native and len(blocked.block_shape) == 1 and whole == Supplied():
+        if is_native and len(blocked.block_shape) == 1 and whole.exponents is None and whole.random_words is None:
             for_each(*_tiles_to_codes(array, kind, blocked, preset, codes, workers), workers)
         else:
             for_each(*_slabs_to_codes(moved(array, blocked), kind, blocked, preset, whole, filler, codes), workers)
