@@ -220,8 +220,8 @@ class EncodeStimulus:
                     if pattern is not None:
                         cells.append(pattern | sign)
         near = [pattern for pattern in cells[: 8 * (self.reach.spec.magnitude_bits + 4)] if pattern]
-        holder = self.source.of(0, 1, high)
-        assert holder is not None
+        # Above the finite patterns only an infinity is left, which a policy reads as a number.
+        holder = self.source.of(0, 1, high) or self.source.infinity
         far = self._turned([pattern for pattern in cells if pattern], holder, 3)
         inside = self.source.of(
             0, 1, min(self.top_of(self.reach.spec.largest_exponent - self.reach.spec.fraction_bits), high)

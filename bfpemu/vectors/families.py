@@ -14,6 +14,8 @@ Indices = npt.NDArray[np.int64]
 
 NEVER_SAID = "no directed vector reaches it, and no reason is known why none could"
 
+ALL_INPUTS = "every input is in the set, up to the order of elements, and none has it"
+
 
 def _no_reason(_: int) -> str | None:
     return None
@@ -56,15 +58,18 @@ class Tally:
                 self.hits[name] = self.hits.get(name, 0) + count
                 self.first.setdefault(name, first_vector + int(keys[start] % (len(found) + 1)))
 
-    def report(self) -> dict[str, dict[str, Any]]:
-        """Return every bin with its hits and first vector, or why it has none (spec 12.10)."""
+    def report(self, *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
+        """Return every bin with its hits and first vector, or why it has none (spec 12.10).
+
+        With `is_exhaustive` every input was there, which is a reason too.
+        """
         found: dict[str, dict[str, Any]] = {}
         for family in self.families:
             for number, name in enumerate(family.names):
                 if name in self.hits:
                     found[name] = {"hits": self.hits[name], "first": self.first[name]}
                     continue
-                reason = family.absent(number)
+                reason = family.absent(number) or (ALL_INPUTS if is_exhaustive else None)
                 found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
         return found
 

@@ -149,7 +149,7 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
             if progress:
                 progress(done, total)
         hashes = _finished(files, total)
-    report = tally.report()
+    report = tally.report(is_exhaustive=plan.is_exhaustive)
     hashes[COVERAGE] = {"sha256": _write(canonical(report), None if folder is None else folder / COVERAGE)}
     return problem.to_dict() | {
         "version": VERSION,

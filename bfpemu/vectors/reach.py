@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
+from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, StepOverflow
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.source_numbers import source_tops
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
@@ -56,14 +57,8 @@ class Reach:
         """``floor(log2)`` of the smallest and of the largest magnitude other than 0."""
         problem = self.problem
         if problem.unit == "encode":
-            kind = problem.kind
-            bias = (1 << (kind.exponent_bits - 1)) - 1
-            smallest = 1 - bias - kind.fraction_bits
-            if problem.target.conversion.source_subnormals is not SourceSubnormals.EXACT:
-                smallest = 1 - bias
-            for step in problem.target.conversion.source_chain:
-                smallest = max(smallest, step.minimum_exponent - step.fraction_bits)
-            return smallest, min(bias, self.largest_accepted_top)
+            smallest, largest = source_tops(problem.kind, problem.target.conversion)
+            return smallest, min(largest, self.largest_accepted_top)
         ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
         if problem.unit == "multiply":
             return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
