@@ -20,7 +20,8 @@ from bfpemu.errors import SpecError  # noqa: E402
 from bfpemu.formats.preset import Preset  # noqa: E402
 from bfpemu.units import unit as dot_unit  # noqa: E402
 from bfpemu.units import units as dot_units  # noqa: E402
-from bfpemu.vectors.coverage import coverage  # noqa: E402
+from bfpemu.vectors.directed import Directed  # noqa: E402
+from bfpemu.vectors.plan import plan_of  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
 
 WHOLE_TENSOR = 8
@@ -64,11 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sets = bins = silent = 0
     for name, problem in problems(units, chosen.format or list(presets()), chosen.dtype or DTYPES[:1]):
         start = time.perf_counter()
-        vectors, report = coverage(problem, chosen.level)
+        made = Directed(plan_of(problem, chosen.level, seed=1))
+        report = made.report()
         empty = [bin for bin, entry in report.items() if "not_reached" in entry]
         sets, bins, silent = sets + 1, bins + len(report), silent + len(empty)
         seconds = time.perf_counter() - start
-        print(f"{name}: {vectors} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True)
+        print(f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True)
         for bin in empty:
             print(f"    {bin}")
     print(f"{sets} sets, {bins:,} bins, {silent} not reached")

@@ -9,6 +9,7 @@ import numpy as np
 
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.block_bins import block_families
+from bfpemu.vectors.closing import Closing
 from bfpemu.vectors.code_stimulus import telling_exponents
 from bfpemu.vectors.decode_bins import code_family, lane_family
 from bfpemu.vectors.dot_bins import dot_families
@@ -17,10 +18,14 @@ from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
-from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.recheck import row_of, traced
 from bfpemu.vectors.words import Fields
+
+_SOUGHT = 39
+"""The piece of the last search, of which there are fewer than 40 (`Plan`)."""
 
 
 class ElementwisePlan(Plan):
@@ -35,6 +40,14 @@ class ElementwisePlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
+
+    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Look at all numbers of narrow operands with all places where they can be rounded."""
+        closing = Closing(Reach(self.problem), self.seed, self.level)
+        stimulus, reasons = closing.sought(self.families, missing)
+        if stimulus:
+            stimulus = acceptable(self.problem, self._with_supplied(stimulus, len(stimulus["a_elements"]), _SOUGHT))
+        return stimulus, reasons
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of the blocks of results."""

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from bfpemu.arithmetic import exact_values
 from bfpemu.arithmetic.exact_values import Operation, Reader
 from bfpemu.blocking import blocking
+from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, Numbers
+from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.answers import _tensor
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import numbers_of
@@ -178,7 +180,10 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
         "requantize": exact_values.keep,
     }
     values, sums = operation[problem.unit](*found)
-    lost = sums.lost != 0 if sums.lost.shape == shape else np.zeros(shape, np.bool_)
+    conversion = problem.target.conversion
+    has_lost = sums.lost.shape == shape and not conversion.source_chain
+    lost = sums.lost != 0 if has_lost else np.zeros(shape, np.bool_)
+    take_rows(kernel_source(problem.source_kind, conversion), kernel_steps(conversion.source_chain), values)
     return values, lost
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -58,10 +58,19 @@ class Tally:
                 self.hits[name] = self.hits.get(name, 0) + count
                 self.first.setdefault(name, first_vector + int(keys[start] % (len(found) + 1)))
 
-    def report(self, *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
+    def missing(self) -> set[str]:
+        """Return the bins without a hit that have no reason of their family."""
+        return {
+            name
+            for family in self.families
+            for number, name in enumerate(family.names)
+            if name not in self.hits and family.absent(number) is None
+        }
+
+    def report(self, reasons: Mapping[str, str], *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits and first vector, or why it has none (spec 12.10).
 
-        With `is_exhaustive` every input was there, which is a reason too.
+        `reasons` has more of these by bin. With `is_exhaustive` every input was there, which is one too.
         """
         found: dict[str, dict[str, Any]] = {}
         for family in self.families:
@@ -69,7 +78,7 @@ class Tally:
                 if name in self.hits:
                     found[name] = {"hits": self.hits[name], "first": self.first[name]}
                     continue
-                reason = family.absent(number) or (ALL_INPUTS if is_exhaustive else None)
+                reason = family.absent(number) or reasons.get(name) or (ALL_INPUTS if is_exhaustive else None)
                 found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
         return found
 

@@ -56,6 +56,10 @@ class Plan:
     def _pieces(self) -> Iterator[Stimulus]:
         raise NotImplementedError
 
+    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors that may hit bins which none of `directed` hits, and why others of these cannot occur."""
+        return {}, {}
+
     def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
         """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
         found = dict(piece)

@@ -6,9 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, StepOverflow
+from bfpemu.formats import (
+    BFPSpec,
+    DecodeUnderflow,
+    Encoding,
+    ExponentOverflow,
+    ExponentRule,
+    InfinityPolicy,
+    NegativeZeroCode,
+    StepOverflow,
+)
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.source_numbers import source_tops
+from bfpemu.vectors.source_numbers import chain_tops, operand_tops, source_tops
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
@@ -59,11 +68,12 @@ class Reach:
         if problem.unit == "encode":
             smallest, largest = source_tops(problem.kind, problem.target.conversion)
             return smallest, min(largest, self.largest_accepted_top)
-        ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
+        ends = [operand_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
         if problem.unit == "multiply":
-            return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
-        carry = problem.unit == "add"
-        return min(end[0] for end in ends), max(end[1] for end in ends) + carry
+            low, high = ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
+        else:
+            low, high = min(end[0] for end in ends), max(end[1] for end in ends) + (problem.unit == "add")
+        return chain_tops(low, high, problem.target.conversion.source_chain)
 
     def wanted(self, top: int, *, is_power: bool = False, is_largest: bool = False) -> int:
         """Return the exponent of the rule for a largest magnitude of ``floor(log2)`` `top` (spec 3.5)."""
@@ -143,13 +153,13 @@ class Reach:
         if problem.unit == "encode":
             return low_high[1] - low_high[0]
         if problem.unit == "add":
-            a, b = _tops(problem.a_flat.format), _tops(problem.b_flat.format)
-            return max(a[1] - b[0], b[1] - a[0])
+            a, b = operand_tops(problem.a_flat.format), operand_tops(problem.b_flat.format)
+            return min(max(a[1] - b[0], b[1] - a[0]), low_high[1] - low_high[0])
         operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
         size = self.spec.elements_per_block or 1
         if any((spec.elements_per_block or 1) % size for spec in operands):
             return low_high[1] - low_high[0]
-        return sum(_spread(spec) for spec in operands)
+        return min(sum(_spread(spec) for spec in operands), low_high[1] - low_high[0])
 
     @property
     def depth(self) -> int:
@@ -158,6 +168,20 @@ class Reach:
         if problem.unit == "add":
             return problem.a_flat.format.mantissa_bits + problem.b_flat.format.mantissa_bits
         return self.precision
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether the numbers of one block lie at any distance from each other."""
+        problem, conversion = self.problem, self.problem.target.conversion
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        size = self.spec.elements_per_block or 1
+        far = (NegativeZeroCode.NEGATIVE_INFINITY, NegativeZeroCode.ALL_ONES_EXPONENT)
+        return any(
+            (spec.elements_per_block or 1) % size
+            or spec.decode_underflow is DecodeUnderflow.WRAP
+            or (spec.negative_zero_code in far and conversion.infinity is InfinityPolicy.NUMBER)
+            for spec in operands
+        )
 
     def why_not_so_low(self, places: int) -> str | None:
         """Return why no element has a bit so many places below the last kept one, or None."""
@@ -247,12 +271,8 @@ class Reach:
 
 def _spread(spec: BFPSpec) -> int:
     """Return how many binades the values of one block span."""
+    if spec.decode_underflow is DecodeUnderflow.WRAP:
+        low, high = operand_tops(spec)
+        return high - low
     full = spec.encoding is Encoding.TWOS_COMPLEMENT
-    return spec.magnitude_bits - 1 + full + (1 << spec.sub_shift_bits) - 1
-
-
-def _tops(spec: BFPSpec) -> tuple[int, int]:
-    shift = (1 << spec.sub_shift_bits) - 1
-    low = spec.smallest_exponent - spec.fraction_bits - shift
-    full = spec.encoding is Encoding.TWOS_COMPLEMENT
-    return low, spec.largest_exponent - spec.fraction_bits + spec.magnitude_bits - 1 + full
+    return spec.magnitude_bits - 1 + full + spec.largest_shift

@@ -1,17 +1,23 @@
-"""What the patterns of a source are read as, policies and source chain included (spec 3.2 to 3.4)."""
+"""What patterns and codes are read as, as far as their exponents go (spec 2.3 to 2.7, 3.2 to 3.4)."""
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.arithmetic.exact_values import Reader
+from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import Conversion
+from bfpemu.formats import BFPSpec, Conversion, SourceStep, StepOverflow, StepUnderflow
+from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import read_rows
 from bfpemu.sources import SourceKind
+from bfpemu.tensor import BFPTensor
+from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
 
 
 def numbers_of(words: npt.NDArray[np.uint64], kind: SourceKind, conversion: Conversion) -> Numbers:
@@ -46,8 +52,52 @@ def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
     return smallest, max(tops)
 
 
+@cache
+def operand_tops(spec: BFPSpec) -> tuple[int, int]:
+    """Return ``floor(log2)`` of the smallest magnitude other than 0 and of the largest that codes stand for.
+
+    Telling elements are read with every exponent and the extreme shifts, as `decode_underflow` has them.
+
+    Examples
+    --------
+    >>> operand_tops(BFPSpec("m4", 4, 2, 5)), operand_tops(BFPSpec("m4", 4, 2, 5, decode_underflow="flush"))
+    ((-18, 15), (-14, 15))
+    """
+    size = spec.elements_per_block or 1
+    exponents = np.array([code for code in telling_exponents(spec) if code <= spec.largest_exponent_code])
+    codes = np.array(telling_codes(spec), np.uint64)
+    rows = -(-len(codes) // size)
+    elements = np.tile(np.resize(codes, rows * size).reshape(rows, size), (len(exponents), 1))
+    ends = []
+    for shift in sorted({0, spec.largest_shift}):
+        shifts = np.full((len(elements), 1, spec.shifts_per_block), shift, np.uint64) if spec.sub_shift_bits else None
+        tensor = BFPTensor.from_codes(
+            np.repeat(exponents, rows)[:, None], elements, Preset(_flat(spec, size)), shift_codes=shifts
+        )
+        places = np.arange(elements.size).reshape(elements.shape)
+        reader = Reader(tensor, blocking(tensor.format, elements.shape, -1))
+        found, _ = reader.read(places, np.ones(elements.shape, np.bool_))
+        tops = found.tops[(found.kinds == FINITE) & (found.mantissas != 0)]
+        ends += [int(tops.min()) - 1, int(tops.max()) - 1]
+    return min(ends), max(ends)
+
+
+def chain_tops(low: int, high: int, chain: tuple[SourceStep, ...]) -> tuple[int, int]:
+    """Return between which ``floor(log2)`` magnitudes lie that a source chain makes of others (spec 3.4)."""
+    for step in chain:
+        gradual = step.minimum_exponent - step.fraction_bits
+        low = max(low, gradual if step.underflow is StepUnderflow.GRADUAL else step.minimum_exponent)
+        if high > step.maximum_exponent and step.overflow is not StepOverflow.UNBOUNDED:
+            high = step.maximum_exponent
+    return low, max(low, high)
+
+
 def _top(word: int, kind: SourceKind, conversion: Conversion) -> int | None:
     found = numbers_of(np.array([[word]], np.uint64), kind, conversion)
     if found.kinds[0, 0] != FINITE or found.mantissas[0, 0] == 0:
         return None
     return int(found.tops[0, 0]) - 1
+
+
+def _flat(spec: BFPSpec, size: int) -> BFPSpec:
+    return dataclasses.replace(spec, block_size=size)

@@ -1,0 +1,212 @@
+"""A last search of `add`, `multiply` and `requantize` for bins that no other directed vector hits (spec 12.10).
+
+Every number that the operands make is looked at with every place where a block can round it. What is found there
+is tried in vectors; what is not found cannot occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bfpemu.vectors.code_stimulus import codes_of
+from bfpemu.vectors.facts import BlockFacts
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.meetings import Meetings, Piece
+from bfpemu.vectors.operand_stimulus import OperandStimulus, coded
+from bfpemu.vectors.pairs import Pairs
+from bfpemu.vectors.reach import Reach
+
+GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
+"""Bins of one number and the place where it is rounded."""
+_EXAMPLES = 12
+NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
+_NOUNS = {"add": "sum", "multiply": "product", "requantize": "number"}
+
+
+class Example(NamedTuple):
+    """A number of a piece, and the unit above that of the numbers at which it has a bin."""
+
+    piece: Piece
+    at: int
+    unit: int
+
+
+class Lane(NamedTuple):
+    """What stands in one lane: significands, and how far the shifts of its sub-block lower it."""
+
+    lane: int
+    x: int
+    y: int
+    lowered: int = 0
+
+
+class Closing(OperandStimulus):
+    """Vectors for bins that are left over."""
+
+    def __init__(self, reach: Reach, seed: int, level: int) -> None:
+        super().__init__(reach.problem, seed, level)
+        self.reach, self.meetings = reach, Meetings(reach)
+        self.offsets = [side.spec.exponent_bias + side.spec.fraction_bits for side in self.sides]
+        self.target = reach.problem.target.format
+
+    def sought(
+        self, families: list[Family[BlockFacts]], missing: set[str]
+    ) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors that may hit missing bins, and why others of them cannot occur."""
+        found: dict[str, list[Example]] = {}
+        wanted = [
+            (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
+            for family in families
+        ]
+        wanted = [(family, numbers) for family, numbers in wanted if numbers]
+        if wanted:
+            for piece in self.meetings.pieces():
+                self._look(piece, wanted, found)
+        noun = _NOUNS[self.problem.unit]
+        # A supplied infinity is no meeting of a number.
+        names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
+        reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self.meetings.is_narrow else {}
+        rows = [row for some in found.values() for row in self._vectors(some)]
+        if any(name.startswith(("largest.", "distance.")) for name in missing):
+            pairs = Pairs(self.meetings, missing)
+            reasons |= pairs.reasons
+            rows += self._paired(pairs)
+        return self._laid(rows), reasons
+
+    def _paired(self, pairs: Pairs) -> Iterator[tuple[list[Lane], int, int]]:
+        """Yield two numbers, of which one is the largest of its block, in every lane where that is missing."""
+        for lane, pair in pairs.found:
+            own, other = (Lane(0, int(pair.piece.x[at]), int(pair.piece.y[at])) for at in (pair.own, pair.other))
+            own = own._replace(lane=lane, lowered=pair.own_lowered)
+            lanes = [own]
+            if pair.other != pair.own and self.lanes > 1:
+                far = pair.own_lowered != pair.other_lowered
+                place = (lane + self._sub_block) % self.lanes if far else self._beside(lane)
+                lanes = [other._replace(lane=place, lowered=pair.other_lowered), own]
+            if codes := self._codes(pair.piece.step, None, 0):
+                yield (lanes, *codes)
+
+    def _look(
+        self,
+        piece: Piece,
+        wanted: list[tuple[Family[BlockFacts], dict[int, str]]],
+        found: dict[str, list[Example]],
+    ) -> None:
+        for unit in self.meetings.units(piece) if piece.numbers else ():
+            fits = self.meetings.fits(piece, unit)
+            if not fits.any():
+                continue
+            facts = self.meetings.facts(piece, unit)
+            for family, numbers in wanted:
+                bins = np.where(fits, family.find(facts)[0], -1)
+                for number in set(np.unique(bins).tolist()) & set(numbers):
+                    places = np.flatnonzero(bins == number)
+                    # A few of each place, the smallest and the largest among them.
+                    chosen = dict.fromkeys((int(places[0]), int(places[-1]), int(places[len(places) // 2])))
+                    found.setdefault(numbers[number], []).extend(Example(piece, at, unit) for at in chosen)
+
+    def _vectors(self, examples: list[Example]) -> Iterator[tuple[list[Lane], int, int]]:
+        """Yield lanes and the exponent codes of both operands."""
+        step = max(len(examples) // _EXAMPLES, 1)
+        for example in examples[::step]:
+            yield from self._around(example)
+
+    def _around(self, example: Example) -> Iterator[tuple[list[Lane], int, int]]:
+        piece, at, unit = example
+        spec, conversion = self.target, self.problem.target.conversion
+        own = Lane(at % self.lanes, int(piece.x[at]), int(piece.y[at]))
+        ends = [
+            exponent - spec.fraction_bits - conversion.post_truncate_bits - unit
+            for exponent in (spec.smallest_exponent, spec.largest_exponent)
+        ]
+        alone = [[own], *self._with_holder(piece, own, unit)]
+        for lanes in alone:
+            if codes := self._codes(piece.step, None, own.lowered):
+                yield (lanes, *codes)
+        for lowest in ends:
+            for lanes in alone[:2]:
+                if codes := self._codes(piece.step, lowest, 0):
+                    yield (lanes, *codes)
+        if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):
+            for lanes in self._in_sub_blocks(piece, own, unit):
+                if codes := self._codes(piece.step, None, 0):
+                    yield (lanes, *codes)
+
+    def _beside(self, lane: int) -> int:
+        """Return a lane of the same sub-block and block, where there is one."""
+        return lane ^ 1 if lane ^ 1 < self.lanes else lane - 1
+
+    @property
+    def _sub_block(self) -> int:
+        return max(self.target.sub_block_size or 1, *(side.spec.sub_block_size or 1 for side in self.sides))
+
+    def _with_holder(self, piece: Piece, own: Lane, unit: int) -> Iterator[list[Lane]]:
+        """Yield a number beside others that give a block its unit."""
+        if self.lanes == 1:
+            return
+        beside = self._beside(own.lane)
+        for least in (unit, unit - 1, unit + 1):
+            places = np.flatnonzero(piece.least == least)
+            for place in dict.fromkeys(places[[0, len(places) // 2, -1]].tolist()) if places.size else ():
+                yield [Lane(beside, int(piece.x[place]), int(piece.y[place])), own]
+
+    def _in_sub_blocks(self, piece: Piece, own: Lane, unit: int) -> Iterator[list[Lane]]:
+        """Yield a number in another sub-block than the one that gives a block its unit."""
+        other = (own.lane + self._sub_block) % self.lanes
+        most = sum(side.spec.largest_shift for side in self.sides)
+        for lowered in range(most + 1):
+            for shift in range(self.target.largest_shift + 1):
+                for raised in {0, most}:
+                    places = np.flatnonzero(piece.least == unit - lowered + raised + shift)
+                    for place in dict.fromkeys(places[[0, -1]].tolist()) if places.size else ():
+                        yield [
+                            Lane(other, int(piece.x[place]), int(piece.y[place]), raised),
+                            own._replace(lowered=lowered),
+                        ]
+
+    def _codes(self, step: int, lowest: int | None, lowered: int) -> tuple[int, int] | None:
+        """Return exponent codes for numbers in units of ``2 ** lowest``, in the middle unless it is given."""
+        a = self.a
+        if self.b is None:
+            code = a.middle if lowest is None else lowest + self.offsets[0]
+            return (code, 0) if 0 <= code <= a.spec.largest_exponent_code else None
+        b = self.b
+        if self.problem.unit == "multiply":
+            total = a.middle + b.middle if lowest is None else lowest + sum(self.offsets)
+            first = min(max(total // 2, total - b.spec.largest_exponent_code, 0), a.spec.largest_exponent_code)
+            return (first, total - first) if 0 <= total - first <= b.spec.largest_exponent_code else None
+        up, down = max(step, 0) + self.offsets[0], max(-step, 0) + self.offsets[1]
+        least = max(-up, -down)
+        most = min(a.spec.largest_exponent_code - up, b.spec.largest_exponent_code - down)
+        at = min(max((least + most) // 2, least), most) if lowest is None else lowest
+        return (at + up, at + down) if least <= at <= most else None
+
+    def _laid(self, vectors: list[tuple[list[Lane], int, int]]) -> Stimulus:
+        """Return vectors of lanes; all other lanes are 0."""
+        if not vectors:
+            return {}
+        found: Stimulus = {}
+        for number, side in enumerate(self.sides):
+            elements = np.zeros((len(vectors), self.lanes), np.int64)
+            exponents = np.array([vector[1 + number] for vector in vectors])
+            for row, (lanes, *_) in enumerate(vectors):
+                for lane in lanes:
+                    elements[row, lane.lane] = lane.x if number == 0 else lane.y
+            found |= coded(side, codes_of(side.spec, elements), exponents)
+            if side.spec.sub_shift_bits:
+                found[f"{side.prefix}shifts"] = self._shifts(side, number, vectors)
+        return found
+
+    def _shifts(self, side: Any, number: int, vectors: list[tuple[list[Lane], int, int]]) -> Any:
+        size, most = side.spec.sub_block_size, side.spec.largest_shift
+        found = np.zeros((len(vectors), side.blocks * side.spec.shifts_per_block), np.uint64)
+        for row, (lanes, *_) in enumerate(vectors):
+            for lane in lanes:
+                # Sums are lowered by both operands, products by one after the other.
+                own = lane.lowered if self.problem.unit == "add" else lane.lowered - number * most
+                found[row, lane.lane // size] = min(max(own, 0), most)
+        return found

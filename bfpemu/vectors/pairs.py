@@ -1,0 +1,87 @@
+"""Two numbers of one block: which can be the larger one, and how far they lie apart (spec 12.10)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.vectors.meetings import Meetings, Piece
+
+NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at"
+
+
+class Pair(NamedTuple):
+    """A number and another one of its block, by their places in a piece, each lowered by the shifts of its sub-block."""
+
+    piece: Piece
+    own: int
+    other: int
+    own_lowered: int = 0
+    other_lowered: int = 0
+
+
+class Pairs:
+    """Pairs for missing bins ``largest.lane….way.sign`` and ``distance.….sign``."""
+
+    def __init__(self, meetings: Meetings, missing: set[str]) -> None:
+        self.meetings = meetings
+        self.shifts = sum(spec.largest_shift for spec in (meetings.a, meetings.b) if spec is not None)
+        wanted: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        for name in sorted(missing):
+            parts = name.split(".")
+            if parts[0] == "largest":
+                wanted.setdefault((parts[2], parts[3]), []).append((int(parts[1].removeprefix("lane")), name))
+            elif parts[0] == "distance":
+                wanted.setdefault((parts[1], parts[2]), []).append((len(wanted), name))
+        self.found: list[tuple[int, Pair]] = []
+        """Lanes with pairs to be tried there."""
+        self.reasons: dict[str, str] = {}
+        """Why other bins cannot occur."""
+        self._search(wanted)
+
+    def _search(self, wanted: dict[tuple[str, str], list[tuple[int, str]]]) -> None:
+        left = dict(wanted)
+        for piece in self.meetings.pieces():
+            for way, sign in list(left):
+                if pairs := self._pairs(piece, way, sign == "neg"):
+                    lanes = self.meetings.problem.elements
+                    self.found += [(lane % lanes, pair) for lane, _ in wanted[way, sign] for pair in pairs]
+                    # Pieces of further steps say the same of the largest; distances are cheap.
+                    del left[way, sign]
+        if self.meetings.is_narrow and not self.meetings.reach.is_loose:
+            self.reasons = {name: NO_PAIR for places in left.values() for _, name in places}
+
+    def _pairs(self, piece: Piece, way: str, negative: bool) -> list[Pair]:
+        of_sign = np.flatnonzero(piece.negative == negative)
+        if not of_sign.size:
+            return []
+        order = of_sign[np.lexsort((piece.mantissa[of_sign], piece.top[of_sign]))]
+        if way == "alone":
+            return [Pair(piece, int(order[-1]), int(order[-1])), Pair(piece, int(order[0]), int(order[0]))]
+        if way == "by_exponent":
+            own, other = int(order[-1]), int(piece.top.argmin())
+            lowered = 0 if piece.top[other] < piece.top[own] else self.shifts
+            return [Pair(piece, own, other, 0, lowered)] if piece.top[other] - lowered < piece.top[own] else []
+        if way == "by_fraction":
+            return self._by_fraction(piece, order)
+        return self._apart(piece, order, int(way))
+
+    @staticmethod
+    def _by_fraction(piece: Piece, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[Pair]:
+        """Return a number and a smaller one of its binade."""
+        for own in order[::-1].tolist():
+            smaller = (piece.top == piece.top[own]) & (piece.mantissa < piece.mantissa[own])
+            if smaller.any():
+                return [Pair(piece, own, int(np.flatnonzero(smaller)[0]))]
+        return []
+
+    def _apart(self, piece: Piece, order: np.ndarray[tuple[int], np.dtype[np.int64]], distance: int) -> list[Pair]:
+        """Return a number that lies so many binades below another."""
+        tops, first = np.unique(piece.top, return_index=True)
+        for own in order[np.unique(piece.top[order], return_index=True)[1]].tolist():
+            for own_lowered, other_lowered in dict.fromkeys(((0, 0), (self.shifts, 0), (0, self.shifts))):
+                place = np.searchsorted(tops, piece.top[own] - own_lowered + distance + other_lowered)
+                if place < len(tops) and tops[place] == piece.top[own] - own_lowered + distance + other_lowered:
+                    return [Pair(piece, own, int(first[place]), own_lowered, other_lowered)]
+        return []
