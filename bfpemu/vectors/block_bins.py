@@ -57,8 +57,15 @@ def _distances(reach: Reach) -> BlockFamily:
         return bin_where(facts.nonzero & (distance <= most), distance * 2 + facts.negative)
 
     def absent(number: int) -> str | None:
-        size = reach.spec.elements_per_block
-        return "a block has one element" if size == 1 and number > 1 else None
+        distance = number // 2
+        if reach.spec.elements_per_block == 1 and distance:
+            return "a block has one element"
+        low, high = reach.tops
+        if reach.problem.unit == "encode" and not any(
+            reach.has_top(top) and reach.has_top(top - distance) for top in range(low + distance, high + 1)
+        ):
+            return "no two numbers that are read lie so far apart"
+        return None
 
     return Family(names, find, absent)
 
@@ -195,8 +202,8 @@ def _blocks(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
-        if name == "one_large_among_small" and reach.widest_distance < reach.spec.magnitude_bits:
-            return f"the elements of a block lie within {reach.widest_distance} binades"
+        if name == "one_large_among_small" and reach.widest_in_sub_block < reach.spec.magnitude_bits:
+            return f"the neighbours of an element lie within {reach.widest_in_sub_block} binades of it"
         if size == 1 and name in ("alternating_signs", "one_large_among_small", "two_holders", "short_tail"):
             return "a block has one element"
         if name == "flushed" and reach.spec.use_subnormals:

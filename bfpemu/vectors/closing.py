@@ -23,6 +23,7 @@ from bfpemu.vectors.reach import Reach
 GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
 """Bins of one number and the place where it is rounded."""
 _EXAMPLES = 12
+_ENOUGH = 120
 NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
 _NOUNS = {"add": "sum", "multiply": "product", "requantize": "number"}
 
@@ -102,8 +103,12 @@ class Closing(OperandStimulus):
                 continue
             facts = self.meetings.facts(piece, unit)
             for family, numbers in wanted:
+                if all(len(found.get(name, ())) > _ENOUGH for name in numbers.values()):
+                    continue
                 bins = np.where(fits, family.find(facts)[0], -1)
                 for number in set(np.unique(bins).tolist()) & set(numbers):
+                    if len(found.get(numbers[number], ())) > _ENOUGH:
+                        continue
                     places = np.flatnonzero(bins == number)
                     # A few of each place, the smallest and the largest among them.
                     chosen = dict.fromkeys((int(places[0]), int(places[-1]), int(places[len(places) // 2])))
@@ -120,8 +125,9 @@ class Closing(OperandStimulus):
         spec, conversion = self.target, self.problem.target.conversion
         own = Lane(at % self.lanes, int(piece.x[at]), int(piece.y[at]))
         ends = [
-            exponent - spec.fraction_bits - conversion.post_truncate_bits - unit
+            exponent - spec.fraction_bits - conversion.post_truncate_bits - unit - shift
             for exponent in (spec.smallest_exponent, spec.largest_exponent)
+            for shift in sorted({0, spec.largest_shift})
         ]
         alone = [[own], *self._with_holder(piece, own, unit)]
         for lanes in alone:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.formats import ExponentRule
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import SourcePatterns, beyond_largest, telling_rests, telling_wholes
@@ -37,6 +38,7 @@ class EncodeStimulus:
         yield from (self.special_pairs(), self.distances(), self.tails())
         for unit in self.units:
             yield self.laid(self.cells, unit, turns=self.lanes if unit == self.units[0] or self.level > 1 else 3)
+        yield self.undisturbed()
         yield self.clamped()
         if self.reach.spec.sub_shift_bits:
             yield self.shifted()
@@ -171,6 +173,11 @@ class EncodeStimulus:
             single = np.zeros((lanes, lanes), np.uint64)
             np.fill_diagonal(single, field | middle | sign)
             out += [around, near, least, single]
+            if self.reach.precision <= self.source.fraction_bits:
+                # Fractions of few bits, which a source chain leaves as they are.
+                plain = np.full((lanes, lanes), field, np.uint64)
+                np.fill_diagonal(plain, field | middle | sign)
+                out.append(plain)
         return np.concatenate(out)
 
     def fields(self) -> Patterns:
@@ -223,6 +230,11 @@ class EncodeStimulus:
         # Above the finite patterns only an infinity is left, which a policy reads as a number.
         holder = self.source.of(0, 1, high) or self.source.infinity
         far = self._turned([pattern for pattern in cells if pattern], holder, 3)
+        lower = self.source.of(0, 1, high - 1)
+        if lower and not all(self.reach.has_top(top) for top in range(low, high + 1)):
+            # Where a binade has no number, its distance from another largest one may be there.
+            rest = [pattern for pattern in cells if pattern and pattern & ~self.sign <= lower]
+            far = np.concatenate([far, self._turned(rest, lower, 1)])
         inside = self.source.of(
             0, 1, min(self.top_of(self.reach.spec.largest_exponent - self.reach.spec.fraction_bits), high)
         )
@@ -242,14 +254,31 @@ class EncodeStimulus:
     def cells(self) -> list[Cell]:
         """Numbers around every place where an element is rounded."""
         bits = self.reach.spec.magnitude_bits + self.reach.problem.target.conversion.post_truncate_bits
-        depth, point = self.source.fraction_bits, self.reach.problem.target.conversion.post_truncate_bits
+        point = self.reach.problem.target.conversion.post_truncate_bits
         found: dict[Cell, None] = {}
-        for whole in telling_wholes(bits):
-            deepest = depth + 1 - max(whole.bit_length(), 0)
-            for rest, places in telling_rests(whole, deepest):
-                for sign in (0, 1):
-                    found[sign, (whole << places) | rest, -places - point] = None
+        # What a source chain leaves has neighbours of its own.
+        for precision in dict.fromkeys((self.source.fraction_bits + 1, self.reach.precision)):
+            for whole in telling_wholes(bits):
+                for rest, places in telling_rests(whole, precision - whole.bit_length()):
+                    for sign in (0, 1):
+                        found[sign, (whole << places) | rest, -places - point] = None
         return list(found)
+
+    def undisturbed(self) -> Patterns:
+        """Return what a rule that looks at all elements decides otherwise among many cells."""
+        rule, spec = self.reach.problem.target.conversion.exponent_rule, self.reach.spec
+        if rule is ExponentRule.EVEN:
+            ones = spec.largest_significand
+            alone = [(sign, 4 * whole + rest, -2) for whole in (ones, ones - 2) for rest in (1, 2, 3) for sign in (0, 1)]
+            alone += [cell for cell in self.cells if cell[1] >> -cell[2] == ones]
+            rows = [self.laid([cell], self.unit_of_one, turns=1) for cell in alone]
+            return np.where(np.arange(self.lanes) < 2, np.concatenate(rows), np.uint64(0))
+        if rule is ExponentRule.LOWER_ERROR:
+            # A largest significand that is exact here would saturate at the exponent below.
+            largest = self.source.of(0, spec.largest_significand, self.unit_of_one)
+            patterns = [self.source.of(sign, one, exponent + self.unit_of_one) for sign, one, exponent in self.cells]
+            return self._turned([pattern for pattern in patterns if pattern is not None], largest or 0, self.lanes)
+        return np.zeros((0, self.lanes), np.uint64)
 
     def laid(self, cells: Iterable[Cell], unit: int, *, turns: int) -> Patterns:
         """Return cells at a unit, in every lane in turn, beside a number that gives this unit."""

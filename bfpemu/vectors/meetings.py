@@ -161,7 +161,7 @@ class Meetings:
         reach, conversion, spec = self.reach, self.problem.target.conversion, self.reach.spec
         low = int(piece.least.min()) - (conversion.exponent_rule is ExponentRule.LOWER_ERROR)
         high = int(piece.least.max()) + (conversion.exponent_rule is ExponentRule.EVEN)
-        high += self.a.largest_shift + (self.b.largest_shift if self.b else 0)
+        high += self._lowered_most
         lowest, highest = self._places
         # At the ends of the exponents the unit is that of the end, wherever the numbers lie.
         bits = spec.fraction_bits + conversion.post_truncate_bits
@@ -171,7 +171,7 @@ class Meetings:
         if reach.is_given or reach.is_loose:
             high = max(high, deepest)
         elif reach.flushes and spec.use_subnormals:
-            high = max(high, min(deepest, spec.smallest_exponent - bits - lowest))
+            high = max(high, min(deepest, spec.smallest_exponent - bits - spec.largest_shift - lowest))
         return range(low, high + 1)
 
     @cached_property
@@ -185,6 +185,16 @@ class Meetings:
         if self.problem.unit == "multiply":
             return sum(low for low, _ in ends), sum(high for _, high in ends)
         return min(low for low, _ in ends), max(high for _, high in ends)
+
+    @cached_property
+    def _lowered_most(self) -> int:
+        """How far the shifts of operands can lower a number below the others without lowering its place too."""
+        operands = [spec for spec in (self.a, self.b) if spec is not None]
+        shifts = [spec.largest_shift for spec in operands]
+        most = sum(shifts) if self.problem.unit == "multiply" else max(shifts)
+        sizes = {spec.sub_block_size for spec in operands if spec.sub_block_size}
+        # A sub-block of the result that is one of the operands' is lowered as a whole.
+        return max(most - self.reach.spec.largest_shift, 0) if sizes <= {self.reach.spec.sub_block_size} else most
 
     def fits(self, piece: Piece, unit: int) -> Mask:
         """Return which numbers a block with this unit can have."""

@@ -17,7 +17,7 @@ from bfpemu.formats import (
     StepOverflow,
 )
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.source_numbers import chain_tops, operand_tops, source_tops
+from bfpemu.vectors.source_numbers import chain_tops, operand_tops, source_tops, tops_read
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
@@ -136,9 +136,23 @@ class Reach:
             return None
         low, high = self.wanted_ends
         if low <= exponent <= high:
-            return None
+            return self._why_in_gap(exponent)
         what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
         return f"the rule gives the exponents {low} to {high} for {what}"
+
+    def _why_in_gap(self, exponent: int) -> str | None:
+        if self.problem.unit != "encode" or all(self.has_top(top) for top in range(self.tops[0], self.tops[1] + 1)):
+            return None
+        for top in range(self.tops[0], self.tops[1] + 1):
+            if self.has_top(top) and self.wanted(top, is_power=True) <= exponent <= self.wanted(top, is_largest=True):
+                return None
+        return f"no {self.problem.dtype} is read as a number of this binade"
+
+    def has_top(self, top: int) -> bool:
+        """Whether a number that is encoded has this ``floor(log2)``; of results any in their range."""
+        problem = self.problem
+        is_read = problem.unit != "encode" or top in tops_read(problem.kind, problem.target.conversion)
+        return is_read and self.tops[0] <= top <= self.tops[1]
 
     @property
     def most_kept_bits(self) -> int:
@@ -160,6 +174,16 @@ class Reach:
         if any((spec.elements_per_block or 1) % size for spec in operands):
             return low_high[1] - low_high[0]
         return min(sum(_spread(spec) for spec in operands), low_high[1] - low_high[0])
+
+    @property
+    def widest_in_sub_block(self) -> int:
+        """The most binades between elements that every operand has in one sub-block, if there are others beside one."""
+        problem = self.problem
+        operands = [preset.format for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
+        sizes = [spec.sub_block_size or spec.elements_per_block or 1 for spec in operands]
+        if problem.unit in ("encode", "add") or min(sizes) == 1:
+            return self.widest_distance
+        return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in operands))
 
     @property
     def depth(self) -> int:
@@ -185,9 +209,14 @@ class Reach:
 
     def why_not_so_low(self, places: int) -> str | None:
         """Return why no element has a bit so many places below the last kept one, or None."""
-        if self.is_given or (self.flushes and self.spec.use_subnormals):
+        if self.is_given:
             return None
         lowest = self.widest_distance
+        if self.flushes and self.spec.use_subnormals:
+            unit = self.spec.smallest_exponent - self.spec.fraction_bits
+            unit -= self.problem.target.conversion.post_truncate_bits
+            if unit - places >= self.tops[0] or self.problem.unit != "encode":
+                return None
         if self.problem.unit == "encode":  # elements far above the largest exponent do not move the unit further up
             lowest -= max(self.excess, 0)
         if self.most_kept_bits - 1 + places <= lowest:

@@ -53,6 +53,28 @@ def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
 
 
 @cache
+def tops_read(kind: SourceKind, conversion: Conversion) -> frozenset[int]:
+    """Return every ``floor(log2)`` of the numbers that a source is read as.
+
+    The ends of each binade are read; what lies between comes out between, and within two binades.
+
+    Examples
+    --------
+    >>> from bfpemu.sources import KINDS
+    >>> half = Conversion(source_subnormals="half")
+    >>> sorted(set(range(-25, 16)) - tops_read(KINDS["float16"], half))
+    [-15]
+    """
+    point = kind.fraction_bits
+    fields = np.arange(1 << kind.exponent_bits, dtype=np.uint64) << np.uint64(point)
+    ones = np.uint64((1 << point) - 1)
+    powers = np.uint64(1) << np.arange(point, dtype=np.uint64)
+    words = np.concatenate([fields, fields | ones, powers, 2 * powers - np.uint64(1)])
+    found = numbers_of(words[None], kind, conversion)
+    return frozenset((found.tops[(found.kinds == FINITE) & (found.mantissas != 0)] - 1).tolist())
+
+
+@cache
 def operand_tops(spec: BFPSpec) -> tuple[int, int]:
     """Return ``floor(log2)`` of the smallest magnitude other than 0 and of the largest that codes stand for.
 
