@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bfpemu.vectors.code_stimulus import codes_of
+from bfpemu.codec.translate import kernel_source
+from bfpemu.vectors.code_stimulus import codes_of, few_significands
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
@@ -37,12 +38,24 @@ class Example(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """What stands in one lane: significands, and how far the shifts of its sub-block lower it."""
+    """What stands in one lane: significands, and how far the shifts of its sub-block lower it.
+
+    The significand 0 of `y` with `x` None is the code of -0, which a format may read as an infinity.
+    """
 
     lane: int
-    x: int
+    x: int | None
     y: int
     lowered: int = 0
+
+
+class Vector(NamedTuple):
+    """Lanes that are not 0, the exponent codes of both operands, and a supplied exponent."""
+
+    lanes: list[Lane]
+    a_code: int
+    b_code: int
+    given: int = 0
 
 
 class Closing(OperandStimulus):
@@ -76,9 +89,43 @@ class Closing(OperandStimulus):
             pairs = Pairs(self.meetings, missing)
             reasons |= pairs.reasons
             rows += self._paired(pairs)
+        if any(name.startswith(("range.", "exponent.")) for name in missing):
+            rows += self._lowest()
+        if self.reach.is_loose:
+            rows += self._below_infinity(missing)
         return self._laid(rows), reasons
 
-    def _paired(self, pairs: Pairs) -> Iterator[tuple[list[Lane], int, int]]:
+    def _below_infinity(self, missing: set[str]) -> Iterator[Vector]:
+        """Yield numbers at distances below an infinity that counts as a number."""
+        conversion = self.problem.target.conversion
+        infinity = kernel_source(self.problem.source_kind, conversion).special_exponent
+        piece = next(self.meetings.pieces(), None)
+        for name in sorted(missing):
+            parts = name.split(".")
+            if parts[0] != "distance" or piece is None or self.lanes == 1:
+                continue
+            for at in np.flatnonzero(piece.negative == (parts[2] == "neg"))[:4].tolist():
+                own = Lane(0, int(piece.x[at]), int(piece.y[at]))
+                lanes = [own, Lane(1, None, 1)]
+                yield from self._vector(lanes, piece.step, infinity - int(parts[1]) - int(piece.top[at]) + 1)
+
+    def _lowest(self) -> Iterator[Vector]:
+        """Yield single numbers at the ends of the exponents, lowered and not."""
+        shift = sum(side.spec.largest_shift for side in self.sides)
+        codes = range(self.a.spec.magnitude_bits + 3)
+        half = (self.a.spec.largest_significand + 1) // 2
+        # Where decoding drops a leading one, lower numbers have one more bit.
+        values = {*few_significands(self.a.spec), *(half | 1 << bit for bit in range(self.a.spec.magnitude_bits - 1))}
+        for value in sorted(values):
+            for other in (0, 1) if self.problem.unit == "add" else (1,):
+                for code in codes:
+                    high = self.a.spec.largest_exponent_code - code
+                    for lowered in sorted({0, shift}):
+                        yield Vector([Lane(0, value, other, lowered)], code, 0)
+                    largest = 0 if self.b is None else self.b.spec.largest_exponent_code
+                    yield Vector([Lane(0, value, other)], high, largest)
+
+    def _paired(self, pairs: Pairs) -> Iterator[Vector]:
         """Yield two numbers, of which one is the largest of its block, in every lane where that is missing."""
         for lane, pair in pairs.found:
             own, other = (Lane(0, int(pair.piece.x[at]), int(pair.piece.y[at])) for at in (pair.own, pair.other))
@@ -88,8 +135,7 @@ class Closing(OperandStimulus):
                 far = pair.own_lowered != pair.other_lowered
                 place = (lane + self._sub_block) % self.lanes if far else self._beside(lane)
                 lanes = [other._replace(lane=place, lowered=pair.other_lowered), own]
-            if codes := self._codes(pair.piece.step, None, 0):
-                yield (lanes, *codes)
+            yield from self._vector(lanes, pair.piece.step)
 
     def _look(
         self,
@@ -98,29 +144,29 @@ class Closing(OperandStimulus):
         found: dict[str, list[Example]],
     ) -> None:
         for unit in self.meetings.units(piece) if piece.numbers else ():
-            fits = self.meetings.fits(piece, unit)
-            if not fits.any():
+            chosen = np.flatnonzero(self.meetings.fits(piece, unit))
+            if not chosen.size:
                 continue
-            facts = self.meetings.facts(piece, unit)
+            facts = self.meetings.facts(piece, unit, chosen)
             for family, numbers in wanted:
                 if all(len(found.get(name, ())) > _ENOUGH for name in numbers.values()):
                     continue
-                bins = np.where(fits, family.find(facts)[0], -1)
+                bins = family.find(facts)[0]
                 for number in set(np.unique(bins).tolist()) & set(numbers):
                     if len(found.get(numbers[number], ())) > _ENOUGH:
                         continue
                     places = np.flatnonzero(bins == number)
                     # A few of each place, the smallest and the largest among them.
-                    chosen = dict.fromkeys((int(places[0]), int(places[-1]), int(places[len(places) // 2])))
-                    found.setdefault(numbers[number], []).extend(Example(piece, at, unit) for at in chosen)
+                    some = dict.fromkeys(chosen[places[[0, -1, len(places) // 2]]].tolist())
+                    found.setdefault(numbers[number], []).extend(Example(piece, at, unit) for at in some)
 
-    def _vectors(self, examples: list[Example]) -> Iterator[tuple[list[Lane], int, int]]:
+    def _vectors(self, examples: list[Example]) -> Iterator[Vector]:
         """Yield lanes and the exponent codes of both operands."""
         step = max(len(examples) // _EXAMPLES, 1)
         for example in examples[::step]:
             yield from self._around(example)
 
-    def _around(self, example: Example) -> Iterator[tuple[list[Lane], int, int]]:
+    def _around(self, example: Example) -> Iterator[Vector]:
         piece, at, unit = example
         spec, conversion = self.target, self.problem.target.conversion
         own = Lane(at % self.lanes, int(piece.x[at]), int(piece.y[at]))
@@ -129,18 +175,33 @@ class Closing(OperandStimulus):
             for exponent in (spec.smallest_exponent, spec.largest_exponent)
             for shift in sorted({0, spec.largest_shift})
         ]
+        if self.reach.is_given:
+            yield from self._given(example, own, [*ends, (ends[0] + ends[-1]) // 2])
+            return
         alone = [[own], *self._with_holder(piece, own, unit)]
         for lanes in alone:
-            if codes := self._codes(piece.step, None, own.lowered):
-                yield (lanes, *codes)
+            yield from self._vector(lanes, piece.step)
         for lowest in ends:
-            for lanes in alone[:2]:
-                if codes := self._codes(piece.step, lowest, 0):
-                    yield (lanes, *codes)
+            infinite = [[Lane(self._beside(own.lane), None, 1), own]] if self.reach.is_loose and self.lanes > 1 else []
+            for lanes in [*alone[:2], *infinite]:
+                yield from self._vector(lanes, piece.step, lowest)
         if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):
             for lanes in self._in_sub_blocks(piece, own, unit):
-                if codes := self._codes(piece.step, None, 0):
-                    yield (lanes, *codes)
+                yield from self._vector(lanes, piece.step)
+
+    def _given(self, example: Example, own: Lane, places: list[int]) -> Iterator[Vector]:
+        """Yield a number with the exponent that has the unit, at several places."""
+        spec = self.target
+        for lowest in places:
+            exponent = lowest + example.unit + spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
+            for vector in self._vector([own], example.piece.step, lowest):
+                if 0 <= exponent + spec.exponent_bias <= spec.largest_exponent_code:
+                    yield vector._replace(given=exponent + spec.exponent_bias)
+
+    def _vector(self, lanes: list[Lane], step: int, lowest: int | None = None) -> Iterator[Vector]:
+        """Yield the vector of lanes with numbers in units of ``2 ** lowest``, unless its codes are out of range."""
+        if codes := self._codes(step, lowest):
+            yield Vector(lanes, *codes)
 
     def _beside(self, lane: int) -> int:
         """Return a lane of the same sub-block and block, where there is one."""
@@ -174,7 +235,7 @@ class Closing(OperandStimulus):
                             own._replace(lowered=lowered),
                         ]
 
-    def _codes(self, step: int, lowest: int | None, lowered: int) -> tuple[int, int] | None:
+    def _codes(self, step: int, lowest: int | None) -> tuple[int, int] | None:
         """Return exponent codes for numbers in units of ``2 ** lowest``, in the middle unless it is given."""
         a = self.a
         if self.b is None:
@@ -191,7 +252,7 @@ class Closing(OperandStimulus):
         at = min(max((least + most) // 2, least), most) if lowest is None else lowest
         return (at + up, at + down) if least <= at <= most else None
 
-    def _laid(self, vectors: list[tuple[list[Lane], int, int]]) -> Stimulus:
+    def _laid(self, vectors: list[Vector]) -> Stimulus:
         """Return vectors of lanes; all other lanes are 0."""
         if not vectors:
             return {}
@@ -201,18 +262,26 @@ class Closing(OperandStimulus):
             exponents = np.array([vector[1 + number] for vector in vectors])
             for row, (lanes, *_) in enumerate(vectors):
                 for lane in lanes:
-                    elements[row, lane.lane] = lane.x if number == 0 else lane.y
-            found |= coded(side, codes_of(side.spec, elements), exponents)
+                    elements[row, lane.lane] = (lane.x or 0) if number == 0 else lane.y
+            codes = codes_of(side.spec, elements)
+            for row, (lanes, *_) in enumerate(vectors):
+                for lane in lanes:
+                    if lane.x is None and number == 0:
+                        codes[row, lane.lane] = 1 << (side.spec.mantissa_bits - 1)
+            found |= coded(side, codes, exponents)
             if side.spec.sub_shift_bits:
                 found[f"{side.prefix}shifts"] = self._shifts(side, number, vectors)
+        if self.reach.is_given:
+            codes = np.array([vector.given for vector in vectors], np.uint64)
+            found["exponents"] = np.repeat(codes[:, None], self.problem.blocks(self.problem.target), axis=1)
         return found
 
-    def _shifts(self, side: Any, number: int, vectors: list[tuple[list[Lane], int, int]]) -> Any:
+    def _shifts(self, side: Any, number: int, vectors: list[Vector]) -> Any:
         size, most = side.spec.sub_block_size, side.spec.largest_shift
         found = np.zeros((len(vectors), side.blocks * side.spec.shifts_per_block), np.uint64)
         for row, (lanes, *_) in enumerate(vectors):
             for lane in lanes:
                 # Sums are lowered by both operands, products by one after the other.
-                own = lane.lowered if self.problem.unit == "add" else lane.lowered - number * most
+                own = lane.lowered if self.problem.unit == "add" else lane.lowered - number * self.a.spec.largest_shift
                 found[row, lane.lane // size] = min(max(own, 0), most)
         return found

@@ -16,6 +16,7 @@ from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
+from bfpemu.vectors.code_stimulus import few_significands
 from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, split
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
@@ -68,6 +69,7 @@ class Meetings:
             yield from self._all()
         elif self.problem.unit == "multiply":
             yield self._products_near(self._targets())
+            yield self._products_ending()
         else:
             yield from (self._sums_of(step, self._targets()) for step in self._steps())
 
@@ -92,7 +94,8 @@ class Meetings:
         high, low = (self.a, self.b) if step >= 0 else (self.b, self.a)
         distance, both = abs(step), np.concatenate([targets, -targets])
         rest = both & ((1 << distance) - 1)
-        pairs = []
+        ends = [np.array(few_significands(spec)) for spec in (high, low)]
+        pairs = [np.stack([grid.reshape(-1) for grid in np.meshgrid(*ends)])]
         for lower in (rest, rest - (1 << distance)):
             upper = (both - lower) >> distance
             fits = (upper >= high.significand_ends[0]) & (upper <= high.significand_ends[1])
@@ -113,6 +116,16 @@ class Meetings:
         y = np.tile(np.concatenate([targets, targets]), len(some)) // np.abs(x)
         y += np.tile(np.repeat([0, 1], len(targets)), len(some))
         fits = (y >= ends[0]) & (y <= ends[1])
+        return self._piece(0, x[fits], y[fits], x[fits] * y[fits])
+
+    def _products_ending(self) -> Piece:
+        """Return products whose last bits are a single bit or a run of ones, or that are odd halves."""
+        bits = self.problem.target.format.magnitude_bits + self.problem.target.conversion.post_truncate_bits
+        pairs = [self.reach.odd_factors((1 << n) + one, n + 1) for n in range(1, 62) for one in (1, -1)]
+        pairs += [self.reach.odd_factors(2 * whole + 1, 62) for whole in telling_wholes(bits)]
+        x, y = np.concatenate([pair[:, :: max(pair.shape[1] // 16, 1)] for pair in pairs], axis=1)
+        x, y = np.concatenate([x, -x]), np.concatenate([y, y])
+        fits = x >= self.a.significand_ends[0]
         return self._piece(0, x[fits], y[fits], x[fits] * y[fits])
 
     def _all(self) -> Iterator[Piece]:
@@ -141,11 +154,13 @@ class Meetings:
         for place in range(63, -1, -1):
             top = np.where((top == 0) & (magnitude >> np.uint64(place) != 0), place + 1, top)
         mantissa = magnitude << (64 - top).astype(np.uint64)
-        numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], top[None])
         conversion = self.problem.target.conversion
+        # The chain has them at exponents that each of its steps holds.
+        most = min((step.maximum_exponent for step in conversion.source_chain), default=0) - int(top.max(initial=0))
+        numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], (top + most)[None])
         take_rows(kernel_source(self.problem.source_kind, conversion), kernel_steps(conversion.source_chain), numbers)
         is_number = (numbers.kinds == FINITE) & (numbers.mantissas != 0)
-        return numbers.mantissas[0], numbers.tops[0], is_number[0]
+        return numbers.mantissas[0], numbers.tops[0] - most, is_number[0]
 
     def _least(self, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
         spec, conversion = self.problem.target.format, self.problem.target.conversion
@@ -159,24 +174,42 @@ class Meetings:
     def units(self, piece: Piece) -> range:
         """Return the units, above those of the numbers, that blocks can have."""
         reach, conversion, spec = self.reach, self.problem.target.conversion, self.reach.spec
+        lowest, highest = self._places(piece.step)
+        if lowest > highest:
+            return range(0)
         low = int(piece.least.min()) - (conversion.exponent_rule is ExponentRule.LOWER_ERROR)
-        high = int(piece.least.max()) + (conversion.exponent_rule is ExponentRule.EVEN)
-        high += self._lowered_most
-        lowest, highest = self._places
+        high = self._ordinary(piece)
         # At the ends of the exponents the unit is that of the end, wherever the numbers lie.
-        bits = spec.fraction_bits + conversion.post_truncate_bits
         deepest = int(piece.top.max()) + _DEEPEST
         if reach.is_given or reach.clamps_above:
-            low = min(low, max(-reach.most_kept_bits - 2, spec.largest_exponent - bits - highest))
+            low = min(low, max(-reach.most_kept_bits - 2, self._clamped_from(piece)))
         if reach.is_given or reach.is_loose:
             high = max(high, deepest)
         elif reach.flushes and spec.use_subnormals:
-            high = max(high, min(deepest, spec.smallest_exponent - bits - spec.largest_shift - lowest))
+            high = max(high, min(deepest, self._lowest_unit - lowest))
         return range(low, high + 1)
 
-    @cached_property
-    def _places(self) -> tuple[int, int]:
-        """The lowest and the highest unit of numbers of a piece: that of the lower operand, or of the product."""
+    def _ordinary(self, piece: Piece) -> int:
+        """Return the largest unit, above that of the numbers, that other numbers of a block give it."""
+        raised = self.problem.target.conversion.exponent_rule is ExponentRule.EVEN
+        return int(piece.least.max()) + raised + self._lowered_most
+
+    def _clamped_from(self, piece: Piece) -> int:
+        """Return the lowest unit, above that of the numbers, that the largest exponent gives some of them."""
+        if self.reach.is_given:
+            return -self.reach.most_kept_bits - 2
+        return self._unit_of(self.reach.spec.largest_exponent) - self._places(piece.step)[1]
+
+    def _unit_of(self, exponent: int) -> int:
+        return exponent - self.reach.spec.fraction_bits - self.problem.target.conversion.post_truncate_bits
+
+    @property
+    def _lowest_unit(self) -> int:
+        """The unit of a number that is far below the smallest exponent."""
+        return self._unit_of(self.reach.spec.smallest_exponent) - self.reach.spec.largest_shift
+
+    def _places(self, step: int) -> tuple[int, int]:
+        """Return the lowest and the highest unit of numbers of a piece: of the lower operand, or of the product."""
         ends = [
             (spec.smallest_exponent - spec.fraction_bits - spec.largest_shift, spec.largest_exponent - spec.fraction_bits)
             for spec in (self.a, self.b)
@@ -184,7 +217,8 @@ class Meetings:
         ]
         if self.problem.unit == "multiply":
             return sum(low for low, _ in ends), sum(high for _, high in ends)
-        return min(low for low, _ in ends), max(high for _, high in ends)
+        places = [(low - up, high - up) for (low, high), up in zip(ends, (max(step, 0), max(-step, 0)), strict=False)]
+        return max(low for low, _ in places), min(high for _, high in places)
 
     @cached_property
     def _lowered_most(self) -> int:
@@ -197,29 +231,34 @@ class Meetings:
         return max(most - self.reach.spec.largest_shift, 0) if sizes <= {self.reach.spec.sub_block_size} else most
 
     def fits(self, piece: Piece, unit: int) -> Mask:
-        """Return which numbers a block with this unit can have."""
-        if self.reach.is_given or self.reach.clamps_above:
-            return np.ones(piece.numbers, np.bool_)
+        """Return which numbers a block with this unit can have; of those far below it only some."""
         rule = self.problem.target.conversion.exponent_rule
         fits: Mask = piece.least <= unit + (rule is ExponentRule.LOWER_ERROR)
-        if self.reach.spec.elements_per_block == 1 and not (self.reach.flushes and self.reach.spec.use_subnormals):
+        if self.reach.is_given or (self.reach.clamps_above and unit >= self._clamped_from(piece)):
+            fits = np.ones(piece.numbers, np.bool_)
+        if self.reach.spec.elements_per_block == 1 and not self.reach.is_given and not (self.reach.flushes and self.reach.spec.use_subnormals):
             fits &= piece.least >= unit - (rule is ExponentRule.EVEN)
-        return fits
+        if unit > self._ordinary(piece) and not self.reach.is_given and not self.reach.is_loose:
+            # So low a number is there only at the smallest exponent, and a source chain may have none.
+            fits &= piece.top - 1 + self._lowest_unit - unit >= self.reach.tops[0]
+        # Far below the place of rounding all numbers are alike, but for the depth of single bits.
+        return fits & ((piece.top >= unit - 1) | (piece.mantissa == np.uint64(1 << 63)))
 
-    def facts(self, piece: Piece, unit: int) -> BlockFacts:
-        """Return the facts of numbers at a unit, one block of all of them."""
-        kept, whole, rest, sticky = split(piece.mantissa, piece.top, np.full(piece.numbers, unit))
+    def facts(self, piece: Piece, unit: int, chosen: Int64Array) -> BlockFacts:
+        """Return the facts of chosen numbers at a unit, one block of all of them."""
+        mantissa, top = piece.mantissa[chosen], piece.top[chosen]
+        kept, whole, rest, sticky = split(mantissa, top, np.full(len(chosen), unit))
         none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
-        yes = np.ones((1, piece.numbers), np.bool_)
+        yes = np.ones((1, len(chosen)), np.bool_)
         return BlockFacts(
             problem=self.problem,
             stimulus={},
             answer={},
             per_vector=1,
             finite=yes,
-            negative=piece.negative[None],
-            mantissa=piece.mantissa[None],
-            top=piece.top[None],
+            negative=piece.negative[chosen][None],
+            mantissa=mantissa[None],
+            top=top[None],
             lost=~yes,
             highest=one,
             wanted=one,

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
+
 from bfpemu.formats import (
     BFPSpec,
     DecodeUnderflow,
@@ -70,10 +73,17 @@ class Reach:
             return smallest, min(largest, self.largest_accepted_top)
         ends = [operand_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
         if problem.unit == "multiply":
-            low, high = ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
+            high = ends[0][1] + ends[1][1] + (not self.largest_is_power)
         else:
-            low, high = min(end[0] for end in ends), max(end[1] for end in ends) + (problem.unit == "add")
-        return chain_tops(low, high, problem.target.conversion.source_chain)
+            high = max(end[1] for end in ends) + (problem.unit == "add")
+        return chain_tops(self.lowest_read, high, problem.target.conversion.source_chain)
+
+    @property
+    def lowest_read(self) -> int:
+        """``floor(log2)`` of the smallest result other than 0, before a source chain."""
+        problem = self.problem
+        lows = [operand_tops(preset.format)[0] for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
+        return sum(lows) if problem.unit == "multiply" else min(lows)
 
     def wanted(self, top: int, *, is_power: bool = False, is_largest: bool = False) -> int:
         """Return the exponent of the rule for a largest magnitude of ``floor(log2)`` `top` (spec 3.5)."""
@@ -209,6 +219,10 @@ class Reach:
 
     def why_not_so_low(self, places: int) -> str | None:
         """Return why no element has a bit so many places below the last kept one, or None."""
+        unit = self.spec.largest_exponent if self.is_given else min(self.wanted_ends[1], self.spec.largest_exponent)
+        unit -= self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
+        if unit - places < self.tops[0] and not self.spec.sub_shift_bits:
+            return f"no number has a bit below 2 ** {self.tops[0]}"
         if self.is_given:
             return None
         lowest = self.widest_distance
@@ -279,10 +293,36 @@ class Reach:
                 return None
         return "no product of two significands has these bits there"
 
+    def odd_factors(self, residue: int, places: int) -> npt.NDArray[np.int64]:
+        """Return the odd positive significands, shape (2, n), whose products end in so many places with some bits.
+
+        Examples
+        --------
+        >>> from bfpemu.catalog import resolve
+        >>> Reach(Problem("multiply", resolve("5x4"))).odd_factors(0b1000001, 62).tolist()
+        [[5, 13], [13, 5]]
+        """
+        high_a, high_b = (preset.format.largest_significand for preset in (self.problem.a_flat, self.problem.b_flat))
+        x = np.arange(1, high_a + 1, 2, dtype=np.uint64)
+        inverse = x.copy()
+        for _ in range(5):  # each step doubles the number of right bits, of which there are three at first
+            inverse *= np.uint64(2) - x * inverse
+        y = inverse * np.uint64(residue) & np.uint64((1 << places) - 1)
+        fits = y <= np.uint64(high_b)
+        return np.stack([x[fits], y[fits]]).astype(np.int64)
+
+    def why_no_end(self, residue: int, places: int) -> str | None:
+        """Return why no product has certain last bits, before zeros, or None when one may."""
+        if self.problem.unit != "multiply" or self._shifts or self.problem.target.conversion.source_chain:
+            return None
+        if self.odd_factors(residue, places).size:
+            return None
+        return "no product of two significands has these bits"
+
     def why_no_pair(self, distance: int) -> str | None:
         """Return why no product ends with two ones so far from each other, and zeros between, or None when one may."""
         if self.products is None or self._shifts:
-            return None
+            return self.why_no_end((1 << distance) + 1, distance + 1)
         ends = (1 << (distance + 1)) - 1, 1 << distance | 1
         if any(whole & ends[0] == ends[1] for whole, quarters, exact, _ in self.products if exact and not quarters):
             return None

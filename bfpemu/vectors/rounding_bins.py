@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
+from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, ReservedExponent, Rounding, SignificandRange
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
@@ -153,7 +153,10 @@ def runs_bins(reach: Reach) -> BlockFamily:
         known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
         return bin_where(known, count - 1)
 
-    return Family(names, find, lambda number: reach.why_not_so_low(number + 2))
+    def absent(number: int) -> str | None:
+        return reach.why_not_so_low(number + 2) or reach.why_no_end((1 << number + 1) - 1, number + 2)
+
+    return Family(names, find, absent)
 
 
 _SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
@@ -231,6 +234,17 @@ def _has_infinity(problem: Problem) -> bool:
     return any(
         spec.encoding is Encoding.SIGN_MAGNITUDE
         and (spec.negative_zero_code == "negative_infinity" or spec.decode_underflow == "wrap")
+        for spec in specs
+    )
+
+
+def has_special(problem: Problem) -> bool:
+    """Whether codes of an operand stand for NaN or an infinity."""
+    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+    return _has_infinity(problem) or any(
+        spec.exponent_reserved is ReservedExponent.NAN
+        or spec.negative_zero_code == "all_ones_exponent"
+        or spec.decode_underflow in ("pattern", "wrap")
         for spec in specs
     )
 
