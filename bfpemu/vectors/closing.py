@@ -92,22 +92,32 @@ class Closing(OperandStimulus):
         if any(name.startswith(("range.", "exponent.")) for name in missing):
             rows += self._lowest()
         if self.reach.is_loose:
-            rows += self._below_infinity(missing)
+            rows += self._beside_infinity(missing)
         return self._laid(rows), reasons
 
-    def _below_infinity(self, missing: set[str]) -> Iterator[Vector]:
-        """Yield numbers at distances below an infinity that counts as a number."""
-        conversion = self.problem.target.conversion
-        infinity = kernel_source(self.problem.source_kind, conversion).special_exponent
+    def _infinite(self, lane: int) -> Lane:
+        """Return the code of -0, which formats may read as an infinity, or as the number in its place."""
+        return Lane(lane, None, 0 if self.problem.unit == "add" else 1)
+
+    def _beside_infinity(self, missing: set[str]) -> Iterator[Vector]:
+        """Yield numbers above and below an infinity that counts as a number."""
+        infinity = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
         piece = next(self.meetings.pieces(), None)
         for name in sorted(missing):
             parts = name.split(".")
-            if parts[0] != "distance" or piece is None or self.lanes == 1:
+            if parts[0] == "distance":
+                lane, tops = 0, [infinity - int(parts[1]), infinity + int(parts[1])]
+            elif parts[0] == "largest" and parts[2] == "by_exponent":
+                lane, tops = int(parts[1].removeprefix("lane")), [infinity + 9]
+            else:
                 continue
-            for at in np.flatnonzero(piece.negative == (parts[2] == "neg"))[:4].tolist():
-                own = Lane(0, int(piece.x[at]), int(piece.y[at]))
-                lanes = [own, Lane(1, None, 1)]
-                yield from self._vector(lanes, piece.step, infinity - int(parts[1]) - int(piece.top[at]) + 1)
+            if piece is None or self.lanes == 1:
+                return
+            beside = self._infinite(self._beside(lane))
+            for at in np.flatnonzero(piece.negative == (parts[-1] == "neg"))[:4].tolist():
+                own = Lane(lane, int(piece.x[at]), int(piece.y[at]))
+                for top in tops:
+                    yield from self._vector([own, beside], piece.step, top - int(piece.top[at]) + 1)
 
     def _lowest(self) -> Iterator[Vector]:
         """Yield single numbers at the ends of the exponents, lowered and not."""
@@ -182,7 +192,7 @@ class Closing(OperandStimulus):
         for lanes in alone:
             yield from self._vector(lanes, piece.step)
         for lowest in ends:
-            infinite = [[Lane(self._beside(own.lane), None, 1), own]] if self.reach.is_loose and self.lanes > 1 else []
+            infinite = [[self._infinite(self._beside(own.lane)), own]] if self.reach.is_loose and self.lanes > 1 else []
             for lanes in [*alone[:2], *infinite]:
                 yield from self._vector(lanes, piece.step, lowest)
         if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):

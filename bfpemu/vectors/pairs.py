@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
+from bfpemu.codec.translate import kernel_source
+from bfpemu.formats import BFPSpec
+from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.meetings import Meetings, Piece
+from bfpemu.vectors.source_numbers import operand_numbers
 
 NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at"
 
@@ -51,6 +56,11 @@ class Pairs:
                     del left[way, sign]
         if self.meetings.is_narrow and not self.meetings.reach.is_loose:
             self.reasons = {name: NO_PAIR for places in left.values() for _, name in places}
+        elif self.meetings.problem.unit != "add":
+            loose = LooseTops(self.meetings)
+            for (way, sign), places in left.items():
+                if not loose.have(way, sign == "neg"):
+                    self.reasons |= {name: NO_PAIR for _, name in places}
 
     def _pairs(self, piece: Piece, way: str, negative: bool) -> list[Pair]:
         of_sign = np.flatnonzero(piece.negative == negative)
@@ -85,3 +95,70 @@ class Pairs:
                 if place < len(tops) and tops[place] == piece.top[own] - own_lowered + distance + other_lowered:
                     return [Pair(piece, own, int(first[place]), own_lowered, other_lowered)]
         return []
+
+
+class LooseTops:
+    """The binades of the numbers of a block where codes may stand for numbers far from each other.
+
+    Every pair of exponents is looked at, as sets of binades by sign: there may be more here than in blocks.
+    """
+
+    def __init__(self, meetings: Meetings) -> None:
+        self.meetings, self.conversion = meetings, meetings.problem.target.conversion
+        infinity = kernel_source(meetings.problem.source_kind, self.conversion).special_exponent
+        specs = [spec for spec in (meetings.a, meetings.b) if spec is not None]
+        self.has_powers = all(spec.magnitude_bits == 1 for spec in specs)
+        sets = [_tops_of(spec) for spec in specs]
+        blocks = set(sets[0])
+        if len(sets) == 2:
+            # Away from the ends of the exponents one operand's only move those of the other.
+            ends = [{*one[: spec.mantissa_bits + 2], *one[-2:]} for one, spec in zip(sets, specs, strict=True)]
+            pairs = {*product(set(sets[0]), ends[1]), *product(ends[0], set(sets[1]))}
+            blocks = {_products(x, y) for x, y in pairs}
+        low, high = meetings.reach.tops
+        self.found: set[tuple[str, bool]] = set()
+        for block in blocks:
+            placed = {(sign, infinity if top == _INFINITE else top) for sign, top in block}
+            self._note({(sign, top) for sign, top in placed if low <= top <= high})
+
+    def _note(self, block: set[tuple[bool, int]]) -> None:
+        for sign, top in block:
+            self.found.add(("alone", sign))
+            for _, other in block:
+                if other < top:
+                    self.found.add(("by_exponent", sign))
+                if other >= top:
+                    self.found.add((str(other - top), sign))
+
+    def have(self, way: str, negative: bool) -> bool:
+        """Whether some block has a largest number of this sign and kind, or numbers so far apart."""
+        return not self.has_powers if way == "by_fraction" else (way, negative) in self.found
+
+
+_INFINITE = 1 << 20
+Tops = frozenset[tuple[bool, int]]
+"""Sign and ``floor(log2)`` of numbers of one block."""
+
+
+def _tops_of(spec: BFPSpec) -> list[Tops]:
+    """Return for each exponent what the numbers of a block are, and infinities."""
+    codes = range(1 << spec.mantissa_bits)
+    found = []
+    for shift in range(spec.largest_shift + 1):
+        numbers = operand_numbers(spec, codes, range(spec.largest_exponent_code + 1), shift)
+        tops = np.where(numbers.kinds == FINITE, numbers.tops - 1, _INFINITE)
+        counts = (numbers.kinds != FINITE) | (numbers.mantissas != 0)
+        for row, here in enumerate(counts):
+            found.append(frozenset(zip(numbers.negatives[row][here].tolist(), tops[row][here].tolist(), strict=True)))
+    return found
+
+
+def _products(x: Tops, y: Tops) -> Tops:
+    """Return what the products of numbers are at most."""
+    found = set()
+    for (one, top), (other, second) in product(x, y):
+        if _INFINITE in (top, second):
+            found.add((one != other, _INFINITE))
+        else:
+            found |= {(one != other, top + second), (one != other, top + second + 1)}
+    return frozenset(found)

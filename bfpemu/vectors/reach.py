@@ -209,11 +209,12 @@ class Reach:
         problem, conversion = self.problem, self.problem.target.conversion
         operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
         size = self.spec.elements_per_block or 1
-        far = (NegativeZeroCode.NEGATIVE_INFINITY, NegativeZeroCode.ALL_ONES_EXPONENT)
+        counts = conversion.infinity is InfinityPolicy.NUMBER
+        far = [NegativeZeroCode.ALL_ONES_EXPONENT, *([NegativeZeroCode.NEGATIVE_INFINITY] if counts else [])]
         return any(
             (spec.elements_per_block or 1) % size
             or spec.decode_underflow is DecodeUnderflow.WRAP
-            or (spec.negative_zero_code in far and conversion.infinity is InfinityPolicy.NUMBER)
+            or spec.negative_zero_code in far
             for spec in operands
         )
 

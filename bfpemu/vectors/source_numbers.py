@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -74,6 +75,19 @@ def tops_read(kind: SourceKind, conversion: Conversion) -> frozenset[int]:
     return frozenset((found.tops[(found.kinds == FINITE) & (found.mantissas != 0)] - 1).tolist())
 
 
+def operand_numbers(spec: BFPSpec, codes: Sequence[int], exponents: Sequence[int], shift: int) -> Numbers:
+    """Return what element codes stand for with exponent codes, shape (exponents, codes), all at one shift code."""
+    shape = (len(exponents), len(codes))
+    one_each = dataclasses.replace(
+        spec, block_size=len(codes), sub_block_size=len(codes) if spec.sub_shift_bits else None
+    )
+    shifts = np.full((len(exponents), 1, 1), shift, np.uint64) if spec.sub_shift_bits else None
+    elements = np.broadcast_to(np.array(codes, np.uint64), shape)
+    tensor = BFPTensor.from_codes(np.array(exponents)[:, None], elements, Preset(one_each), shift_codes=shifts)
+    reader = Reader(tensor, blocking(one_each, shape, -1))
+    return reader.read(np.arange(elements.size).reshape(shape), np.ones(shape, np.bool_))[0]
+
+
 @cache
 def operand_tops(spec: BFPSpec) -> tuple[int, int]:
     """Return ``floor(log2)`` of the smallest magnitude other than 0 and of the largest that codes stand for.
@@ -85,20 +99,10 @@ def operand_tops(spec: BFPSpec) -> tuple[int, int]:
     >>> operand_tops(BFPSpec("m4", 4, 2, 5)), operand_tops(BFPSpec("m4", 4, 2, 5, decode_underflow="flush"))
     ((-18, 15), (-14, 15))
     """
-    size = spec.elements_per_block or 1
-    exponents = np.array([code for code in telling_exponents(spec) if code <= spec.largest_exponent_code])
-    codes = np.array(telling_codes(spec), np.uint64)
-    rows = -(-len(codes) // size)
-    elements = np.tile(np.resize(codes, rows * size).reshape(rows, size), (len(exponents), 1))
+    exponents = [code for code in telling_exponents(spec) if code <= spec.largest_exponent_code]
     ends = []
     for shift in sorted({0, spec.largest_shift}):
-        shifts = np.full((len(elements), 1, spec.shifts_per_block), shift, np.uint64) if spec.sub_shift_bits else None
-        tensor = BFPTensor.from_codes(
-            np.repeat(exponents, rows)[:, None], elements, Preset(_flat(spec, size)), shift_codes=shifts
-        )
-        places = np.arange(elements.size).reshape(elements.shape)
-        reader = Reader(tensor, blocking(tensor.format, elements.shape, -1))
-        found, _ = reader.read(places, np.ones(elements.shape, np.bool_))
+        found = operand_numbers(spec, telling_codes(spec), exponents, shift)
         tops = found.tops[(found.kinds == FINITE) & (found.mantissas != 0)]
         ends += [int(tops.min()) - 1, int(tops.max()) - 1]
     return min(ends), max(ends)
@@ -119,7 +123,3 @@ def _top(word: int, kind: SourceKind, conversion: Conversion) -> int | None:
     if found.kinds[0, 0] != FINITE or found.mantissas[0, 0] == 0:
         return None
     return int(found.tops[0, 0]) - 1
-
-
-def _flat(spec: BFPSpec, size: int) -> BFPSpec:
-    return dataclasses.replace(spec, block_size=size)
