@@ -70,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         empty = [bin for bin, entry in report.items() if "not_reached" in entry]
         sets, bins, silent = sets + 1, bins + len(report), silent + len(empty)
         seconds = time.perf_counter() - start
-        print(f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True)
+        print(
+            f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True
+        )
         for bin in empty:
             print(f"    {bin}")
     print(f"{sets} sets, {bins:,} bins, {silent} not reached")

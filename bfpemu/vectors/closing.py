@@ -7,6 +7,7 @@ is tried in vectors; what is not found cannot occur.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,9 +68,7 @@ class Closing(OperandStimulus):
         self.offsets = [side.spec.exponent_bias + side.spec.fraction_bits for side in self.sides]
         self.target = reach.problem.target.format
 
-    def sought(
-        self, families: list[Family[BlockFacts]], missing: set[str]
-    ) -> tuple[Stimulus, dict[str, str]]:
+    def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors that may hit missing bins, and why others of them cannot occur."""
         found: dict[str, list[Example]] = {}
         wanted = [
@@ -89,10 +88,14 @@ class Closing(OperandStimulus):
             pairs = Pairs(self.meetings, missing)
             reasons |= pairs.reasons
             rows += self._paired(pairs)
+        if "block.two_holders" in missing and self.lanes > 1:
+            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
         if any(name.startswith(("range.", "exponent.")) for name in missing):
             rows += self._lowest()
         if self.reach.is_loose:
             rows += self._beside_infinity(missing)
+            if self.b is not None and any(name.startswith("distance.") for name in missing):
+                rows += self._wrapped()
         return self._laid(rows), reasons
 
     def _infinite(self, lane: int) -> Lane:
@@ -118,6 +121,16 @@ class Closing(OperandStimulus):
                 own = Lane(lane, int(piece.x[at]), int(piece.y[at]))
                 for top in tops:
                     yield from self._vector([own, beside], piece.step, top - int(piece.top[at]) + 1)
+
+    def _wrapped(self) -> Iterator[Vector]:
+        """Yield two numbers of a block whose low exponent wraps some of its elements."""
+        assert self.b is not None
+        most = self.a.spec.largest_significand
+        values = few_significands(self.a.spec) if most > 16 else range(-most, most + 1)
+        for code, one, other in product(range(3), values, values):
+            for y, second in product((1, most), (1, most)):
+                lanes = [Lane(0, one, y), Lane(self._beside(0), other, second)]
+                yield from (Vector(lanes, code, b_code) for b_code in (self.b.middle + 4, self.b.middle * 3 // 2))
 
     def _lowest(self) -> Iterator[Vector]:
         """Yield single numbers at the ends of the exponents, lowered and not."""

@@ -122,6 +122,7 @@ class Meetings:
         """Return products whose last bits are a single bit or a run of ones, or that are odd halves."""
         bits = self.problem.target.format.magnitude_bits + self.problem.target.conversion.post_truncate_bits
         pairs = [self.reach.odd_factors((1 << n) + one, n + 1) for n in range(1, 62) for one in (1, -1)]
+        pairs += [self.reach.odd_factors(1, places) for places in range(2, 63)]
         pairs += [self.reach.odd_factors(2 * whole + 1, 62) for whole in telling_wholes(bits)]
         x, y = np.concatenate([pair[:, :: max(pair.shape[1] // 16, 1)] for pair in pairs], axis=1)
         x, y = np.concatenate([x, -x]), np.concatenate([y, y])
@@ -191,8 +192,12 @@ class Meetings:
 
     def _ordinary(self, piece: Piece) -> int:
         """Return the largest unit, above that of the numbers, that other numbers of a block give it."""
-        raised = self.problem.target.conversion.exponent_rule is ExponentRule.EVEN
-        return int(piece.least.max()) + raised + self._lowered_most
+        most, spec = int(piece.least.max()), self.reach.spec
+        if self.problem.target.conversion.exponent_rule is ExponentRule.EVEN:
+            # Only what is above the largest significand raises the exponent.
+            above = piece.mantissa > np.uint64(spec.largest_significand << (64 - spec.magnitude_bits))
+            most += bool((above & (piece.least == most)).any())
+        return most + self._lowered_most
 
     def _clamped_from(self, piece: Piece) -> int:
         """Return the lowest unit, above that of the numbers, that the largest exponent gives some of them."""
@@ -211,7 +216,10 @@ class Meetings:
     def _places(self, step: int) -> tuple[int, int]:
         """Return the lowest and the highest unit of numbers of a piece: of the lower operand, or of the product."""
         ends = [
-            (spec.smallest_exponent - spec.fraction_bits - spec.largest_shift, spec.largest_exponent - spec.fraction_bits)
+            (
+                spec.smallest_exponent - spec.fraction_bits - spec.largest_shift,
+                spec.largest_exponent - spec.fraction_bits,
+            )
             for spec in (self.a, self.b)
             if spec is not None
         ]
@@ -236,7 +244,11 @@ class Meetings:
         fits: Mask = piece.least <= unit + (rule is ExponentRule.LOWER_ERROR)
         if self.reach.is_given or (self.reach.clamps_above and unit >= self._clamped_from(piece)):
             fits = np.ones(piece.numbers, np.bool_)
-        if self.reach.spec.elements_per_block == 1 and not self.reach.is_given and not (self.reach.flushes and self.reach.spec.use_subnormals):
+        if (
+            self.reach.spec.elements_per_block == 1
+            and not self.reach.is_given
+            and not (self.reach.flushes and self.reach.spec.use_subnormals)
+        ):
             fits &= piece.least >= unit - (rule is ExponentRule.EVEN)
         if unit > self._ordinary(piece) and not self.reach.is_given and not self.reach.is_loose:
             # So low a number is there only at the smallest exponent, and a source chain may have none.

@@ -72,7 +72,11 @@ class Pairs:
         if way == "by_exponent":
             own, other = int(order[-1]), int(piece.top.argmin())
             lowered = 0 if piece.top[other] < piece.top[own] else self.shifts
-            return [Pair(piece, own, other, 0, lowered)] if piece.top[other] - lowered < piece.top[own] else []
+            if piece.top[other] - lowered >= piece.top[own]:
+                return []
+            # A source chain may make a zero of the smallest.
+            lower = np.where(piece.top < piece.top[own], piece.top, piece.top.min())
+            return [Pair(piece, own, other, 0, lowered), Pair(piece, own, int(lower.argmax()), 0, lowered)]
         if way == "by_fraction":
             return self._by_fraction(piece, order)
         return self._apart(piece, order, int(way))
@@ -118,7 +122,7 @@ class LooseTops:
         low, high = meetings.reach.tops
         self.found: set[tuple[str, bool]] = set()
         for block in blocks:
-            placed = {(sign, infinity if top == _INFINITE else top) for sign, top in block}
+            placed = {(sign, infinity if top == _INFINITE else top) for sign, top, _ in block}
             self._note({(sign, top) for sign, top in placed if low <= top <= high})
 
     def _note(self, block: set[tuple[bool, int]]) -> None:
@@ -136,8 +140,8 @@ class LooseTops:
 
 
 _INFINITE = 1 << 20
-Tops = frozenset[tuple[bool, int]]
-"""Sign and ``floor(log2)`` of numbers of one block."""
+Tops = frozenset[tuple[bool, int, int]]
+"""Sign, ``floor(log2)`` and mantissa of numbers of one block: of each binade the least and the largest."""
 
 
 def _tops_of(spec: BFPSpec) -> list[Tops]:
@@ -149,16 +153,20 @@ def _tops_of(spec: BFPSpec) -> list[Tops]:
         tops = np.where(numbers.kinds == FINITE, numbers.tops - 1, _INFINITE)
         counts = (numbers.kinds != FINITE) | (numbers.mantissas != 0)
         for row, here in enumerate(counts):
-            found.append(frozenset(zip(numbers.negatives[row][here].tolist(), tops[row][here].tolist(), strict=True)))
+            ends: dict[tuple[bool, int], list[int]] = {}
+            columns = (numbers.negatives[row][here], tops[row][here], numbers.mantissas[row][here])
+            for sign, top, mantissa in zip(*(column.tolist() for column in columns), strict=True):
+                ends.setdefault((sign, top), []).append(mantissa)
+            found.append(frozenset((*key, end) for key, all in ends.items() for end in (min(all), max(all))))
     return found
 
 
 def _products(x: Tops, y: Tops) -> Tops:
     """Return what the products of numbers are at most."""
     found = set()
-    for (one, top), (other, second) in product(x, y):
+    for (one, top, mantissa), (other, second, factor) in product(x, y):
         if _INFINITE in (top, second):
-            found.add((one != other, _INFINITE))
+            found.add((one != other, _INFINITE, 0))
         else:
-            found |= {(one != other, top + second), (one != other, top + second + 1)}
+            found.add((one != other, top + second + (mantissa * factor >> 127), 0))
     return frozenset(found)

@@ -18,6 +18,7 @@ from bfpemu.formats import (
     InfinityPolicy,
     NegativeZeroCode,
     StepOverflow,
+    StepUnderflow,
 )
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import chain_tops, operand_tops, source_tops, tops_read
@@ -40,9 +41,15 @@ class Reach:
     def precision(self) -> int:
         """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
         problem = self.problem
+        steps = [step.fraction_bits + 1 for step in problem.target.conversion.source_chain]
+        return min([self._precision_read, *steps])
+
+    @property
+    def _precision_read(self) -> int:
+        """Bits of a number before the source chain."""
+        problem = self.problem
         if problem.unit == "encode":
-            steps = [step.fraction_bits for step in problem.target.conversion.source_chain]
-            return min([problem.kind.fraction_bits, *steps]) + 1
+            return problem.kind.fraction_bits + 1
         # The least significand of two's complement has one bit more, and all others of its bits are 0.
         a = problem.a_flat.format.magnitude_bits
         if problem.unit == "requantize":
@@ -218,25 +225,58 @@ class Reach:
             for spec in operands
         )
 
-    def why_not_so_low(self, places: int) -> str | None:
-        """Return why no element has a bit so many places below the last kept one, or None."""
-        unit = self.spec.largest_exponent if self.is_given else min(self.wanted_ends[1], self.spec.largest_exponent)
-        unit -= self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
-        if unit - places < self.tops[0] and not self.spec.sub_shift_bits:
-            return f"no number has a bit below 2 ** {self.tops[0]}"
-        if self.is_given:
+    def why_not_so_low(self, places: int, *, alone: bool = False) -> str | None:
+        """Return why no element has a bit so many places below the last kept one, perhaps alone, or None."""
+        lowest_bit = self.tops[0] if alone else self.lowest_bit
+        bits = self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
+        most = self.spec.largest_exponent if self.is_given else min(self.wanted_ends[1], self.spec.largest_exponent)
+        if most - bits - places < lowest_bit:
+            return f"no number has a bit below 2 ** {lowest_bit}"
+        least = self.spec.smallest_exponent - bits - self.spec.largest_shift
+        keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
+        if self.is_given or self.is_loose or keeps_low:
             return None
-        lowest = self.widest_distance
-        if self.flushes and self.spec.use_subnormals:
-            unit = self.spec.smallest_exponent - self.spec.fraction_bits
-            unit -= self.problem.target.conversion.post_truncate_bits
-            if unit - places >= self.tops[0] or self.problem.unit != "encode":
-                return None
+        # A chain that makes zeros of small numbers leaves bits far below the smallest number.
+        lowest = self.widest_distance + self.tops[0] - lowest_bit
         if self.problem.unit == "encode":  # elements far above the largest exponent do not move the unit further up
             lowest -= max(self.excess, 0)
         if self.most_kept_bits - 1 + places <= lowest:
             return None
-        return f"the bits of a block lie within {self.widest_distance + 1} places"
+        return f"the bits of a block lie within {lowest + 1} places"
+
+    @cached_property
+    def lowest_bit(self) -> int:
+        """The place of the lowest bit that a number has."""
+        chain = self.problem.target.conversion.source_chain
+        is_cut = any(step.underflow is not StepUnderflow.GRADUAL for step in chain)
+        return self.tops[0] - (min(self.precision, 64) - 1 if is_cut else 0)
+
+    def why_no_low_bits(self, depth: int) -> str | None:
+        """Return why no sum has a pattern of so many bits behind its guard bit, or None when one may.
+
+        Where the operands' bits do not meet, the lower operand alone gives all bits below the unit, when
+        every unit is at most that of the higher operand.
+        """
+        problem, rule = self.problem, self.problem.target.conversion.exponent_rule
+        if problem.unit != "add" or self.is_given or self.is_loose or self.is_two_level:
+            return None
+        a, b = problem.a_flat.format, problem.b_flat.format
+        same_range = self.spec.smallest_exponent - self.spec.fraction_bits <= a.smallest_exponent - a.fraction_bits
+        if a != b or rule is not ExponentRule.FLOOR or a.encoding is Encoding.TWOS_COMPLEMENT or not same_range:
+            return None
+        largest, bits = a.largest_significand, a.magnitude_bits
+        offset = problem.target.conversion.exponent_offset - problem.target.conversion.post_truncate_bits
+        widths = [
+            ((largest << step) + largest).bit_length() - self.spec.magnitude_bits + offset for step in range(bits + 2)
+        ]
+        if widths[-1] > bits + 1 or depth < max(widths):
+            return None
+        return "the bits of a sum below its unit are those of one operand, or fewer"
+
+    @property
+    def is_two_level(self) -> bool:
+        """Whether a format has shift codes."""
+        return bool(self.spec.sub_shift_bits) or (self.problem.unit != "encode" and self._shifts)
 
     def why_no_cell(self, kept: int, guard: bool, below: bool, odd: bool) -> str | None:
         """Return why no number has such bits around the place where it is rounded, or None."""
@@ -287,7 +327,8 @@ class Reach:
 
     def why_no_product(self, wholes: Callable[[int], bool], rests: set[tuple[int, bool]], negative: bool) -> str | None:
         """Return why no product, cut anywhere, has such an integer part and rest, or None when it may."""
-        if self.products is None or self.problem.target.format.sub_shift_bits or self._shifts:
+        is_cut = self.precision < self._precision_read
+        if self.products is None or self.problem.target.format.sub_shift_bits or self._shifts or is_cut:
             return None
         for whole, quarters, exact, sign in self.products:
             if sign == negative and (quarters, exact) in rests and wholes(whole):
@@ -314,7 +355,7 @@ class Reach:
 
     def why_no_end(self, residue: int, places: int) -> str | None:
         """Return why no product has certain last bits, before zeros, or None when one may."""
-        if self.problem.unit != "multiply" or self._shifts or self.problem.target.conversion.source_chain:
+        if self.problem.unit != "multiply" or self._shifts or self.precision < self._precision_read:
             return None
         if self.odd_factors(residue, places).size:
             return None
@@ -322,7 +363,7 @@ class Reach:
 
     def why_no_pair(self, distance: int) -> str | None:
         """Return why no product ends with two ones so far from each other, and zeros between, or None when one may."""
-        if self.products is None or self._shifts:
+        if self.products is None or self._shifts or self.precision < self._precision_read:
             return self.why_no_end((1 << distance) + 1, distance + 1)
         ends = (1 << (distance + 1)) - 1, 1 << distance | 1
         if any(whole & ends[0] == ends[1] for whole, quarters, exact, _ in self.products if exact and not quarters):
@@ -331,7 +372,8 @@ class Reach:
 
     @property
     def _shifts(self) -> bool:
-        return any(preset.format.sub_shift_bits for preset in (self.problem.a_flat, self.problem.b_flat))
+        operands = [self.problem.a_flat, *([self.problem.b_flat] if self.problem.b else [])]
+        return any(preset.format.sub_shift_bits for preset in operands)
 
     @property
     def follows_maximum(self) -> bool:

@@ -136,7 +136,10 @@ def single_bits_bins(reach: Reach) -> BlockFamily:
         guard, depth = divmod(number, deepest)
         if guard and depth + 2 > reach.precision:
             return f"a number here has {reach.precision} bits"
-        return reach.why_not_so_low(depth + 2) or (reach.why_no_pair(depth + 1) if guard else None)
+        reason = reach.why_no_pair(depth + 1) or reach.why_no_low_bits(depth + 1) if guard else None
+        # A bit below all that a number has beside an integer part is the number.
+        is_alone = not guard and depth + 2 > reach.precision
+        return reach.why_not_so_low(depth + 2, alone=is_alone) or reason
 
     return Family(names, find, absent)
 
@@ -154,7 +157,9 @@ def runs_bins(reach: Reach) -> BlockFamily:
         return bin_where(known, count - 1)
 
     def absent(number: int) -> str | None:
-        return reach.why_not_so_low(number + 2) or reach.why_no_end((1 << number + 1) - 1, number + 2)
+        ones = number + 1
+        reason = reach.why_not_so_low(ones + 1) or reach.why_no_end((1 << ones) - 1, ones + 1)
+        return reason or reach.why_no_low_bits(ones)
 
     return Family(names, find, absent)
 
