@@ -67,14 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = time.perf_counter()
         made = Directed(plan_of(problem, chosen.level, seed=1))
         report = made.report()
-        empty = [bin for bin, entry in report.items() if "not_reached" in entry]
+        empty = [key for key, entry in report.items() if "not_reached" in entry]
         sets, bins, silent = sets + 1, bins + len(report), silent + len(empty)
         seconds = time.perf_counter() - start
         print(
             f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True
         )
-        for bin in empty:
-            print(f"    {bin}")
+        for key in empty:
+            print(f"    {key}")
     print(f"{sets} sets, {bins:,} bins, {silent} not reached")
     return 1 if silent else 0
 

@@ -13,6 +13,7 @@ from bfpemu.vectors.closing import Closing
 from bfpemu.vectors.code_stimulus import telling_exponents
 from bfpemu.vectors.decode_bins import code_family, lane_family
 from bfpemu.vectors.dot_bins import dot_families
+from bfpemu.vectors.dot_closing import DotClosing
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
@@ -70,6 +71,10 @@ class DotPlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()
+
+    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Make sums for single bins."""
+        return DotClosing(self.problem, self.seed, self.level).sought(missing), {}
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the vectors with their traces."""

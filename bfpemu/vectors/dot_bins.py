@@ -125,6 +125,9 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
         if bits is not None and bits + is_exact <= output.fraction_bits + 1 and lowest >= 1 - output.bias:
             return f"the accumulator has {bits} bits beside its sign"
         fits = held is not None and held.fraction_bits <= output.fraction_bits
+        if held is not None and "lsb1.guard0.sticky0" in name and held.fraction_bits < output.fraction_bits:
+            lowest, unit = (1 - one.bias - one.fraction_bits for one in (held, output))
+            return "a number of the accumulator has fewer bits than the output" if lowest > unit else None
         if held is not None and fits and held.exponent_bits <= output.exponent_bits and not is_exact:
             return "the output holds every number of the accumulator"
         return None
@@ -293,8 +296,10 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
             return no_result("result.nan")
         if name.startswith("flag.saturated") and unit.sum_bits is None:
             return no_edge("edge.one_above.pos")
-        if name == "flag.overflow" and kind is not AccumulatorKind.FLOAT:
-            return no_result("result.largest.pos")
+        if name == "flag.overflow":
+            held = unit.accumulator.format
+            is_roomy = held is None or held.bias >= problem.output.bias
+            return no_result("result.largest.pos") if is_roomy else None
         if name == "flag.underflow" and kind is AccumulatorKind.FIXED:
             low = unit.accumulator.lsb_exponent
             return None if low < 1 - problem.output.bias else "no number of the accumulator is so small"
@@ -312,8 +317,12 @@ def _order(stimulus: DotStimulus) -> DotFamily:
     def absent(_: int) -> str | None:
         if stimulus.slots == 1:
             return "a vector has one slot"
-        return (
-            "an exact accumulator knows no order" if stimulus.unit.accumulator.kind is AccumulatorKind.EXACT else None
-        )
+        accumulator = stimulus.unit.accumulator
+        if accumulator.kind is AccumulatorKind.EXACT:
+            return "an exact accumulator knows no order"
+        held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
+        if held is not None and groups == 2 and stimulus.most.bit_length() <= held.fraction_bits + 1:
+            return "two sums that the accumulator holds are added in one way"
+        return None
 
     return Family(["order.matters"], find, absent)

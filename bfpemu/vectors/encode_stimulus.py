@@ -269,9 +269,8 @@ class EncodeStimulus:
         rule, spec = self.reach.problem.target.conversion.exponent_rule, self.reach.spec
         if rule is ExponentRule.EVEN:
             ones = spec.largest_significand
-            alone = [
-                (sign, 4 * whole + rest, -2) for whole in (ones, ones - 2) for rest in (1, 2, 3) for sign in (0, 1)
-            ]
+            fours = [4 * whole + rest for whole in (ones, ones - 2) for rest in (1, 2, 3)]
+            alone = [(sign, integer, -2) for integer in fours for sign in (0, 1)]
             alone += [cell for cell in self.cells if cell[1] >> -cell[2] == ones]
             rows = [self.laid([cell], self.unit_of_one, turns=1) for cell in alone]
             return np.where(np.arange(self.lanes) < 2, np.concatenate(rows), np.uint64(0))

@@ -1,7 +1,7 @@
 """Every number of narrow operands with every place where a block can round it (spec 12.10).
 
-A *meeting* is a number, as an integer, and the place ``2 ** unit`` where it is rounded. Where the rest of a block lies is
-left out, so that there may be more meetings here than vectors: what no meeting has, no vector has.
+A *meeting* is a number, as an integer, and the place ``2 ** unit`` where it is rounded. Where the rest of a block lies
+is left out, so that there may be more meetings here than vectors: what no meeting has, no vector has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import ExponentRule
+from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.code_stimulus import few_significands
@@ -56,6 +56,11 @@ class Meetings:
         a = self.problem.a_flat.format
         b = self.problem.b_flat.format if self.problem.b else None
         self.a, self.b = a, b
+
+    @property
+    def operands(self) -> list[BFPSpec]:
+        """The formats of the operands."""
+        return [self.a] if self.b is None else [self.a, self.b]
 
     @property
     def is_narrow(self) -> bool:
@@ -231,7 +236,7 @@ class Meetings:
     @cached_property
     def _lowered_most(self) -> int:
         """How far the shifts of operands can lower a number below the others without lowering its place too."""
-        operands = [spec for spec in (self.a, self.b) if spec is not None]
+        operands = self.operands
         shifts = [spec.largest_shift for spec in operands]
         most = sum(shifts) if self.problem.unit == "multiply" else max(shifts)
         sizes = {spec.sub_block_size for spec in operands if spec.sub_block_size}

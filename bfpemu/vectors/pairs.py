@@ -17,7 +17,7 @@ NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at
 
 
 class Pair(NamedTuple):
-    """A number and another one of its block, by their places in a piece, each lowered by the shifts of its sub-block."""
+    """A number and another one of its block, by their places in a piece, lowered by the shifts of their sub-blocks."""
 
     piece: Piece
     own: int
@@ -31,7 +31,7 @@ class Pairs:
 
     def __init__(self, meetings: Meetings, missing: set[str]) -> None:
         self.meetings = meetings
-        self.shifts = sum(spec.largest_shift for spec in (meetings.a, meetings.b) if spec is not None)
+        self.shifts = sum(spec.largest_shift for spec in meetings.operands)
         wanted: dict[tuple[str, str], list[tuple[int, str]]] = {}
         for name in sorted(missing):
             parts = name.split(".")
@@ -110,7 +110,7 @@ class LooseTops:
     def __init__(self, meetings: Meetings) -> None:
         self.meetings, self.conversion = meetings, meetings.problem.target.conversion
         infinity = kernel_source(meetings.problem.source_kind, self.conversion).special_exponent
-        specs = [spec for spec in (meetings.a, meetings.b) if spec is not None]
+        specs = meetings.operands
         self.has_powers = all(spec.magnitude_bits == 1 for spec in specs)
         sets = [_tops_of(spec) for spec in specs]
         blocks = set(sets[0])
@@ -157,7 +157,7 @@ def _tops_of(spec: BFPSpec) -> list[Tops]:
             columns = (numbers.negatives[row][here], tops[row][here], numbers.mantissas[row][here])
             for sign, top, mantissa in zip(*(column.tolist() for column in columns), strict=True):
                 ends.setdefault((sign, top), []).append(mantissa)
-            found.append(frozenset((*key, end) for key, all in ends.items() for end in (min(all), max(all))))
+            found.append(frozenset((*key, end) for key, some in ends.items() for end in (min(some), max(some))))
     return found
 
 
