@@ -31,7 +31,8 @@ sys.path.insert(0, str(ROOT))
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
-from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, run, simulate, tool  # noqa: E402
+from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
+from tools.equivalence import decide, yosys  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 40}
 """Device -> mutants of the short form."""
@@ -49,6 +50,8 @@ class Mutant:
     """killed, equivalent, alive or undecided."""
     vector: int | None = None
     """The first vector that notices it."""
+    stimulus: int | None = None
+    """Of a survivor: a stimulus word that would notice it, when one is known."""
 
     @property
     def where(self) -> str:
@@ -87,13 +90,6 @@ class Score:
         return 100 * len(self.of("killed")) / relevant if relevant else 100.0
 
 
-def yosys(script: str, folder: Path, name: str, cwd: Path) -> str:
-    """Run a Yosys script and return its log."""
-    path = folder / f"{name}.ys"
-    path.write_text(script, encoding="ascii")
-    return run([tool("yosys"), path], cwd=cwd)
-
-
 def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Path) -> list[Mutant]:
     """Write the netlist with all mutants, `<device>.sv`, and return them; number 0 is the device itself."""
     sources = " ".join(path.name for path in sorted(DESIGNS.glob("*.sv")))
@@ -105,13 +101,13 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
         f"write_rtlil {folder / 'design.il'}",
         f"mutate -list {count} -seed {seed} -none -o {folder / 'list.txt'}",
     ]
-    yosys("\n".join(prepare), folder, "prepare", DESIGNS)
+    yosys(prepare, folder, "prepare", DESIGNS)
     commands = (folder / "list.txt").read_text(encoding="ascii").splitlines()
     assert commands[0] == "mutate -mode none"
     mutants = [Mutant(number, command) for number, command in enumerate(commands)]
     chosen = [m.command.replace("mutate ", f"mutate -ctrl mutant 16 {m.number} ", 1) for m in mutants[1:]]
     netlist = f"write_verilog -noattr -norename {folder / device}.sv"
-    yosys("\n".join([f"read_rtlil {folder / 'design.il'}", *chosen, netlist]), folder, "all", folder)
+    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, netlist], folder, "all", folder)
     return mutants
 
 
@@ -138,36 +134,16 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
 
 def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout: int) -> None:
     """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
-    ports = "clk, rst, in_valid, out_ready"
-    watch = f"""module watch_KIND(input {ports}, input [{vectors.stimulus_bits - 1}:0] in_data,
-      output in_ready, out_valid, output [{vectors.expected_bits - 1}:0] data);
-      wire [{vectors.expected_bits - 1}:0] out_data;
-      KIND device (.clk(clk), .rst(rst), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
-        .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data));
-      assign data = out_valid ? out_data : 0;
-    endmodule
-    """
-    wrapper = folder / f"watch{mutant.number}.v"
-    wrapper.write_text("".join(watch.replace("KIND", kind) for kind in ("gold", "gate")), encoding="ascii")
-    design = f"read_rtlil {folder / 'design.il'}"
-    script = [
-        *(design, f"rename {device} gold", "design -stash g"),
-        *(design, mutant.command, f"rename {device} gate", "design -stash h"),
-        *("design -copy-from g -as gold gold", "design -copy-from h -as gate gate", f"read_verilog {wrapper}"),
-        *("proc", "flatten watch_gold watch_gate", "async2sync", "dffunmap"),
-        *("miter -equiv -flatten watch_gold watch_gate miter", "hierarchy -top miter", "opt_merge -share_all"),
-        "opt_clean",
-        f"sat -tempinduct -prove trigger 0 -set-at 1 in_rst 1 -seq 1 -maxsteps 4 -timeout {timeout} miter",
-    ]
-    log = yosys("\n".join(script), folder, f"prove{mutant.number}", folder)
-    if "Reached maximum number of time steps" in log or "timeout" in log.lower().split("executing sat pass")[-1]:
-        mutant.verdict = "undecided"
-    elif "model found for base case: FAIL" in log:
-        mutant.verdict = "alive"
-    elif "SUCCESS" in log:
-        mutant.verdict = "equivalent"
-    else:
-        mutant.verdict = "undecided"
+    found = decide(
+        mutant.command,
+        folder / "design.il",
+        name=f"prove{mutant.number}",
+        device=device,
+        stimulus_bits=vectors.stimulus_bits,
+        expected_bits=vectors.expected_bits,
+        timeout=timeout,
+    )
+    mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
 
 
 def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
