@@ -10,6 +10,9 @@ import numpy as np
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.block_bins import block_families
 from bfpemu.vectors.code_stimulus import telling_exponents
+from bfpemu.vectors.deciding_sums import DecidingSums
+from bfpemu.vectors.decision_bins import decision_families
+from bfpemu.vectors.decision_stimulus import DecidingCodes
 from bfpemu.vectors.decode_bins import code_family, lane_family
 from bfpemu.vectors.dot_bins import dot_families
 from bfpemu.vectors.dot_facts import DotFacts
@@ -19,6 +22,7 @@ from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.recheck import row_of, traced
 from bfpemu.vectors.words import Fields
 
@@ -28,6 +32,8 @@ class ElementwisePlan(Plan):
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*block_families(self.problem)]
+        if self.problem.unit != "multiply":
+            found += decision_families(Reach(self.problem), self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
@@ -35,6 +41,10 @@ class ElementwisePlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
+        if self.problem.unit == "requantize":
+            yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
+        if self.problem.unit == "add":
+            yield from DecidingSums(self.problem, self.seed, self.level).pieces()
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of the blocks of results."""

@@ -38,8 +38,10 @@ def deepest_maximum(reach: Reach) -> int:
     if problem.unit != "add":
         return min(reach.precision, _DEEPEST)
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
+    if reach.spec.magnitude_bits > min(a, b):
+        return 1
     # The bits of one operand that is the largest significand, and those of the other below it.
-    return reach.spec.magnitude_bits + b if reach.spec.magnitude_bits <= min(a, b) else 1
+    return reach.spec.magnitude_bits + min(b, max(_widest_step(reach) - 1, 0))
 
 
 def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
@@ -91,7 +93,7 @@ def _why_no_maximum(reach: Reach, depth: int) -> str | None:
 
 # -------------------------------------------------------------------- the rounding of an element
 
-_GOES_AWAY = {
+GOES_AWAY = {
     mode: np.array(
         [
             abs(round_to_integer(sign * (2 + odd + Fraction(guard, 2) + Fraction(below, 4)), mode)) > 2 + odd
@@ -111,13 +113,27 @@ def deepest_rest(reach: Reach) -> int:
         return min(reach.precision, _DEEPEST)
     if problem.unit == "requantize":
         return max(reach.precision - max(reach.most_kept_bits, 0), 0)
-    return 0
+    a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
+    if problem.unit == "multiply" or reach.spec.magnitude_bits > min(a, b):
+        return 0
+    # A sum that lifts the exponent leaves the last bit of one operand as the guard bit, however far below the other is.
+    lifts = problem.target.conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL)
+    return min(reach.spec.magnitude_bits + max(a, b) + 2, max(_widest_step(reach), 1)) if lifts else min(a, b)
+
+
+def _widest_step(reach: Reach) -> int:
+    """Return how far the units of both operands of a sum lie apart at most."""
+    a, b = reach.problem.a_flat.format, reach.problem.b_flat.format
+    ends = [
+        (spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent - spec.fraction_bits) for spec in (a, b)
+    ]
+    return max(ends[0][1] - ends[1][0], ends[1][1] - ends[0][0])
 
 
 def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for bits behind the binary point without which an element is rounded the other way."""
     conversion, deepest = reach.problem.target.conversion, deepest_rest(reach)
-    away = _GOES_AWAY[conversion.rounding]
+    away = GOES_AWAY[conversion.rounding]
     largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
     things = [f"bit{depth}.{sign}" for depth in range(deepest) for sign in _SIGNS]
 
@@ -142,17 +158,21 @@ def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
     )
 
 
-def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
-    mode = reach.problem.target.conversion.rounding
-    away = _GOES_AWAY[mode]
-    bits = 1 if depth else 2
-    deciding = [
+def deciding_cells(mode: Rounding, negative: int, *, guard_decides: bool) -> list[tuple[int, int, int]]:
+    """Return the last kept bit, the guard bit, and whether bits below are set, where the guard or they decide."""
+    away, bit = GOES_AWAY[mode], 2 if guard_decides else 1
+    return [
         (odd, guard, below)
         for odd, guard, below in product((0, 1), (0, 1), (0, 1))
-        if (below if depth else guard)
+        if (guard if guard_decides else below)
         and away[8 * negative + 4 * odd + 2 * guard + below]
-        != away[8 * negative + (4 * odd + 2 * guard + below & ~bits)]
+        != away[8 * negative + (4 * odd + 2 * guard + below & ~bit)]
     ]
+
+
+def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
+    mode = reach.problem.target.conversion.rounding
+    deciding = deciding_cells(mode, negative, guard_decides=depth == 0)
     if not deciding:
         return f"no such bit changes what {mode} does with a {'negative' if negative else 'positive'} number"
     spec = reach.spec
@@ -193,11 +213,11 @@ def _one_bit_beyond(reach: Reach, level: int) -> Family[BlockFacts]:
         reach.spec.elements_per_block or 1,
         level,
         find,
-        lambda thing: _why_not_beyond(reach, thing // 2, bits),
+        lambda thing: _why_not_beyond(reach, thing // 2, thing % 2, bits),
     )
 
 
-def _why_not_beyond(reach: Reach, bit: int, bits: int) -> str | None:
+def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | None:
     conversion, spec = reach.problem.target.conversion, reach.spec
     if bit < bits + 1 - reach.precision:
         return f"a number here has {reach.precision} bits"
@@ -209,4 +229,18 @@ def _why_not_beyond(reach: Reach, bit: int, bits: int) -> str | None:
     room = reach.tops[1] - unit - bits
     if room < 0 or (room == 0 and reach.largest_is_power):
         return "no number is so far above the largest significand at the largest exponent"
-    return None
+    most = _largest_number(reach, unit, negative)
+    return "no number is so large" if most is not None and most < 1 << bits | 1 << bit else None
+
+
+def _largest_number(reach: Reach, unit: int, negative: int) -> int | None:
+    """Return the largest number with a sign in multiples of ``2 ** unit``, rounded up, when operands are codes."""
+    problem, total = reach.problem, 0
+    if problem.unit == "encode":
+        return None
+    for spec in [problem.a_flat.format, *([problem.b_flat.format] if problem.b else [])]:
+        low, high = spec.significand_ends
+        shift = spec.largest_exponent - spec.fraction_bits - unit
+        most = -low if negative else high
+        total += most << shift if shift >= 0 else -(-most >> -shift)
+    return total

@@ -12,7 +12,7 @@ from bfpemu.vectors.decision_bins import deepest_maximum
 from bfpemu.vectors.encode_stimulus import EncodeStimulus, Patterns
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lane_family import crosses_lanes
-from bfpemu.vectors.operand_stimulus import OperandStimulus, joined
+from bfpemu.vectors.operand_stimulus import OperandStimulus
 from bfpemu.vectors.reach import Reach
 
 _GIVEN_TURNS = 7
@@ -134,8 +134,3 @@ class DecidingCodes(OperandStimulus):
             rows.append(np.where((np.arange(self.lanes) + lane) % 2 == 1, -row, row) if signed else row)
             exponents.append(self.a.middle)
         return [self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents))]
-
-
-def deciding_codes(stimulus: OperandStimulus) -> Stimulus:
-    """Return the operands of `requantize` in which one maximum decides."""
-    return joined(list(DecidingCodes(stimulus.problem, stimulus.seed, stimulus.level).pieces()))
