@@ -15,6 +15,7 @@ from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import DecidingCodes
 from bfpemu.vectors.decode_bins import code_family, lane_family
 from bfpemu.vectors.dot_bins import dot_families
+from bfpemu.vectors.dot_carry_bins import carry_family
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
@@ -60,6 +61,7 @@ class DotPlan(Plan):
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
+        found.append(carry_family(self.problem, self._stimulus))
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
             found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements))

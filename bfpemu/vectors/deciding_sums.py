@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class DecidingSums(OperandStimulus):
         deepest = deepest_rest(self.reach)
         if not deepest or conversion.post_truncate_bits:
             return
-        for turn in range(2 * low.magnitude_bits):
+        for turn, further in product(range(2 * low.magnitude_bits), (0, self.size // 2 + 1)):
             # All bits behind the binary point are the lower operand's.
             depth = (turn // 2 + self.lane) % low.magnitude_bits
             odd, guard, below = self._cells(depth, turn)
@@ -99,7 +100,7 @@ class DecidingSums(OperandStimulus):
                 depth == 0, below, below << (low.magnitude_bits - 1 - depth)
             )
             one, two = odd << max(shift, 0), rest
-            holds = self.lane == turn % self.size
+            holds = self.lane == (turn + further) % self.size
             signs = self._signs(turn)
             yield (
                 signs * np.where(holds, 1 << (high.magnitude_bits - 1), one),
@@ -110,7 +111,9 @@ class DecidingSums(OperandStimulus):
             return
         most = self.reach.spec.largest_significand
         for apart in range(1, deepest + low.magnitude_bits):
-            for turn in range(2 * low.magnitude_bits):
+            # Each depth is there at as many distances as the lower operand has bits, and at few near the ends.
+            step = 1 if min(apart - 1, deepest - apart) < 2 else max(low.magnitude_bits // 2, 1)
+            for turn in (2 * first + flip for first in range(0, low.magnitude_bits, step) for flip in (0, 1)):
                 # A sum that lifts the exponent makes the last bit of the higher operand the guard bit.
                 place = (turn // 2 + self.lane) % low.magnitude_bits
                 odd, guard, below = self._cells(np.ones(self.size, np.int64), turn)

@@ -23,8 +23,12 @@ _DEEPEST = 62
 
 def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of an encoding unit in which one bit decides."""
-    found = [_deciding_maximum(reach, level), _one_bit_beyond(reach, level)]
-    if reach.problem.target.conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach):
+    found = [_deciding_maximum(reach, level)]
+    conversion = reach.problem.target.conversion
+    if reach.problem.unit != "encode" and conversion.exponent_rule is ExponentRule.LOWER_ERROR:
+        return found  # which exponent such a block has depends on every element
+    found.append(_one_bit_beyond(reach, level))
+    if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach):
         found.append(_deciding_rest(reach, level))
     return found
 
@@ -226,7 +230,7 @@ def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | N
     if not reach.clamps_above:
         return "the rule leaves no number so large"
     unit = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
-    room = reach.tops[1] - unit - bits
+    room = min([reach.tops[1], *(step.maximum_exponent for step in conversion.source_chain)]) - unit - bits
     if room < 0 or (room == 0 and reach.largest_is_power):
         return "no number is so far above the largest significand at the largest exponent"
     most = _largest_number(reach, unit, negative)

@@ -121,7 +121,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
         if ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
         is_exact = "guard0.sticky0" in name
-        bits, lowest = _held_bits(problem)
+        bits, lowest = held_bits(problem)
         if bits is not None and bits + is_exact <= output.fraction_bits + 1 and lowest >= 1 - output.bias:
             return f"the accumulator has {bits} bits beside its sign"
         fits = held is not None and held.fraction_bits <= output.fraction_bits
@@ -132,7 +132,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     return absent
 
 
-def _held_bits(problem: Problem) -> tuple[int | None, int]:
+def held_bits(problem: Problem) -> tuple[int | None, int]:
     """Return the bits of a number of an integer accumulator, and the least weight of its last bit."""
     assert problem.dot_unit is not None
     accumulator, stimulus = problem.dot_unit.accumulator, DotStimulus(problem, 0, 1)
