@@ -25,6 +25,7 @@ from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.recheck import row_of, traced
+from bfpemu.vectors.reserved_bins import reserved_family
 from bfpemu.vectors.words import Fields
 
 
@@ -32,7 +33,7 @@ class ElementwisePlan(Plan):
     """The plan of `add`, `multiply` and `requantize`."""
 
     def _families(self) -> list[Family[Any]]:
-        found: list[Family[Any]] = [*block_families(self.problem)]
+        found: list[Family[Any]] = [*block_families(self.problem), reserved_family(self.problem)]
         if self.problem.unit != "multiply":
             found += decision_families(Reach(self.problem), self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])

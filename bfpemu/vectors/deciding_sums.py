@@ -9,7 +9,7 @@ import numpy as np
 
 from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.vectors.code_stimulus import codes_of
-from bfpemu.vectors.decision_bins import deciding_cells, deepest_maximum, deepest_rest
+from bfpemu.vectors.decision_bins import deciding_cells, deepest_maximum, deepest_rest, widest_step
 from bfpemu.vectors.decision_stimulus import beyond_blocks, in_turn
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
@@ -111,8 +111,9 @@ class DecidingSums(OperandStimulus):
             return
         most = self.reach.spec.largest_significand
         for apart in range(1, deepest + low.magnitude_bits):
-            # Each depth is there at as many distances as the lower operand has bits, and at few near the ends.
-            step = 1 if min(apart - 1, deepest - apart) < 2 else max(low.magnitude_bits // 2, 1)
+            # Each depth is there at as many distances as the lower operand has bits, but for the largest distances.
+            is_last = apart + low.magnitude_bits > widest_step(self.reach)
+            step = 1 if apart == 1 or is_last else max(low.magnitude_bits // 2, 1)
             for turn in (2 * first + flip for first in range(0, low.magnitude_bits, step) for flip in (0, 1)):
                 # A sum that lifts the exponent makes the last bit of the higher operand the guard bit.
                 place = (turn // 2 + self.lane) % low.magnitude_bits

@@ -45,7 +45,7 @@ def deepest_maximum(reach: Reach) -> int:
     if reach.spec.magnitude_bits > min(a, b):
         return 1
     # The bits of one operand that is the largest significand, and those of the other below it.
-    return reach.spec.magnitude_bits + min(b, max(_widest_step(reach) - 1, 0))
+    return reach.spec.magnitude_bits + min(b, max(widest_step(reach) - 1, 0))
 
 
 def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
@@ -122,10 +122,10 @@ def deepest_rest(reach: Reach) -> int:
         return 0
     # A sum that lifts the exponent leaves the last bit of one operand as the guard bit, however far below the other is.
     lifts = problem.target.conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL)
-    return min(reach.spec.magnitude_bits + max(a, b) + 2, max(_widest_step(reach), 1)) if lifts else min(a, b)
+    return min(reach.spec.magnitude_bits + max(a, b) + 2, max(widest_step(reach), 1)) if lifts else min(a, b)
 
 
-def _widest_step(reach: Reach) -> int:
+def widest_step(reach: Reach) -> int:
     """Return how far the units of both operands of a sum lie apart at most."""
     a, b = reach.problem.a_flat.format, reach.problem.b_flat.format
     ends = [
