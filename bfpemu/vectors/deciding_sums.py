@@ -90,7 +90,7 @@ class DecidingSums(OperandStimulus):
         """Yield blocks in whose lanes one bit behind the binary point decides the rounding."""
         conversion, shift = self.reach.problem.target.conversion, high.magnitude_bits - self.reach.spec.magnitude_bits
         deepest = deepest_rest(self.reach)
-        if not deepest or conversion.post_truncate_bits:
+        if not deepest or conversion.post_truncate_bits or self.size == 1:
             return
         for turn, further in product(range(2 * low.magnitude_bits), (0, self.size // 2 + 1)):
             # All bits behind the binary point are the lower operand's.
@@ -114,11 +114,13 @@ class DecidingSums(OperandStimulus):
             # Each depth is there at as many distances as the lower operand has bits, but for the largest distances.
             is_last = apart + low.magnitude_bits > widest_step(self.reach)
             step = 1 if apart == 1 or is_last else max(low.magnitude_bits // 2, 1)
-            for turn in (2 * first + flip for first in range(0, low.magnitude_bits, step) for flip in (0, 1)):
+            places = range(0, low.magnitude_bits, step)
+            for first, flip, further in product(places, (0, 1), (0, self.size // 2 + 1)):
+                turn = 2 * first + flip
                 # A sum that lifts the exponent makes the last bit of the higher operand the guard bit.
                 place = (turn // 2 + self.lane) % low.magnitude_bits
                 odd, guard, below = self._cells(np.ones(self.size, np.int64), turn)
-                holds, signs = self.lane == (turn + apart) % self.size, self._signs(turn)
+                holds, signs = self.lane == (turn + apart + further) % self.size, self._signs(turn)
                 one = np.where(holds, most, np.minimum(odd << 1 | guard, most)) << shift
                 yield signs * one, signs * np.where(holds, 1, below << place), apart
 
