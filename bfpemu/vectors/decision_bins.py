@@ -25,8 +25,8 @@ def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of an encoding unit in which one bit decides."""
     found = [_deciding_maximum(reach, level)]
     conversion = reach.problem.target.conversion
-    if reach.problem.unit != "encode" and conversion.exponent_rule is ExponentRule.LOWER_ERROR:
-        return found  # which exponent such a block has depends on every element
+    if conversion.exponent_rule is ExponentRule.LOWER_ERROR:
+        return found  # where an element of such a block is rounded depends on every other one
     found.append(_one_bit_beyond(reach, level))
     if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach):
         found.append(_deciding_rest(reach, level))
