@@ -50,7 +50,7 @@ def deepest_maximum(reach: Reach) -> int:
 
 def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for a largest magnitude that has one bit more than the next, which changes the exponent."""
-    deepest, spec = deepest_maximum(reach), reach.spec
+    deepest = deepest_maximum(reach)
     things = [f"bit{depth}" for depth in range(deepest)]
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -66,16 +66,21 @@ def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
         differing = largest ^ aligned[rows, second]
         is_single = (differing != 0) & (differing & (differing - _ONE) == 0) & (rest[rows, second] != 0)
         wanted = _wanted(facts.problem, facts.top[rows, second], mantissa[rows, second])
-        ends = spec.smallest_exponent, spec.largest_exponent
-        decides = np.clip(wanted, *ends) != np.clip(facts.wanted, *ends)
+        decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
         depth = 64 - bit_lengths(differing)
         known = is_single & decides & whole[rows, second] & ~facts.is_nan & (depth < deepest)
         holds = known[:, None] & (np.arange(aligned.shape[1]) == first[:, None])
         return np.where(holds, depth[:, None], -1)
 
     return lane_family(
-        "decides", things, spec.elements_per_block or 1, level, find, lambda depth: _why_no_maximum(reach, depth)
+        "decides", things, reach.spec.elements_per_block or 1, level, find, lambda depth: _why_no_maximum(reach, depth)
     )
+
+
+def visible_exponents(reach: Reach, wanted: Int64Array) -> Int64Array:
+    """Return exponents of the rule as a block shows them: those below the smallest are one that it flushes, or it."""
+    spec = reach.spec
+    return np.clip(wanted, spec.smallest_exponent - (not spec.use_subnormals), spec.largest_exponent)
 
 
 def _why_no_maximum(reach: Reach, depth: int) -> str | None:
@@ -84,7 +89,7 @@ def _why_no_maximum(reach: Reach, depth: int) -> str | None:
         return "exponents are supplied"
     if (spec.elements_per_block or 1) == 1:
         return "a block has one element"
-    if spec.smallest_exponent == spec.largest_exponent:
+    if spec.smallest_exponent == spec.largest_exponent and (spec.use_subnormals or not reach.flushes):
         return "the format has one exponent"
     if reach.precision == 1:
         return "a number here has one bit"

@@ -11,7 +11,7 @@ from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import deepest_maximum
 from bfpemu.vectors.encode_stimulus import EncodeStimulus, Patterns
 from bfpemu.vectors.filling import Stimulus
-from bfpemu.vectors.lane_family import crosses_lanes
+from bfpemu.vectors.lane_family import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus
 from bfpemu.vectors.reach import Reach
 
@@ -39,14 +39,6 @@ def deciding_pairs(reach: Reach) -> list[tuple[int, int, int]]:
             largest = reach.spec.largest_significand << (deepest - bits)
             found.append((depth, largest | bit, largest))
     return found
-
-
-def in_turn(things: int, lanes: int, level: int) -> Iterator[tuple[int, int]]:
-    """Yield (thing, lane): all pairs, or each thing and each lane once where there are too many."""
-    for thing in range(things):
-        for lane in range(lanes):
-            if crosses_lanes(things, lanes, level) or (thing - lane) % lanes == 0 or (lane - thing) % things == 0:
-                yield thing, lane
 
 
 def deciding_patterns(stimulus: EncodeStimulus) -> Iterator[Patterns]:

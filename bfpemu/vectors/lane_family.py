@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +16,14 @@ MOST_CROSSED = 2048
 def crosses_lanes(things: int, lanes: int, level: int) -> bool:
     """Return whether each thing has a bin in each lane; else things and lanes have bins of their own."""
     return level > 1 or things * lanes <= MOST_CROSSED
+
+
+def in_turn(things: int, lanes: int, level: int) -> Iterator[tuple[int, int]]:
+    """Yield (thing, lane): all pairs, or each thing and each lane once where there are too many."""
+    for thing in range(things):
+        for lane in range(lanes):
+            if crosses_lanes(things, lanes, level) or (thing - lane) % lanes == 0 or (lane - thing) % things == 0:
+                yield thing, lane
 
 
 def lane_family(

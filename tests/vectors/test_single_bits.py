@@ -15,8 +15,12 @@ from bfpemu.reference.value import number, power_of_two
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.arithmetic_plans import DotPlan
 from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import bins_of
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_stimulus import SourceStimulus
+from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
 
 ENCODING = ["encode", "add", "requantize"]
 
@@ -61,13 +65,19 @@ def unit_of(block, preset):
     return power_of_two(code - spec.exponent_bias - spec.fraction_bits - preset.conversion.post_truncate_bits)
 
 
+def shown(block, preset):
+    """Return a block's exponent code, and whether it is flushed or has numbers."""
+    encoded = encode_block(block, preset)
+    return encoded.exponent_code, any(encoded.element_codes)
+
+
 def decides(block, preset, bit, lane):
     magnitudes = [value.magnitude for value in block]
     largest, second = magnitudes[lane], max(magnitudes[:lane] + magnitudes[lane + 1 :])
     lower = [*block]
     lower[lane] = number(second, negative=block[lane].negative)
-    lifts = encode_block(block, preset).exponent_code > encode_block(lower, preset).exponent_code
-    return largest > second > 0 and largest - second == top(largest) * power_of_two(-bit) and lifts
+    is_single = largest > second > 0 and largest - second == top(largest) * power_of_two(-bit)
+    return is_single and shown(block, preset) != shown(lower, preset)
 
 
 def rest(block, preset, bit, lane):
@@ -108,6 +118,27 @@ def test_the_first_vector_of_a_bin_has_the_property_that_its_name_says(sets, uni
         seen.add(group)
     # No code of a narrower format is above its largest significand at the largest exponent.
     assert seen == set(PROPERTIES) - ({"beyond"} if unit == "requantize" else set())
+
+
+def test_every_bit_of_a_subnormal_maximum_decides_whether_a_block_is_flushed_or_lifted():
+    preset = Preset(BFPSpec("m4", 4, 2, 5))
+    problem = Problem("encode", preset, dtype="float16")
+    reach = Reach(problem)
+    (blocks,) = subnormal_patterns(SourceStimulus(reach, 1, 1))
+    stimulus = {"x": blocks}
+    hits = bins_of(
+        subnormal_families(reach, 1), block_facts(problem, stimulus, expected(problem, stimulus)), len(blocks)
+    )
+    assert set().union(*hits) == {f"subnormal.bit{bit}.lane{lane}" for bit in range(10) for lane in (0, 1)}
+    for names, row in zip(hits, blocks.tolist(), strict=True):
+        values = [read_float(bits, "float16", preset.conversion) for bits in row]
+        for name in names:
+            bit, lane = (int(word.lstrip("bitlane")) for word in name.split(".")[1:])
+            lower = [*values]
+            lower[lane] = number(values[lane].magnitude - power_of_two(bit - 24), negative=values[lane].negative)
+            assert values[lane].magnitude < power_of_two(-14)
+            assert lower[lane].magnitude == values[1 - lane].magnitude
+            assert shown(values, preset) != shown(lower, preset)
 
 
 @pytest.mark.parametrize("unit", ["add", "multiply"])
