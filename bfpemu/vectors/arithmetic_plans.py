@@ -26,6 +26,7 @@ from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.recheck import row_of, traced
 from bfpemu.vectors.reserved_bins import reserved_family
+from bfpemu.vectors.sum_bins import sum_families
 from bfpemu.vectors.words import Fields
 
 
@@ -36,6 +37,8 @@ class ElementwisePlan(Plan):
         found: list[Family[Any]] = [*block_families(self.problem), reserved_family(self.problem)]
         if self.problem.unit != "multiply":
             found += decision_families(Reach(self.problem), self.level)
+        if self.problem.unit == "add":
+            found += sum_families(Reach(self.problem), self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))

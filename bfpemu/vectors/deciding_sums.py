@@ -16,6 +16,7 @@ from bfpemu.vectors.lane_family import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.sum_bins import deepest_cancellation
 from bfpemu.vectors.words import AnyArray
 
 Row = tuple[AnyArray, AnyArray, int]
@@ -39,6 +40,8 @@ class DecidingSums(OperandStimulus):
             if self.reach.spec.magnitude_bits <= high.spec.magnitude_bits:
                 yield self.laid(high, low, self._maxima(high.spec, low.spec))
                 yield self.laid(high, low, self._rests(high.spec, low.spec))
+            yield self.laid(high, low, self._cancelling(high.spec, low.spec))
+            yield self._lone(high, low)
         yield self._beyond()
 
     def laid(self, high: Side, low: Side, rows: Iterable[Row]) -> Stimulus:
@@ -59,6 +62,10 @@ class DecidingSums(OperandStimulus):
                 piece |= self.fields(side, codes_of(side.spec, tiled), code)
             found.append({name: piece[name] for name in sorted(piece)})
         return joined(found)
+
+    def without_shifts(self, piece: Stimulus) -> Stimulus:
+        """Return a piece with the shift codes 0."""
+        return {name: np.zeros_like(items) if name.endswith("shifts") else items for name, items in piece.items()}
 
     def _signs(self, turn: int) -> AnyArray:
         """Return signs of the lanes, in turn."""
@@ -133,6 +140,30 @@ class DecidingSums(OperandStimulus):
             found.append(cells[0] if cells else (0, 1, 1))
         odd, guard, below = np.array(found).T
         return odd, guard, below
+
+    def _cancelling(self, high: BFPSpec, low: BFPSpec) -> Iterator[Row]:
+        """Yield blocks in which one bit of one sum is left, below the unit of the higher operand."""
+        if not (high.has_sign or low.has_sign):
+            return
+        for place, lane in in_turn(deepest_cancellation(self.reach), self.size, self.level):
+            here, apart = self.lane == lane, place + 1
+            sign = -1 if high.has_sign and ((place + lane) % 2 == 1 or not low.has_sign) else 1
+            yield np.where(here, sign, 0), np.where(here, -sign * ((1 << apart) - 1), 0), apart
+
+    def _lone(self, high: Side, low: Side) -> Stimulus:
+        """Return every bit of one operand alone, two places above an operand of ones."""
+        bits = high.spec.mantissa_bits
+        places = list(in_turn(bits, self.lanes, self.level))
+        elements = np.zeros((len(places), self.lanes), np.uint64)
+        for row, (bit, lane) in enumerate(places):
+            elements[row, lane] = 1 << bit
+        low_code = low.middle
+        for apart in (2, 1):
+            code = apart + _scale(low.spec, low_code) - _scale(high.spec, 0)
+            if 0 <= code <= high.spec.largest_exponent_code:
+                ones = self.fields(low, np.ones_like(elements), low_code)
+                return self.without_shifts(self.fields(high, elements, code) | ones)
+        return {}
 
     def _beyond(self) -> Stimulus:
         """Return sums above the largest element at the largest exponent, of equal halves."""
