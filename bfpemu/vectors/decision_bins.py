@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.reference.rounding import round_to_integer
-from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
@@ -102,7 +102,7 @@ def _why_no_maximum(reach: Reach, depth: int) -> str | None:
 
 # -------------------------------------------------------------------- the rounding of an element
 
-GOES_AWAY = {
+GOES_AWAY: dict[Rounding, Mask] = {
     mode: np.array(
         [
             abs(round_to_integer(sign * (2 + odd + Fraction(guard, 2) + Fraction(below, 4)), mode)) > 2 + odd

@@ -9,11 +9,12 @@ import numpy as np
 from bfpemu.formats import ExponentRule
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import deepest_maximum
-from bfpemu.vectors.encode_stimulus import EncodeStimulus, Patterns
+from bfpemu.vectors.encode_stimulus import EncodeStimulus
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lane_family import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_stimulus import Patterns
 
 _GIVEN_TURNS = 7
 """Supplied exponents are beside the fitting one in turn, so many vectors long."""
