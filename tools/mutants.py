@@ -2,8 +2,10 @@
 
 Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
-and stops at the first result that differs. A survivor that Yosys proves equal to the device, by temporal induction from
-reset, counts no more. The score is killed / (mutants - equivalent), from all undecided ones alive to none.
+and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
+(tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. A survivor that
+is alive is printed with a stimulus that would notice it, and the bins of that stimulus that fewest vectors hit: a bin for
+what it has, and they have not, is missing.
 
     python tools/mutants.py                       every device, 300 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
