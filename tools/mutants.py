@@ -3,9 +3,9 @@
 Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
 and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
-(tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. A survivor that
-is alive is printed with a stimulus that would notice it, and the bins of that stimulus that fewest vectors hit: a bin for
-what it has, and they have not, is missing.
+(tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
+alive is printed with a stimulus that would notice it, and the bins of that stimulus that fewest vectors hit: what it has
+and they have not lacks a bin.
 
     python tools/mutants.py                       every device, 300 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
@@ -27,9 +27,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bfpemu.vectors.answers import expected  # noqa: E402
+from bfpemu.vectors.families import bins_of  # noqa: E402
+from bfpemu.vectors.plan import plan_of  # noqa: E402
+from bfpemu.vectors.sets import open_set  # noqa: E402
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
@@ -38,6 +44,7 @@ from tools.equivalence import decide, yosys  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 40}
 """Device -> mutants of the short form."""
+_RARE_BINS = 4
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
 
@@ -53,7 +60,9 @@ class Mutant:
     vector: int | None = None
     """The first vector that notices it."""
     stimulus: int | None = None
-    """Of a survivor: a stimulus word that would notice it, when one is known."""
+    """Of a survivor: a stimulus word that would notice it, when one is known ..."""
+    bins: list[str] = field(default_factory=list)
+    """... and the rarest bins that it hits."""
 
     @property
     def where(self) -> str:
@@ -146,6 +155,18 @@ def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout
         timeout=timeout,
     )
     mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
+    if found.stimulus is not None:
+        mutant.bins = rare_bins(found.stimulus, vectors)
+
+
+def rare_bins(stimulus: int, vectors: VectorSet) -> list[str]:
+    """Return the bins that a stimulus word hits and fewest vectors of a set do, the rarest first."""
+    known = open_set(vectors.folder)
+    plan, layout = plan_of(known.problem, known.manifest["level"], known.manifest["seed"]), known.problem.stimulus
+    items = {name: np.array([values], np.uint64) for name, values in layout.split(stimulus).items()}
+    hits = {name: entry.get("hits", 0) for name, entry in known.coverage().items()}
+    (bins,) = bins_of(plan.families, plan.facts(items, expected(known.problem, items)), 1)
+    return sorted(bins, key=lambda name: (hits.get(name, 0), name))[:_RARE_BINS]
 
 
 def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
@@ -173,6 +194,8 @@ def report(score: Score) -> Iterator[str]:
     )
     for mutant in [*score.of("alive"), *score.of("undecided")]:
         yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"
+        if mutant.stimulus is not None:
+            yield f"        noticed by {mutant.stimulus:#x}, in {', '.join(mutant.bins)}"
 
 
 def main() -> int:
