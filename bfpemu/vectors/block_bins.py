@@ -23,6 +23,8 @@ from bfpemu.vectors.rounding_bins import (
 
 _SIGNS = ("pos", "neg")
 _MOST_CODES = 1 << 10
+MOST_DISTANCES = 600
+"""Binades below the largest number of a block that have bins."""
 
 
 def block_families(problem: Problem) -> list[BlockFamily]:
@@ -50,7 +52,7 @@ def block_families(problem: Problem) -> list[BlockFamily]:
 
 def _distances(reach: Reach) -> BlockFamily:
     """How many binades an element lies below the largest of its block."""
-    most = min(reach.widest_distance, 600)
+    most = min(reach.widest_distance, MOST_DISTANCES)
     names = [f"distance.{distance}.{sign}" for distance in range(most + 1) for sign in _SIGNS]
 
     def find(facts: BlockFacts) -> Int64Array:

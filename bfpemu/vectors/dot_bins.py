@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep
@@ -24,6 +22,7 @@ from bfpemu.vectors.dot_sum_bins import (
     align_names,
     cancel_bins,
     cancel_names,
+    order_family,
     product_bins,
     product_names,
     reserved,
@@ -32,8 +31,6 @@ from bfpemu.vectors.dot_sum_bins import (
     why_no_sum,
     why_one_slot,
 )
-from bfpemu.vectors.facts import Int64Array
-from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
 
 
@@ -49,7 +46,7 @@ def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
         named_family(cancel_names(stimulus), cancel_bins(stimulus), why_one_slot(stimulus)),
         named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
         named_family(_FLAG_NAMES, _flag_bins, _why_no_flag(problem)),
-        _order(stimulus),
+        order_family(stimulus),
     ]
 
 
@@ -121,7 +118,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
         if ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
         is_exact = "guard0.sticky0" in name
-        bits, lowest = _held_bits(problem)
+        bits, lowest = held_bits(problem)
         if bits is not None and bits + is_exact <= output.fraction_bits + 1 and lowest >= 1 - output.bias:
             return f"the accumulator has {bits} bits beside its sign"
         fits = held is not None and held.fraction_bits <= output.fraction_bits
@@ -135,7 +132,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     return absent
 
 
-def _held_bits(problem: Problem) -> tuple[int | None, int]:
+def held_bits(problem: Problem) -> tuple[int | None, int]:
     """Return the bits of a number of an integer accumulator, and the least weight of its last bit."""
     assert problem.dot_unit is not None
     accumulator, stimulus = problem.dot_unit.accumulator, DotStimulus(problem, 0, 1)
@@ -306,23 +303,3 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
         return no_result("result.subnormal.pos") if name == "flag.underflow" else None
 
     return absent
-
-
-def _order(stimulus: DotStimulus) -> DotFamily:
-    """Vectors whose blocks in the opposite order give another result or other flags."""
-
-    def find(facts: DotFacts) -> Int64Array:
-        return np.where(facts.turned > 0, 0, -1)
-
-    def absent(_: int) -> str | None:
-        if stimulus.slots == 1:
-            return "a vector has one slot"
-        accumulator = stimulus.unit.accumulator
-        if accumulator.kind is AccumulatorKind.EXACT:
-            return "an exact accumulator knows no order"
-        held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
-        if held is not None and groups == 2 and stimulus.most.bit_length() <= held.fraction_bits + 1:
-            return "two sums that the accumulator holds are added in one way"
-        return None
-
-    return Family(["order.matters"], find, absent)

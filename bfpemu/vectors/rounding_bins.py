@@ -215,7 +215,8 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             return "the rule rceil leaves no number above the largest significand"
         if place and conversion.exponent_offset > 0:
             return "exponent_offset leaves no number above the largest significand"
-        if place > 3 and conversion.exponent_offset >= 0:
+        lowers = conversion.exponent_rule is ExponentRule.LOWER_ERROR
+        if place > 3 and conversion.exponent_offset >= 0 and not lowers:
             return "the rule leaves no number of one more in its integer part"
         bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
