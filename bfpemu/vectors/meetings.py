@@ -170,11 +170,11 @@ class Meetings:
 
     def _least(self, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
         spec, conversion = self.problem.target.format, self.problem.target.conversion
-        found = top - spec.magnitude_bits + conversion.exponent_offset - conversion.post_truncate_bits
+        found: Int64Array = top - spec.magnitude_bits + conversion.exponent_offset - conversion.post_truncate_bits
         if conversion.exponent_rule is ExponentRule.RCEIL:
-            return found + (mantissa > np.uint64(spec.largest_significand << (64 - spec.magnitude_bits)))
+            found = found + (mantissa > np.uint64(spec.largest_significand << (64 - spec.magnitude_bits)))
         if conversion.exponent_rule is ExponentRule.CEIL:
-            return found + (mantissa != np.uint64(1 << 63))
+            found = found + (mantissa != np.uint64(1 << 63))
         return found
 
     def units(self, piece: Piece) -> range:
@@ -259,7 +259,8 @@ class Meetings:
             # So low a number is there only at the smallest exponent, and a source chain may have none.
             fits &= piece.top - 1 + self._lowest_unit - unit >= self.reach.tops[0]
         # Far below the place of rounding all numbers are alike, but for the depth of single bits.
-        return fits & ((piece.top >= unit - 1) | (piece.mantissa == np.uint64(1 << 63)))
+        fits &= (piece.top >= unit - 1) | (piece.mantissa == np.uint64(1 << 63))
+        return fits
 
     def facts(self, piece: Piece, unit: int, chosen: Int64Array) -> BlockFacts:
         """Return the facts of chosen numbers at a unit, one block of all of them."""
