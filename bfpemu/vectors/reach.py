@@ -144,6 +144,7 @@ class Reach(NumberRange):
         Examples
         --------
         >>> from bfpemu.catalog import resolve
+        >>> from bfpemu.vectors.problem import Problem
         >>> Reach(Problem("multiply", resolve("5x4"))).odd_factors(0b1000001, 62).tolist()
         [[5, 13], [13, 5]]
         """
