@@ -4,8 +4,8 @@ Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the n
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
 and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
 (tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
-alive is printed with a stimulus that would notice it, and the bins of that stimulus that fewest vectors hit: what it has
-and they have not lacks a bin.
+alive is printed with a stimulus that would notice it and the bins of that stimulus that fewest vectors hit: what they
+have not lacks a bin.
 
     python tools/mutants.py                       every device, 300 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
@@ -155,7 +155,7 @@ def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout
         timeout=timeout,
     )
     mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
-    if found.stimulus is not None:
+    if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
         mutant.bins = rare_bins(found.stimulus, vectors)
 
 

@@ -28,7 +28,7 @@ def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     if conversion.exponent_rule is ExponentRule.LOWER_ERROR:
         return found  # where an element of such a block is rounded depends on every other one
     found.append(_one_bit_beyond(reach, level))
-    if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach):
+    if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach) and not reach.is_given:
         found.append(_deciding_rest(reach, level))
     return found
 
@@ -230,6 +230,9 @@ def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | N
     conversion, spec = reach.problem.target.conversion, reach.spec
     if bit < bits + 1 - reach.precision:
         return f"a number here has {reach.precision} bits"
+    is_ceil = conversion.exponent_rule is ExponentRule.CEIL and not reach.clamps_above
+    if is_ceil and -2 < conversion.exponent_offset < 0:
+        return "the rule ceil leaves a power of two alone with so many bits"
     if reach.is_given or conversion.exponent_offset < 0:
         return None
     if not reach.clamps_above:
