@@ -215,7 +215,10 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             return "the rule rceil leaves no number above the largest significand"
         if place and conversion.exponent_offset > 0:
             return "exponent_offset leaves no number above the largest significand"
-        lowers = conversion.exponent_rule is ExponentRule.LOWER_ERROR
+        # What a format already holds is exact at the higher exponent, which a tie keeps.
+        problem = reach.problem
+        is_exact = problem.unit == "requantize" and problem.a_flat.format == reach.spec
+        lowers = conversion.exponent_rule is ExponentRule.LOWER_ERROR and not is_exact
         if place > 3 and conversion.exponent_offset >= 0 and not lowers:
             return "the rule leaves no number of one more in its integer part"
         bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
