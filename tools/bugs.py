@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.rtl.catalogue import Bug, bugs, noticing_vectors  # noqa: E402
 from tests.rtl.devices import MODULES  # noqa: E402
-from tests.rtl.sets import VectorSet, first_hits, level_one  # noqa: E402
+from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import ToolError  # noqa: E402
 
 
@@ -66,7 +66,7 @@ def main() -> int:
         try:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 for bug, noticing in zip(chosen, pool.map(attempt, chosen), strict=True):
-                    first = first_hits(sets[bug.unit, bug.choice].folder)
+                    first = sets[bug.unit, bug.choice].first_hits()
                     line, is_attributed = describe(bug, noticing, first, explain=given.explain)
                     print(line, flush=True)
                     failed += [] if is_attributed else [bug.name]

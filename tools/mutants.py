@@ -2,8 +2,10 @@
 
 Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
-and stops at the first result that differs. A survivor that Yosys proves equal to the device, by temporal induction from
-reset, counts no more. The score is killed / (mutants - equivalent), from all undecided ones alive to none.
+and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
+(tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
+alive is printed with a stimulus that would notice it and the bins of that stimulus that fewest vectors hit: what they
+have not lacks a bin.
 
     python tools/mutants.py                       every device, 300 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
@@ -25,16 +27,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bfpemu.vectors.answers import expected  # noqa: E402
+from bfpemu.vectors.families import bins_of  # noqa: E402
+from bfpemu.vectors.plan import plan_of  # noqa: E402
+from bfpemu.vectors.sets import open_set  # noqa: E402
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
-from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, run, simulate, tool  # noqa: E402
+from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
+from tools.equivalence import decide, yosys  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 40}
 """Device -> mutants of the short form."""
+_RARE_BINS = 4
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
 
@@ -49,6 +59,10 @@ class Mutant:
     """killed, equivalent, alive or undecided."""
     vector: int | None = None
     """The first vector that notices it."""
+    stimulus: int | None = None
+    """Of a survivor: a stimulus word that would notice it, when one is known ..."""
+    bins: list[str] = field(default_factory=list)
+    """... and the rarest bins that it hits."""
 
     @property
     def where(self) -> str:
@@ -87,13 +101,6 @@ class Score:
         return 100 * len(self.of("killed")) / relevant if relevant else 100.0
 
 
-def yosys(script: str, folder: Path, name: str, cwd: Path) -> str:
-    """Run a Yosys script and return its log."""
-    path = folder / f"{name}.ys"
-    path.write_text(script, encoding="ascii")
-    return run([tool("yosys"), path], cwd=cwd)
-
-
 def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Path) -> list[Mutant]:
     """Write the netlist with all mutants, `<device>.sv`, and return them; number 0 is the device itself."""
     sources = " ".join(path.name for path in sorted(DESIGNS.glob("*.sv")))
@@ -105,13 +112,13 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
         f"write_rtlil {folder / 'design.il'}",
         f"mutate -list {count} -seed {seed} -none -o {folder / 'list.txt'}",
     ]
-    yosys("\n".join(prepare), folder, "prepare", DESIGNS)
+    yosys(prepare, folder, "prepare", DESIGNS)
     commands = (folder / "list.txt").read_text(encoding="ascii").splitlines()
     assert commands[0] == "mutate -mode none"
     mutants = [Mutant(number, command) for number, command in enumerate(commands)]
     chosen = [m.command.replace("mutate ", f"mutate -ctrl mutant 16 {m.number} ", 1) for m in mutants[1:]]
     netlist = f"write_verilog -noattr -norename {folder / device}.sv"
-    yosys("\n".join([f"read_rtlil {folder / 'design.il'}", *chosen, netlist]), folder, "all", folder)
+    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, netlist], folder, "all", folder)
     return mutants
 
 
@@ -138,36 +145,28 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
 
 def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout: int) -> None:
     """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
-    ports = "clk, rst, in_valid, out_ready"
-    watch = f"""module watch_KIND(input {ports}, input [{vectors.stimulus_bits - 1}:0] in_data,
-      output in_ready, out_valid, output [{vectors.expected_bits - 1}:0] data);
-      wire [{vectors.expected_bits - 1}:0] out_data;
-      KIND device (.clk(clk), .rst(rst), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
-        .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data));
-      assign data = out_valid ? out_data : 0;
-    endmodule
-    """
-    wrapper = folder / f"watch{mutant.number}.v"
-    wrapper.write_text("".join(watch.replace("KIND", kind) for kind in ("gold", "gate")), encoding="ascii")
-    design = f"read_rtlil {folder / 'design.il'}"
-    script = [
-        *(design, f"rename {device} gold", "design -stash g"),
-        *(design, mutant.command, f"rename {device} gate", "design -stash h"),
-        *("design -copy-from g -as gold gold", "design -copy-from h -as gate gate", f"read_verilog {wrapper}"),
-        *("proc", "flatten watch_gold watch_gate", "async2sync", "dffunmap"),
-        *("miter -equiv -flatten watch_gold watch_gate miter", "hierarchy -top miter", "opt_merge -share_all"),
-        "opt_clean",
-        f"sat -tempinduct -prove trigger 0 -set-at 1 in_rst 1 -seq 1 -maxsteps 4 -timeout {timeout} miter",
-    ]
-    log = yosys("\n".join(script), folder, f"prove{mutant.number}", folder)
-    if "Reached maximum number of time steps" in log or "timeout" in log.lower().split("executing sat pass")[-1]:
-        mutant.verdict = "undecided"
-    elif "model found for base case: FAIL" in log:
-        mutant.verdict = "alive"
-    elif "SUCCESS" in log:
-        mutant.verdict = "equivalent"
-    else:
-        mutant.verdict = "undecided"
+    found = decide(
+        mutant.command,
+        folder / "design.il",
+        name=f"prove{mutant.number}",
+        device=device,
+        stimulus_bits=vectors.stimulus_bits,
+        expected_bits=vectors.expected_bits,
+        timeout=timeout,
+    )
+    mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
+    if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
+        mutant.bins = rare_bins(found.stimulus, vectors)
+
+
+def rare_bins(stimulus: int, vectors: VectorSet) -> list[str]:
+    """Return the bins that a stimulus word hits and fewest vectors of a set do, the rarest first."""
+    known = open_set(vectors.folder)
+    plan, layout = plan_of(known.problem, known.manifest["level"], known.manifest["seed"]), known.problem.stimulus
+    items = {name: np.array([values], np.uint64) for name, values in layout.split(stimulus).items()}
+    hits = {name: entry.get("hits", 0) for name, entry in known.coverage().items()}
+    (bins,) = bins_of(plan.families, plan.facts(items, expected(known.problem, items)), 1)
+    return sorted(bins, key=lambda name: (hits.get(name, 0), name))[:_RARE_BINS]
 
 
 def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
@@ -195,6 +194,8 @@ def report(score: Score) -> Iterator[str]:
     )
     for mutant in [*score.of("alive"), *score.of("undecided")]:
         yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"
+        if mutant.stimulus is not None:
+            yield f"        noticed by {mutant.stimulus:#x}, in {', '.join(mutant.bins)}"
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import Encoding, ExponentOverflow
+from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, NegativeZeroCode, StepUnderflow
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
@@ -12,6 +12,7 @@ from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.rounding_bins import (
     BlockFamily,
     bin_where,
+    has_special,
     random_words_bins,
     rounding_bins,
     runs_bins,
@@ -22,6 +23,8 @@ from bfpemu.vectors.rounding_bins import (
 
 _SIGNS = ("pos", "neg")
 _MOST_CODES = 1 << 10
+MOST_DISTANCES = 600
+"""Binades below the largest number of a block that have bins."""
 
 
 def block_families(problem: Problem) -> list[BlockFamily]:
@@ -49,7 +52,7 @@ def block_families(problem: Problem) -> list[BlockFamily]:
 
 def _distances(reach: Reach) -> BlockFamily:
     """How many binades an element lies below the largest of its block."""
-    most = min(reach.widest_distance, 600)
+    most = min(reach.widest_distance, MOST_DISTANCES)
     names = [f"distance.{distance}.{sign}" for distance in range(most + 1) for sign in _SIGNS]
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -57,8 +60,15 @@ def _distances(reach: Reach) -> BlockFamily:
         return bin_where(facts.nonzero & (distance <= most), distance * 2 + facts.negative)
 
     def absent(number: int) -> str | None:
-        size = reach.spec.elements_per_block
-        return "a block has one element" if size == 1 and number > 1 else None
+        distance = number // 2
+        if reach.spec.elements_per_block == 1 and distance:
+            return "a block has one element"
+        low, high = reach.tops
+        if reach.problem.unit == "encode" and not any(
+            reach.has_top(top) and reach.has_top(top - distance) for top in range(low + distance, high + 1)
+        ):
+            return "no two numbers that are read lie so far apart"
+        return None
 
     return Family(names, find, absent)
 
@@ -195,8 +205,8 @@ def _blocks(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
-        if name == "one_large_among_small" and reach.widest_distance < reach.spec.magnitude_bits:
-            return f"the elements of a block lie within {reach.widest_distance} binades"
+        if name == "one_large_among_small" and reach.widest_in_sub_block < reach.spec.magnitude_bits:
+            return f"the neighbours of an element lie within {reach.widest_in_sub_block} binades of it"
         if size == 1 and name in ("alternating_signs", "one_large_among_small", "two_holders", "short_tail"):
             return "a block has one element"
         if name == "flushed" and reach.spec.use_subnormals:
@@ -210,6 +220,8 @@ def _blocks(reach: Reach) -> BlockFamily:
 
 def _why_no_nan_block(reach: Reach) -> str | None:
     spec, conversion = reach.spec, reach.problem.target.conversion
+    if reach.problem.unit != "encode" and conversion.nan == "zero_unless_all" and not has_special(reach.problem):
+        return "no code stands for NaN or an infinity"
     if spec.nan_code is None and conversion.nan != "zero_unless_all":
         return "the format has no code for a NaN block"
     if conversion.exponent_overflow is ExponentOverflow.NAN and reach.is_above:
@@ -234,15 +246,34 @@ def _zeros(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         problem = reach.problem
-        if number == 1 and problem.unit in ("requantize", "add") and not _has_negative_zero(problem.a_flat.format):
-            return "no code stands for -0"
-        return None
+        if number != 1 or problem.unit in ("encode", "multiply"):
+            return None
+        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        # A sum is -0 when both addends are; a source chain makes zeros of small numbers.
+        if all(_has_negative_zero(spec) for spec in operands) or problem.target.conversion.source_chain:
+            return None if not _never_underflows(reach) or all(map(_has_negative_zero, operands)) else _NO_ZERO
+        return _NO_ZERO
 
     return Family(names, clean, absent)
 
 
-def _has_negative_zero(spec: object) -> bool:
-    return getattr(spec, "encoding", None) is Encoding.SIGN_MAGNITUDE
+_NO_ZERO = "no code stands for -0"
+
+
+def _has_negative_zero(spec: BFPSpec) -> bool:
+    return spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
+
+
+def _never_underflows(reach: Reach) -> bool:
+    """Whether no number becomes 0 in the source chain."""
+    lowest = reach.lowest_read
+    for step in reach.problem.target.conversion.source_chain:
+        gradual = step.minimum_exponent - step.fraction_bits
+        end = gradual if step.underflow is StepUnderflow.GRADUAL else step.minimum_exponent
+        if step.underflow is not StepUnderflow.SMALLEST_NORMAL and lowest < end:
+            return False
+        lowest = max(lowest, end)
+    return True
 
 
 def _shift_codes(reach: Reach) -> BlockFamily:

@@ -75,13 +75,18 @@ def telling_codes(spec: BFPSpec) -> list[int]:
     return sorted(found)
 
 
-def few_codes(spec: BFPSpec) -> list[int]:
-    """Return about a dozen element codes: zeros, ones, extremes, and patterns of bits."""
+def few_significands(spec: BFPSpec) -> list[int]:
+    """Return about a dozen significands: zero, ones, extremes, and patterns of bits."""
     least, largest = spec.significand_ends
     found = {0, 1, 2, 3, largest, largest - 1, largest // 2, largest // 2 + 1, largest // 3}
     if spec.has_sign:
         found |= {-1, -2, -3, least, least + 1, -largest, -(largest // 2) - 1, -(largest // 3)}
-    codes = {code_of(spec, value) for value in found if least <= value <= largest}
+    return sorted(value for value in found if least <= value <= largest)
+
+
+def few_codes(spec: BFPSpec) -> list[int]:
+    """Return the element codes of `few_significands`, and that of -0."""
+    codes = {code_of(spec, value) for value in few_significands(spec)}
     if spec.encoding is Encoding.SIGN_MAGNITUDE:
         codes.add(1 << (spec.mantissa_bits - 1))
     return sorted(codes)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep
@@ -24,6 +22,7 @@ from bfpemu.vectors.dot_sum_bins import (
     align_names,
     cancel_bins,
     cancel_names,
+    order_family,
     product_bins,
     product_names,
     reserved,
@@ -32,8 +31,6 @@ from bfpemu.vectors.dot_sum_bins import (
     why_no_sum,
     why_one_slot,
 )
-from bfpemu.vectors.facts import Int64Array
-from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
 
 
@@ -49,7 +46,7 @@ def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
         named_family(cancel_names(stimulus), cancel_bins(stimulus), why_one_slot(stimulus)),
         named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
         named_family(_FLAG_NAMES, _flag_bins, _why_no_flag(problem)),
-        _order(stimulus),
+        order_family(stimulus),
     ]
 
 
@@ -121,10 +118,13 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
         if ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
         is_exact = "guard0.sticky0" in name
-        bits, lowest = _held_bits(problem)
+        bits, lowest = held_bits(problem)
         if bits is not None and bits + is_exact <= output.fraction_bits + 1 and lowest >= 1 - output.bias:
             return f"the accumulator has {bits} bits beside its sign"
         fits = held is not None and held.fraction_bits <= output.fraction_bits
+        if held is not None and "lsb1.guard0.sticky0" in name and held.fraction_bits < output.fraction_bits:
+            lowest, unit = (1 - one.bias - one.fraction_bits for one in (held, output))
+            return "a number of the accumulator has fewer bits than the output" if lowest > unit else None
         if held is not None and fits and held.exponent_bits <= output.exponent_bits and not is_exact:
             return "the output holds every number of the accumulator"
         return None
@@ -132,7 +132,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     return absent
 
 
-def _held_bits(problem: Problem) -> tuple[int | None, int]:
+def held_bits(problem: Problem) -> tuple[int | None, int]:
     """Return the bits of a number of an integer accumulator, and the least weight of its last bit."""
     assert problem.dot_unit is not None
     accumulator, stimulus = problem.dot_unit.accumulator, DotStimulus(problem, 0, 1)
@@ -293,27 +293,13 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
             return no_result("result.nan")
         if name.startswith("flag.saturated") and unit.sum_bits is None:
             return no_edge("edge.one_above.pos")
-        if name == "flag.overflow" and kind is not AccumulatorKind.FLOAT:
-            return no_result("result.largest.pos")
+        if name == "flag.overflow":
+            held = unit.accumulator.format
+            is_roomy = held is None or held.bias >= problem.output.bias
+            return no_result("result.largest.pos") if is_roomy else None
         if name == "flag.underflow" and kind is AccumulatorKind.FIXED:
             low = unit.accumulator.lsb_exponent
             return None if low < 1 - problem.output.bias else "no number of the accumulator is so small"
         return no_result("result.subnormal.pos") if name == "flag.underflow" else None
 
     return absent
-
-
-def _order(stimulus: DotStimulus) -> DotFamily:
-    """Vectors whose blocks in the opposite order give another result or other flags."""
-
-    def find(facts: DotFacts) -> Int64Array:
-        return np.where(facts.turned > 0, 0, -1)
-
-    def absent(_: int) -> str | None:
-        if stimulus.slots == 1:
-            return "a vector has one slot"
-        return (
-            "an exact accumulator knows no order" if stimulus.unit.accumulator.kind is AccumulatorKind.EXACT else None
-        )
-
-    return Family(["order.matters"], find, absent)

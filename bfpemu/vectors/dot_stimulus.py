@@ -102,6 +102,10 @@ class DotStimulus(DotOperandStimulus):
             targets += [(2 * top + step, held.bias - point - 1) for step in (-1, 0, 1, 2)]
             targets += [(bottom + step, emin - point) for step in (-2, -1, 0, 1)]
             targets += [(2 * bottom + step, emin - point - 1) for step in (-3, -1, 1)]
+            # All ones, which carry to the next power of two.
+            targets += [
+                (4 * bottom - 1, unit) for unit in (emin - point - 2, self.middle - point, held.bias - point - 4)
+            ]
             targets += [(step, emin - point - 2) for step in (1, 2, 3, 4, 5, 6, 7, 12)]
             for target, unit in targets:
                 for sign in (1, -1):

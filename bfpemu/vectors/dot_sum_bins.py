@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.dot_facts import (
     DotFacts,
@@ -15,6 +16,8 @@ from bfpemu.vectors.dot_facts import (
     named_family,
 )
 from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.facts import Int64Array
+from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
 
 _PRODUCTS = ("least_least", "least_largest", "largest_least", "largest_largest")
@@ -226,3 +229,23 @@ def cancel_bins(stimulus: DotStimulus) -> Callable[[DotFacts, int], Iterator[str
                 yield f"cancel.{max(before.top, addend.top) - total.top}"
 
     return bins
+
+
+def order_family(stimulus: DotStimulus) -> DotFamily:
+    """Vectors whose blocks in the opposite order give another result or other flags."""
+
+    def find(facts: DotFacts) -> Int64Array:
+        return np.where(facts.turned > 0, 0, -1)
+
+    def absent(_: int) -> str | None:
+        if stimulus.slots == 1:
+            return "a vector has one slot"
+        accumulator = stimulus.unit.accumulator
+        if accumulator.kind is AccumulatorKind.EXACT:
+            return "an exact accumulator knows no order"
+        held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
+        if held is not None and groups == 2 and stimulus.most.bit_length() <= held.fraction_bits + 1:
+            return "two sums that the accumulator holds are added in one way"
+        return None
+
+    return Family(["order.matters"], find, absent)

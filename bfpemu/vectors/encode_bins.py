@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.vectors.encode_stimulus import MOST_CROSSED
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
+from bfpemu.vectors.lane_family import crosses_lanes, lane_family
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import SourcePatterns
@@ -34,6 +35,7 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
         _kinds(problem, source),
         _one_hot(problem, source, level),
         _fields(problem, source),
+        _field_bits(problem, source, level),
         _specials(problem, source),
     ]
 
@@ -91,7 +93,7 @@ def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
 
 def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
     lanes, bits = problem.elements, source.bits
-    crosses = level > 1 or bits * lanes <= MOST_CROSSED
+    crosses = crosses_lanes(bits, lanes, level)
     names = [f"onehot.bit{bit}.lane{lane}" for bit in range(bits) for lane in range(lanes)]
     if not crosses:
         names = [*(f"onehot.bit{bit}" for bit in range(bits)), *(f"onehot.lane{lane}" for lane in range(lanes))]
@@ -125,6 +127,30 @@ def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
         return "the conversion refuses numbers as large" if number > most else None
 
     return Family(names, find, absent)
+
+
+def _field_bits(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
+    """Return a search for a largest and a second largest magnitude that differ in one bit of the exponent field."""
+
+    def find(facts: BlockFacts) -> Int64Array:
+        magnitude = np.where(facts.finite, _words(facts) & np.uint64((1 << (source.bits - 1)) - 1), np.uint64(0))
+        rows, first = np.arange(len(magnitude)), magnitude.argmax(axis=1)
+        rest = magnitude.copy()
+        rest[rows, first] = 0
+        differing = magnitude[rows, first] ^ rest.max(axis=1)
+        is_single = (differing & (differing - np.uint64(1)) == 0) & (differing >> np.uint64(source.fraction_bits) != 0)
+        bit = bit_lengths(differing) - 1 - source.fraction_bits
+        holds = is_single[:, None] & (np.arange(problem.elements) == first[:, None])
+        return np.where(holds, bit[:, None], -1)
+
+    def absent(bit: int) -> str | None:
+        if problem.elements == 1:
+            return "a block has one element"
+        most = Reach(problem).largest_accepted_top + source.bias
+        return "the conversion refuses numbers as large" if 1 << bit > most else None
+
+    things = [f"bit{bit}" for bit in range(source.exponent_bits)]
+    return lane_family("field_bit", things, problem.elements, level, find, absent)
 
 
 _TOGETHER = ("nan_and_infinity", "two_nan", "both_infinities", "nan_among_zeros", "infinity_among_zeros", "payload")

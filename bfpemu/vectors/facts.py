@@ -17,9 +17,10 @@ from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, Numbers
-from bfpemu.kernels.source_rows import read_rows
+from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.answers import _tensor
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.source_numbers import numbers_of
 from bfpemu.vectors.words import AnyArray, Fields
 
 Mask = npt.NDArray[np.bool_]
@@ -164,10 +165,7 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     """Return the exact numbers that are encoded, and which of them lose bits below 64."""
     if problem.unit == "encode":
         words = stimulus["x"].astype(np.uint64)
-        numbers = _empty(words.shape)
-        conversion = problem.target.conversion
-        read_rows(words, kernel_source(problem.kind, conversion), kernel_steps(conversion.source_chain), numbers)
-        return numbers, np.zeros(words.shape, np.bool_)
+        return numbers_of(words, problem.kind, problem.target.conversion), np.zeros(words.shape, np.bool_)
     operands = [_tensor(problem, stimulus, "a_", problem.a_flat)]
     if problem.b is not None:
         operands.append(_tensor(problem, stimulus, "b_", problem.b_flat))
@@ -182,14 +180,11 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
         "requantize": exact_values.keep,
     }
     values, sums = operation[problem.unit](*found)
-    lost = sums.lost != 0 if sums.lost.shape == shape else np.zeros(shape, np.bool_)
+    conversion = problem.target.conversion
+    has_lost = sums.lost.shape == shape and not conversion.source_chain
+    lost = sums.lost != 0 if has_lost else np.zeros(shape, np.bool_)
+    take_rows(kernel_source(problem.source_kind, conversion), kernel_steps(conversion.source_chain), values)
     return values, lost
-
-
-def _empty(shape: tuple[int, ...]) -> Numbers:
-    return Numbers(
-        np.empty(shape, np.int64), np.empty(shape, np.bool_), np.empty(shape, np.uint64), np.empty(shape, np.int64)
-    )
 
 
 def _by_block(array: AnyArray, blocks: int, size: int) -> AnyArray:

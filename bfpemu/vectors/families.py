@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,8 @@ Facts = TypeVar("Facts")
 Indices = npt.NDArray[np.int64]
 
 NEVER_SAID = "no directed vector reaches it, and no reason is known why none could"
+
+ALL_INPUTS = "every input is in the set, up to the order of elements, and none has it"
 
 
 def _no_reason(_: int) -> str | None:
@@ -56,15 +58,27 @@ class Tally:
                 self.hits[name] = self.hits.get(name, 0) + count
                 self.first.setdefault(name, first_vector + int(keys[start] % (len(found) + 1)))
 
-    def report(self) -> dict[str, dict[str, Any]]:
-        """Return every bin with its hits and first vector, or why it has none (spec 12.10)."""
+    def missing(self) -> set[str]:
+        """Return the bins without a hit that have no reason of their family."""
+        return {
+            name
+            for family in self.families
+            for number, name in enumerate(family.names)
+            if name not in self.hits and family.absent(number) is None
+        }
+
+    def report(self, reasons: Mapping[str, str], *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
+        """Return every bin with its hits and first vector, or why it has none (spec 12.10).
+
+        `reasons` has more of these by bin. With `is_exhaustive` every input was there, which is one too.
+        """
         found: dict[str, dict[str, Any]] = {}
         for family in self.families:
             for number, name in enumerate(family.names):
                 if name in self.hits:
                     found[name] = {"hits": self.hits[name], "first": self.first[name]}
                     continue
-                reason = family.absent(number)
+                reason = family.absent(number) or reasons.get(name) or (ALL_INPUTS if is_exhaustive else None)
                 found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
         return found
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from bfpemu import __version__
 from bfpemu.errors import BfpFileError, DataError, SpecError
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.dot_facts import DotFacts
+from bfpemu.vectors.directed import Directed, piece_rows, rows_of
 from bfpemu.vectors.emit import FORMATS, Emitter, Sink, emitters
-from bfpemu.vectors.families import Tally, summary
-from bfpemu.vectors.filling import Stimulus, filling
+from bfpemu.vectors.families import summary
+from bfpemu.vectors.filling import filling
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import dot_items, reference_answer, row_of
@@ -27,7 +27,6 @@ from bfpemu.vectors.words import Fields
 VERSION = 1
 MANIFEST = "manifest.json"
 COVERAGE = "coverage.json"
-_PIECE_BITS = 1 << 23
 _FILLING_EVERY = 4096
 _CROSSES_EVERY = 16
 
@@ -120,36 +119,31 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
     """Make the files of a set in a folder, or only their hashes, and return the manifest (spec 12.7)."""
     problem = request.problem
     plan = plan_of(problem, request.level, request.seed)
-    pieces = [part for piece in plan.directed() for part in _split(piece, _piece_rows(problem))]
-    directed = sum(_rows(piece) for piece in pieces)
-    total = max(directed, request.count or 0)
+    made = Directed(plan)
+    total = max(made.count, request.count or 0)
     files = emitters(problem, total, request.emit, folder)
-    tally = Tally(plan.families)
     share = 1 if request.level == 1 or problem.unit == "dot" else _CROSSES_EVERY
     shares = {"directed": share, "filling": _FILLING_EVERY}
     done = 0
     with contextlib.ExitStack() as stack:
         for emitter in files.values():
             stack.callback(emitter.sink.close)
-        for piece in pieces:
-            answer = expected(problem, piece)
-            facts = plan.facts(piece, answer)
-            tally.add(facts, done, _rows(piece))
+        for part in made.parts:
             # The facts of dot products are the reference model's traces of all vectors.
-            traces = facts.results if isinstance(facts, DotFacts) else None
-            recheck(problem, piece, answer, done, shares["directed"], traces)
-            done += _emit(files, problem, piece, answer)
+            recheck(problem, part.stimulus, part.answer, done, shares["directed"], part.traces)
+            done += _emit(files, problem, part.stimulus, part.answer)
             if progress:
                 progress(done, total)
         while done < total:
-            piece = filling(problem, request.seed, done - directed, min(_piece_rows(problem), total - done))
+            rows = min(piece_rows(problem), total - done)
+            piece = filling(problem, request.seed, done - made.count, rows)
             answer = expected(problem, piece)
             recheck(problem, piece, answer, done, shares["filling"])
             done += _emit(files, problem, piece, answer)
             if progress:
                 progress(done, total)
         hashes = _finished(files, total)
-    report = tally.report()
+    report = made.report()
     hashes[COVERAGE] = {"sha256": _write(canonical(report), None if folder is None else folder / COVERAGE)}
     return problem.to_dict() | {
         "version": VERSION,
@@ -157,7 +151,7 @@ def produce(request: Request, folder: Path | None, *, progress: Progress | None 
         "level": request.level,
         "seed": request.seed,
         "count": request.count,
-        "vectors": {"directed": directed, "filling": total - directed, "total": total},
+        "vectors": {"directed": made.count, "filling": total - made.count, "total": total},
         "exhaustive": plan.is_exhaustive,
         "rechecked": {name: {"every": share} for name, share in shares.items()},
         "coverage": summary(report),
@@ -196,7 +190,7 @@ def recheck(
     DataError
         ``set-disagreement``.
     """
-    for row in range(-first % every, _rows(answer), every):
+    for row in range(-first % every, rows_of(answer), every):
         found = dot_items(problem, traces[row]) if traces else reference_answer(problem, row_of(stimulus, row))
         if found != row_of(answer, row):
             raise DataError(
@@ -204,19 +198,6 @@ def recheck(
                 f"kernels and reference model must agree (spec 12.11), and differ in vector {first + row} of "
                 f"{problem.unit}: {row_of(answer, row)} and {found}; please report this with the format",
             )
-
-
-def _rows(items: Fields) -> int:
-    return len(next(iter(items.values())))
-
-
-def _piece_rows(problem: Problem) -> int:
-    return max(_PIECE_BITS // (problem.stimulus.bits + problem.expected.bits), 16)
-
-
-def _split(piece: Stimulus, rows: int) -> Iterator[Stimulus]:
-    for first in range(0, _rows(piece), rows):
-        yield {name: items[first : first + rows] for name, items in piece.items()}
 
 
 def _emit(files: dict[str, Any], problem: Problem, stimulus: Fields, answer: Fields) -> int:

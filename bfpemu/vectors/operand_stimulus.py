@@ -52,13 +52,7 @@ class OperandStimulus:
     def fields(self, side: Side, elements: AnyArray, exponents: AnyArray | int) -> Stimulus:
         """Return the fields of one operand; shift codes are a pattern of all of them."""
         rows = len(elements)
-        codes = np.asarray(exponents, np.uint64)
-        if codes.ndim < 2:
-            codes = np.broadcast_to(codes.reshape(-1, 1), (rows, side.blocks))
-        found: Stimulus = {
-            f"{side.prefix}elements": elements.astype(np.uint64),
-            f"{side.prefix}exponents": codes.copy(),
-        }
+        found = coded(side, elements, exponents)
         if side.spec.sub_shift_bits:
             count = side.blocks * side.spec.shifts_per_block
             turn = np.arange(rows)[:, None] // 3 * np.arange(count)
@@ -182,6 +176,14 @@ class OperandStimulus:
             exponents = np.clip(side.middle + steps, 0, side.spec.largest_exponent_code)
             found |= self.fields(side, elements, exponents)
         return found
+
+
+def coded(side: Side, elements: AnyArray, exponents: AnyArray | int) -> Stimulus:
+    """Return the fields of one operand but for its shift codes."""
+    codes = np.asarray(exponents, np.uint64)
+    if codes.ndim < 2:
+        codes = np.broadcast_to(codes.reshape(-1, 1), (len(elements), side.blocks))
+    return {f"{side.prefix}elements": elements.astype(np.uint64), f"{side.prefix}exponents": codes.copy()}
 
 
 def _extremes(spec: BFPSpec) -> list[int]:

@@ -18,10 +18,9 @@ from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
 
 _PIECE = 1 << 22
 _LONGEST_HEAD = 1 << 16
-_UNKNOWN = np.zeros(256, np.bool_)
-_UNKNOWN[[ord(mark) for mark in "xXzZ?"]] = True
-_LOWER = np.arange(256, dtype=np.uint8)
-_LOWER[ord("A") : ord("F") + 1] += 32
+_MARKS = b"0123456789abcdefABCDEFxXzZ?"
+_LOWER = bytes.maketrans(b"ABCDEFXzZ?", b"abcdefxxxx")
+"""Digits in lower case, and ``x`` for what is not known."""
 _COLUMN = re.compile(r"(?:expected\.|output\.)?(\w+)(?:\[(\d+)\])?$")
 
 
@@ -97,7 +96,8 @@ class _HexReader:
 
     def words(self, data: bytes) -> Results:
         """Return the words of whole lines."""
-        data = data.replace(b"\r\n", b"\n")
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
         if b"_" in data and b"/" not in data:
             data = data.replace(b"_", b"")
         # Comments and an address stand at the head of most files, and nothing but words after them.
@@ -108,7 +108,7 @@ class _HexReader:
         rest = data[head:]
         if len(rest) % width == 0 and not self.in_comment:
             rows = np.frombuffer(rest, np.uint8).reshape(-1, width)
-            if (rows[:, -1] == ord("\n")).all() and self._are_digits(rows[:, :-1]):
+            if (rows[:, -1] == ord("\n")).all() and _are_digits(rest.replace(b"\n", b""), self.digits * len(rows)):
                 self.lines += len(rows)
                 rows = rows[:, :-1]
                 return self._result(np.concatenate([*found, rows]) if found else rows)
@@ -119,17 +119,10 @@ class _HexReader:
         if self.in_comment:
             raise BfpFormatError("device-output", f"a comment of {self.where} must end with */ (spec 12.12)")
 
-    @staticmethod
-    def _are_digits(rows: Bytes) -> bool:
-        return bool(((_NIBBLES[rows] != INVALID) | _UNKNOWN[rows]).all())
-
     def _result(self, rows: Bytes) -> Results:
         self.found += len(rows)
-        unknown = _UNKNOWN[rows]
-        has_unknown = bool(unknown.any())
-        lower = _LOWER[rows]
-        if has_unknown:
-            lower = np.where(unknown, np.uint8(ord("x")), lower)
+        text = rows.tobytes().translate(_LOWER)
+        lower = np.frombuffer(text, np.uint8).reshape(rows.shape)
         spare = 4 * self.digits - self.bits
         if spare and len(rows):
             top = _NIBBLES[lower[:, 0]]
@@ -140,7 +133,7 @@ class _HexReader:
                     f"a word must have {self.bits} bits (spec 12.12), and result "
                     f"{self.found - len(rows) + int(over.argmax())} of {self.where} has more",
                 )
-        return Results(lower, has_unknown)
+        return Results(lower, b"x" in text)
 
     def _slowly(self, data: bytes, before: int = 0) -> Bytes:
         found: list[str] = []
@@ -193,14 +186,18 @@ class _HexReader:
                 f"a word must have {self.digits} digits for {self.bits} bits (spec 12.12), got {len(text)} in line "
                 f"{self.lines} of {self.where}; print all digits, as %h does and %0h does not",
             )
-        array = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
-        if not self._are_digits(array[None]) or (len(text) == 1 and text == "?"):
+        if not _are_digits(text.encode("utf-8"), len(text)) or text == "?":
             raise BfpFormatError(
                 "device-output",
                 f"a word must be hexadecimal digits, x or z (spec 12.12), got {word[:40]!r} in line {self.lines} "
                 f"of {self.where}",
             )
         return text
+
+
+def _are_digits(text: bytes, count: int) -> bool:
+    """Whether a text is so many digits and nothing else."""
+    return len(text) == count and not text.translate(None, _MARKS)
 
 
 # ----------------------------------------------------------------------------------- CSV and JSON

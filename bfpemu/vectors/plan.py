@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from bfpemu.vectors.block_bins import block_families
 from bfpemu.vectors.code_stimulus import DecodeStimulus
+from bfpemu.vectors.decision_bins import decision_families
+from bfpemu.vectors.decision_stimulus import deciding_patterns
 from bfpemu.vectors.decode_bins import CodeFacts, decode_families
 from bfpemu.vectors.encode_bins import encode_families
 from bfpemu.vectors.encode_stimulus import EncodeStimulus
@@ -18,6 +21,7 @@ from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.words import AnyArray, Fields
 
 _RANDOM, _GIVEN = 31, 32
@@ -56,6 +60,10 @@ class Plan:
     def _pieces(self) -> Iterator[Stimulus]:
         raise NotImplementedError
 
+    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors that may hit bins which none of `directed` hits, and why others of these cannot occur."""
+        return {}, {}
+
     def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
         """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
         found = dict(piece)
@@ -80,11 +88,13 @@ class EncodePlan(Plan):
     """The plan of `encode`."""
 
     def _families(self) -> list[Family[Any]]:
-        return [*block_families(self.problem), *encode_families(self.problem, self.level)]
+        found = [*block_families(self.problem), *encode_families(self.problem, self.level)]
+        reach = Reach(self.problem)
+        return [*found, *decision_families(reach, self.level), *subnormal_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
-        for patterns in stimulus.pieces():
+        for patterns in chain(stimulus.pieces(), deciding_patterns(stimulus), subnormal_patterns(stimulus)):
             yield {"x": patterns} | self._given(patterns)
 
     def _given(self, patterns: AnyArray) -> Stimulus:

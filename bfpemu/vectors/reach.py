@@ -6,124 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, ExponentRule, SourceSubnormals, StepOverflow
-from bfpemu.vectors.problem import Problem
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.formats import (
+    Encoding,
+    ExponentRule,
+)
+from bfpemu.vectors.number_range import NumberRange
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The numbers that a unit encodes."""
-
-    problem: Problem
-
-    @property
-    def spec(self) -> BFPSpec:
-        """The format of the result."""
-        return self.problem.target.format
-
-    @cached_property
-    def precision(self) -> int:
-        """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
-        problem = self.problem
-        if problem.unit == "encode":
-            steps = [step.fraction_bits for step in problem.target.conversion.source_chain]
-            return min([problem.kind.fraction_bits, *steps]) + 1
-        # The least significand of two's complement has one bit more, and all others of its bits are 0.
-        a = problem.a_flat.format.magnitude_bits
-        if problem.unit == "requantize":
-            return a
-        b = problem.b_flat.format.magnitude_bits
-        return a + b if problem.unit == "multiply" else 1 << 20
-
-    @cached_property
-    def largest_accepted_top(self) -> int:
-        """``floor(log2)`` of the largest number that `encode` is given: what the conversion refuses lies above."""
-        conversion = self.problem.target.conversion
-        most = 1 << 14
-        if conversion.exponent_overflow is ExponentOverflow.ERROR and not self.is_given:
-            # One for a carry of the rounding, one for a rule that raises an exponent afterwards.
-            most = self.spec.largest_exponent - self.wanted(0, is_largest=True) - 2
-        if self.problem.refuses_infinity:
-            for step in conversion.source_chain:
-                if step.overflow is StepOverflow.INFINITY:
-                    most = min(most, step.maximum_exponent - 1)
-        return most
-
-    @cached_property
-    def tops(self) -> tuple[int, int]:
-        """``floor(log2)`` of the smallest and of the largest magnitude other than 0."""
-        problem = self.problem
-        if problem.unit == "encode":
-            kind = problem.kind
-            bias = (1 << (kind.exponent_bits - 1)) - 1
-            smallest = 1 - bias - kind.fraction_bits
-            if problem.target.conversion.source_subnormals is not SourceSubnormals.EXACT:
-                smallest = 1 - bias
-            for step in problem.target.conversion.source_chain:
-                smallest = max(smallest, step.minimum_exponent - step.fraction_bits)
-            return smallest, min(bias, self.largest_accepted_top)
-        ends = [_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
-        if problem.unit == "multiply":
-            return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1] + (not self.largest_is_power)
-        carry = problem.unit == "add"
-        return min(end[0] for end in ends), max(end[1] for end in ends) + carry
-
-    def wanted(self, top: int, *, is_power: bool = False, is_largest: bool = False) -> int:
-        """Return the exponent of the rule for a largest magnitude of ``floor(log2)`` `top` (spec 3.5)."""
-        spec, conversion = self.spec, self.problem.target.conversion
-        found = top + 1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset
-        if conversion.exponent_rule is ExponentRule.CEIL:
-            return found + (not is_power)
-        needs_more = is_largest and self.precision > spec.magnitude_bits
-        return found + (conversion.exponent_rule is ExponentRule.RCEIL and needs_more)
-
-    @cached_property
-    def wanted_ends(self) -> tuple[int, int]:
-        """The smallest and the largest exponent that the rule gives."""
-        low, high = self.tops
-        if self.largest_is_power:
-            return self.wanted(low, is_power=True), self.wanted(high, is_power=True)
-        return self.wanted(low, is_power=True), self.wanted(high, is_largest=True)
-
-    @property
-    def largest_is_power(self) -> bool:
-        """Whether the largest magnitude is a power of two, as products and sums of the least significands are."""
-        problem = self.problem
-        if problem.unit == "encode":
-            return False
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-        return all(spec.encoding is Encoding.TWOS_COMPLEMENT for spec in operands)
-
-    @property
-    def excess(self) -> int:
-        """How far the exponent of the rule can be above the largest."""
-        return self.wanted_ends[1] - self.spec.largest_exponent
-
-    @property
-    def is_given(self) -> bool:
-        """Whether exponents are supplied."""
-        return self.problem.needs_exponents
-
-    @property
-    def clamps_above(self) -> bool:
-        """Whether elements can be too large for the largest exponent."""
-        conversion = self.problem.target.conversion
-        if self.is_given:
-            return True
-        saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
-        return saturates and self.wanted_ends[1] > self.spec.largest_exponent
-
-    @property
-    def flushes(self) -> bool:
-        """Whether the exponent of a block can be below the smallest."""
-        return not self.is_given and self.wanted_ends[0] < self.spec.smallest_exponent
-
-    @property
-    def is_above(self) -> bool:
-        """Whether an exponent can be above the largest."""
-        return not self.is_given and self.wanted_ends[1] > self.spec.largest_exponent
+class Reach(NumberRange):
+    """Why some numbers of a unit never meet some place where they are rounded."""
 
     def why_no_exponent(self, exponent: int) -> str | None:
         """Return why the rule never gives an exponent, or None when it may."""
@@ -131,49 +28,58 @@ class Reach:
             return None
         low, high = self.wanted_ends
         if low <= exponent <= high:
-            return None
+            return self._why_in_gap(exponent)
         what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
         return f"the rule gives the exponents {low} to {high} for {what}"
 
-    @property
-    def most_kept_bits(self) -> int:
-        """The largest number of bits before the binary point of a wide element that the rule leaves."""
-        conversion = self.problem.target.conversion
-        return self.spec.magnitude_bits + conversion.post_truncate_bits - conversion.exponent_offset
-
-    @cached_property
-    def widest_distance(self) -> int:
-        """The most binades that an element lies below the largest of its block."""
-        problem, low_high = self.problem, self.tops
-        if problem.unit == "encode":
-            return low_high[1] - low_high[0]
-        if problem.unit == "add":
-            a, b = _tops(problem.a_flat.format), _tops(problem.b_flat.format)
-            return max(a[1] - b[0], b[1] - a[0])
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-        size = self.spec.elements_per_block or 1
-        if any((spec.elements_per_block or 1) % size for spec in operands):
-            return low_high[1] - low_high[0]
-        return sum(_spread(spec) for spec in operands)
-
-    @property
-    def depth(self) -> int:
-        """How deep bits below the place of rounding are looked for."""
-        problem = self.problem
-        if problem.unit == "add":
-            return problem.a_flat.format.mantissa_bits + problem.b_flat.format.mantissa_bits
-        return self.precision
-
-    def why_not_so_low(self, places: int) -> str | None:
-        """Return why no element has a bit so many places below the last kept one, or None."""
-        if self.is_given or (self.flushes and self.spec.use_subnormals):
+    def _why_in_gap(self, exponent: int) -> str | None:
+        if self.problem.unit != "encode" or all(self.has_top(top) for top in range(self.tops[0], self.tops[1] + 1)):
             return None
-        lowest = self.widest_distance
+        for top in range(self.tops[0], self.tops[1] + 1):
+            if self.has_top(top) and self.wanted(top, is_power=True) <= exponent <= self.wanted(top, is_largest=True):
+                return None
+        return f"no {self.problem.dtype} is read as a number of this binade"
+
+    def why_not_so_low(self, places: int, *, alone: bool = False) -> str | None:
+        """Return why no element has a bit so many places below the last kept one, perhaps alone, or None."""
+        lowest_bit = self.tops[0] if alone else self.lowest_bit
+        bits = self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
+        most = self.spec.largest_exponent if self.is_given else min(self.wanted_ends[1], self.spec.largest_exponent)
+        if most - bits - places < lowest_bit:
+            return f"no number has a bit below 2 ** {lowest_bit}"
+        least = self.spec.smallest_exponent - bits - self.spec.largest_shift
+        keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
+        if self.is_given or self.is_loose or keeps_low:
+            return None
+        # A chain that makes zeros of small numbers leaves bits far below the smallest number.
+        lowest = self.widest_distance + self.tops[0] - lowest_bit
         if self.problem.unit == "encode":  # elements far above the largest exponent do not move the unit further up
             lowest -= max(self.excess, 0)
         if self.most_kept_bits - 1 + places <= lowest:
             return None
-        return f"the bits of a block lie within {self.widest_distance + 1} places"
+        return f"the bits of a block lie within {lowest + 1} places"
+
+    def why_no_low_bits(self, depth: int) -> str | None:
+        """Return why no sum has a pattern of so many bits behind its guard bit, or None when one may.
+
+        Where the operands' bits do not meet, the lower operand alone gives all bits below the unit, when
+        every unit is at most that of the higher operand.
+        """
+        problem, rule = self.problem, self.problem.target.conversion.exponent_rule
+        if problem.unit != "add" or self.is_given or self.is_loose or self.is_two_level:
+            return None
+        a, b = problem.a_flat.format, problem.b_flat.format
+        same_range = self.spec.smallest_exponent - self.spec.fraction_bits <= a.smallest_exponent - a.fraction_bits
+        if a != b or rule is not ExponentRule.FLOOR or a.encoding is Encoding.TWOS_COMPLEMENT or not same_range:
+            return None
+        largest, bits = a.largest_significand, a.magnitude_bits
+        offset = problem.target.conversion.exponent_offset - problem.target.conversion.post_truncate_bits
+        widths = [
+            ((largest << step) + largest).bit_length() - self.spec.magnitude_bits + offset for step in range(bits + 2)
+        ]
+        if widths[-1] > bits + 1 or depth < max(widths):
+            return None
+        return "the bits of a sum below its unit are those of one operand, or fewer"
 
     def why_no_cell(self, kept: int, guard: bool, below: bool, odd: bool) -> str | None:
         """Return why no number has such bits around the place where it is rounded, or None."""
@@ -224,40 +130,46 @@ class Reach:
 
     def why_no_product(self, wholes: Callable[[int], bool], rests: set[tuple[int, bool]], negative: bool) -> str | None:
         """Return why no product, cut anywhere, has such an integer part and rest, or None when it may."""
-        if self.products is None or self.problem.target.format.sub_shift_bits or self._shifts:
+        is_cut = self.precision < self.precision_read
+        if self.products is None or self.problem.target.format.sub_shift_bits or self.has_shifts or is_cut:
             return None
         for whole, quarters, exact, sign in self.products:
             if sign == negative and (quarters, exact) in rests and wholes(whole):
                 return None
         return "no product of two significands has these bits there"
 
+    def odd_factors(self, residue: int, places: int) -> npt.NDArray[np.int64]:
+        """Return the odd positive significands, shape (2, n), whose products end in so many places with some bits.
+
+        Examples
+        --------
+        >>> from bfpemu.catalog import resolve
+        >>> from bfpemu.vectors.problem import Problem
+        >>> Reach(Problem("multiply", resolve("5x4"))).odd_factors(0b1000001, 62).tolist()
+        [[5, 13], [13, 5]]
+        """
+        high_a, high_b = (preset.format.largest_significand for preset in (self.problem.a_flat, self.problem.b_flat))
+        x = np.arange(1, high_a + 1, 2, dtype=np.uint64)
+        inverse = x.copy()
+        for _ in range(5):  # each step doubles the number of right bits, of which there are three at first
+            inverse *= np.uint64(2) - x * inverse
+        y = inverse * np.uint64(residue) & np.uint64((1 << places) - 1)
+        fits = y <= np.uint64(high_b)
+        return np.stack([x[fits], y[fits]]).astype(np.int64)
+
+    def why_no_end(self, residue: int, places: int) -> str | None:
+        """Return why no product has certain last bits, before zeros, or None when one may."""
+        if self.problem.unit != "multiply" or self.has_shifts or self.precision < self.precision_read:
+            return None
+        if self.odd_factors(residue, places).size:
+            return None
+        return "no product of two significands has these bits"
+
     def why_no_pair(self, distance: int) -> str | None:
         """Return why no product ends with two ones so far from each other, and zeros between, or None when one may."""
-        if self.products is None or self._shifts:
-            return None
+        if self.products is None or self.has_shifts or self.precision < self.precision_read:
+            return self.why_no_end((1 << distance) + 1, distance + 1)
         ends = (1 << (distance + 1)) - 1, 1 << distance | 1
         if any(whole & ends[0] == ends[1] for whole, quarters, exact, _ in self.products if exact and not quarters):
             return None
         return "no product of two significands has these bits"
-
-    @property
-    def _shifts(self) -> bool:
-        return any(preset.format.sub_shift_bits for preset in (self.problem.a_flat, self.problem.b_flat))
-
-    @property
-    def follows_maximum(self) -> bool:
-        """Whether the largest magnitude alone gives the exponent."""
-        return self.problem.target.conversion.exponent_rule in _RULES_OF_MAXIMUM
-
-
-def _spread(spec: BFPSpec) -> int:
-    """Return how many binades the values of one block span."""
-    full = spec.encoding is Encoding.TWOS_COMPLEMENT
-    return spec.magnitude_bits - 1 + full + (1 << spec.sub_shift_bits) - 1
-
-
-def _tops(spec: BFPSpec) -> tuple[int, int]:
-    shift = (1 << spec.sub_shift_bits) - 1
-    low = spec.smallest_exponent - spec.fraction_bits - shift
-    full = spec.encoding is Encoding.TWOS_COMPLEMENT
-    return low, spec.largest_exponent - spec.fraction_bits + spec.magnitude_bits - 1 + full

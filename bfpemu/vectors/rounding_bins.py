@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding
+from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, ReservedExponent, Rounding, SignificandRange
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
@@ -86,21 +86,38 @@ def ties_bins(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
         kept = whole.bit_length()
-        reason = reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(reach, whole)
+        reason = reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(
+            reach, whole, place=place, negative=number % 2 == 1
+        )
         rests = ({(1, True), (1, False)}, {(2, True)}, {(2, False), (3, True)})[place]
         return reason or reach.why_no_product(lambda found: found == whole, rests, number % 2 == 1)
 
     return Family(names, find, absent)
 
 
-def _why_no_ones(reach: Reach, whole: int) -> str | None:
-    """Return why no number lies above a significand of all ones, when none can."""
+def _why_no_ones(reach: Reach, whole: int, *, place: int, negative: bool) -> str | None:
+    """Return why no number lies below (0), at (1) or above (2) the middle over a significand of all ones."""
     conversion = reach.problem.target.conversion
     if reach.clamps_above or whole >> conversion.post_truncate_bits < reach.spec.largest_significand:
         return None
+    if _is_raised(reach, place=place, negative=negative):
+        return "the rule even raises the exponent of such a block"
     if conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
         return "the rule rceil leaves no number above the largest significand"
     return None
+
+
+def _is_raised(reach: Reach, *, place: int, negative: bool) -> bool:
+    """Whether the rule `even` keeps a number from a place beside the middle over the largest significand."""
+    conversion = reach.problem.target.conversion
+    has_more = conversion.significand_range is not SignificandRange.SYMMETRIC and negative
+    if conversion.exponent_rule is not ExponentRule.EVEN or place == 0 or conversion.post_truncate_bits:
+        return False
+    if has_more and reach.spec.encoding is Encoding.TWOS_COMPLEMENT:
+        return False
+    up = (Rounding.TIES_TO_EVEN, Rounding.TIES_AWAY, Rounding.TIES_DOWN if negative else Rounding.TIES_UP)
+    nearest = (*up, Rounding.TIES_TO_ODD, Rounding.TIES_TOWARD_ZERO, Rounding.TIES_UP, Rounding.TIES_DOWN)
+    return conversion.rounding in (nearest if place == 2 else up)
 
 
 def single_bits_bins(reach: Reach) -> BlockFamily:
@@ -119,7 +136,10 @@ def single_bits_bins(reach: Reach) -> BlockFamily:
         guard, depth = divmod(number, deepest)
         if guard and depth + 2 > reach.precision:
             return f"a number here has {reach.precision} bits"
-        return reach.why_not_so_low(depth + 2) or (reach.why_no_pair(depth + 1) if guard else None)
+        reason = reach.why_no_pair(depth + 1) or reach.why_no_low_bits(depth + 1) if guard else None
+        # A bit below all that a number has beside an integer part is the number.
+        is_alone = not guard and depth + 2 > reach.precision
+        return reach.why_not_so_low(depth + 2, alone=is_alone) or reason
 
     return Family(names, find, absent)
 
@@ -136,7 +156,12 @@ def runs_bins(reach: Reach) -> BlockFamily:
         known = facts.rounds & ~facts.guard & ends & (count >= 1) & (count <= len(names)) & ~facts.sticky
         return bin_where(known, count - 1)
 
-    return Family(names, find, lambda number: reach.why_not_so_low(number + 2))
+    def absent(number: int) -> str | None:
+        ones = number + 1
+        reason = reach.why_not_so_low(ones + 1) or reach.why_no_end((1 << ones) - 1, ones + 1)
+        return reason or reach.why_no_low_bits(ones)
+
+    return Family(names, find, absent)
 
 
 _SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
@@ -182,11 +207,19 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             return "the largest magnitude is one more than the largest significand"
         if reach.clamps_above or reach.is_given:
             return None
+        if place in (2, 3) and _is_raised(reach, place=place - 1, negative=number >= 7):
+            return "the rule even raises the exponent of such a block"
+        if place == 5 and conversion.exponent_rule is ExponentRule.CEIL and conversion.exponent_offset == -1:
+            return "the rule leaves a power of two alone above the largest significand"
         if place and conversion.exponent_rule is ExponentRule.RCEIL and conversion.exponent_offset >= 0:
             return "the rule rceil leaves no number above the largest significand"
         if place and conversion.exponent_offset > 0:
             return "exponent_offset leaves no number above the largest significand"
-        if place > 3 and conversion.exponent_offset >= 0:
+        # What a format already holds is exact at the higher exponent, which a tie keeps.
+        problem = reach.problem
+        is_exact = problem.unit == "requantize" and problem.a_flat.format == reach.spec
+        lowers = conversion.exponent_rule is ExponentRule.LOWER_ERROR and not is_exact
+        if place > 3 and conversion.exponent_offset >= 0 and not lowers:
             return "the rule leaves no number of one more in its integer part"
         bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
@@ -210,6 +243,17 @@ def _has_infinity(problem: Problem) -> bool:
     return any(
         spec.encoding is Encoding.SIGN_MAGNITUDE
         and (spec.negative_zero_code == "negative_infinity" or spec.decode_underflow == "wrap")
+        for spec in specs
+    )
+
+
+def has_special(problem: Problem) -> bool:
+    """Whether codes of an operand stand for NaN or an infinity."""
+    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+    return _has_infinity(problem) or any(
+        spec.exponent_reserved is ReservedExponent.NAN
+        or spec.negative_zero_code == "all_ones_exponent"
+        or spec.decode_underflow in ("pattern", "wrap")
         for spec in specs
     )
 

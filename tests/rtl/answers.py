@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bfpemu.formats import BFPSpec
 from bfpemu.reference import (
@@ -17,8 +19,9 @@ from bfpemu.reference import (
     round_to_float,
 )
 from bfpemu.reference.elementwise import sum_of
+from bfpemu.vectors.words import WordLayout
 from tests.rtl.devices import Choice
-from tests.rtl.sets import VectorSet, packed, write_words
+from tests.rtl.sets import VectorSet, problem_of
 
 Items = list[list[int]]
 """The items of each field of one stimulus word."""
@@ -93,16 +96,39 @@ def write_set(
     stimuli: Sequence[Items],
     function: Callable[[str, Choice, Items], Items] = answer,
 ) -> VectorSet:
-    """Write the words of some stimuli and their answers as a set (spec 12.5, 12.7)."""
+    """Write the words of some stimuli and their answers as a set that `bfpemu verify` takes (spec 12.5, 12.7)."""
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = {"version": 1, "unit": unit, "elements": choice.elements, "vectors": {"total": len(stimuli)}}
+    problem = problem_of(unit, choice)
+    files: dict[str, dict[str, Any]] = {"coverage.json": {"sha256": _written(folder / "coverage.json", "{}\n")}}
+    layouts = {}
     for kind, widths, rows in (
         ("stimulus", stimulus_widths(unit, choice), stimuli),
         ("expected", expected_widths(unit, choice), [function(unit, choice, items) for items in stimuli]),
     ):
-        bits = sum(width * count for _, width, count in widths)
-        words = (packed(zip((w for _, w, _ in widths), items, strict=True)) for items in rows)
-        write_words(folder / f"{kind}.hex", bits, words)
-        manifest[kind] = {"bits": bits, "digits": -(-bits // 4)}
-    (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, indent=2) + "\n", encoding="ascii")
+        # The package finds the same places of the fields by itself, or refuses the set.
+        layouts[kind] = WordLayout.of(widths).to_dict()
+        words = [packed(zip((w for _, w, _ in widths), items, strict=True)) for items in rows]
+        text = "".join(f"{word:0{layouts[kind]['digits']}x}\n" for word in words)
+        files[f"{kind}.hex"] = {"sha256": _written(folder / f"{kind}.hex", text), "words": len(words)}
+    counts = {"directed": len(stimuli), "filling": 0, "total": len(stimuli)}
+    manifest = problem.to_dict() | layouts | {"version": 1, "level": 1, "seed": 1, "vectors": counts, "files": files}
+    manifest["coverage"] = {"bins": 0, "hit": 0, "cannot_occur": 0, "not_reached": 0}
+    _written(folder / "manifest.json", json.dumps(manifest, sort_keys=True, indent=2) + "\n")
     return VectorSet.read(folder)
+
+
+def packed(fields: Iterable[tuple[int, Sequence[int]]]) -> int:
+    """Return the word of fields, each a width and its items, the first at bit 0 (spec 12.3)."""
+    word = position = 0
+    for width, items in fields:
+        for item in items:
+            assert 0 <= item < 1 << width
+            word |= item << position
+            position += width
+    return word
+
+
+def _written(path: Path, text: str) -> str:
+    """Write a file and return its SHA-256."""
+    path.write_text(text, encoding="ascii")
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -5,7 +5,8 @@
 // Plusargs: +stimulus=FILE; +output=FILE for the results; +expected=FILE to stop at the first one that differs;
 //           +mutant=K; +patience=CYCLES without a result, after which the device hangs.
 //
-// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs.
+// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs. They say nothing
+// of resets either: the bench resets the device once more amid its first vectors, and starts again.
 module bench;
   logic clk = 1'b0, rst = 1'b1, in_valid = 1'b0, out_ready = 1'b0;
   logic in_ready, out_valid;
@@ -14,6 +15,7 @@ module bench;
   string name;
   integer output_file = 0, compares = 0, sent = 0, received = 0, idle = 0, patience = 10000;
   logic [15:0] mutant = 16'd0;
+  logic counts = 1'b0; // after the second reset
   logic [7:0] stall = 8'h5a; // a shift register with feedback: when to stall
 
 `ifdef WITH_MUTANTS
@@ -34,10 +36,19 @@ module bench;
     if ($value$plusargs("mutant=%d", mutant)) ;
     if ($value$plusargs("patience=%d", patience)) ;
     #6 rst = 1'b0;
+    #34 rst = 1'b1;
+    #6 rst = 1'b0;
+    counts = 1'b1;
   end
 
   always @(posedge clk)
-    if (!rst) begin
+    if (rst) begin
+      in_valid <= 1'b0;
+      out_ready <= 1'b0;
+      sent <= 0;
+      received <= 0;
+      idle <= 0;
+    end else begin
       stall <= {stall[6:0], stall[7] ^ stall[5] ^ stall[4] ^ stall[3]};
       idle <= idle + 1;
       out_ready <= stall[1:0] != 2'b00;
@@ -46,7 +57,7 @@ module bench;
         in_data <= sent < `COUNT && stall[3:2] != 2'b00 ? stimulus[sent] : 'x;
         if (sent < `COUNT && stall[3:2] != 2'b00) sent <= sent + 1;
       end
-      if (out_valid && out_ready) begin
+      if (out_valid && out_ready && counts) begin
         idle <= 0;
         received <= received + 1;
         if (output_file != 0) $fdisplay(output_file, "%h", out_data);

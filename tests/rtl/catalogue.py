@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.rtl.choices import CHOICES
 from tests.rtl.devices import Choice, parameters
-from tests.rtl.sets import VectorSet, failing_vectors, read_words
+from tests.rtl.sets import VectorSet
 from tests.rtl.simulators import DESIGNS, Bench, build_icarus, simulate
 
 TABLE = Path(__file__).parent / "bugs.toml"
@@ -65,4 +65,4 @@ def noticing_vectors(bug: Bug, vectors: VectorSet, folder: Path) -> list[int]:
     )
     output = folder / "output.hex"
     simulate(build_icarus(bench, folder), stimulus=vectors.stimulus, output=output)
-    return failing_vectors(vectors.expected_words(), read_words(output))
+    return vectors.failing(output)

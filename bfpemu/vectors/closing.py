@@ -1,0 +1,310 @@
+"""A last search of `add`, `multiply` and `requantize` for bins that no other directed vector hits (spec 12.10).
+
+Every number that the operands make is looked at with every place where a block can round it. What is found there
+is tried in vectors; what is not found cannot occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bfpemu.codec.translate import kernel_source
+from bfpemu.vectors.code_stimulus import codes_of, few_significands
+from bfpemu.vectors.facts import BlockFacts
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.meetings import Meetings, Piece
+from bfpemu.vectors.operand_stimulus import OperandStimulus, coded
+from bfpemu.vectors.pairs import Pairs
+from bfpemu.vectors.reach import Reach
+
+GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
+"""Bins of one number and the place where it is rounded."""
+_EXAMPLES = 12
+_ENOUGH = 120
+NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
+_NOUNS = {"add": "sum", "multiply": "product", "requantize": "number"}
+
+
+class Example(NamedTuple):
+    """A number of a piece, and the unit above that of the numbers at which it has a bin."""
+
+    piece: Piece
+    at: int
+    unit: int
+
+
+class Lane(NamedTuple):
+    """What stands in one lane: significands, and how far the shifts of its sub-block lower it.
+
+    The significand 0 of `y` with `x` None is the code of -0, which a format may read as an infinity.
+    """
+
+    lane: int
+    x: int | None
+    y: int
+    lowered: int = 0
+
+
+class Vector(NamedTuple):
+    """Lanes that are not 0, the exponent codes of both operands, and a supplied exponent."""
+
+    lanes: list[Lane]
+    a_code: int
+    b_code: int
+    given: int = 0
+
+
+class Closing(OperandStimulus):
+    """Vectors for bins that are left over."""
+
+    def __init__(self, reach: Reach, seed: int, level: int) -> None:
+        super().__init__(reach.problem, seed, level)
+        self.reach, self.meetings = reach, Meetings(reach)
+        self.offsets = [side.spec.exponent_bias + side.spec.fraction_bits for side in self.sides]
+        self.target = reach.problem.target.format
+
+    def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors that may hit missing bins, and why others of them cannot occur."""
+        found: dict[str, list[Example]] = {}
+        wanted = [
+            (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
+            for family in families
+        ]
+        wanted = [(family, numbers) for family, numbers in wanted if numbers]
+        if wanted:
+            for piece in self.meetings.pieces():
+                self._look(piece, wanted, found)
+        noun = _NOUNS[self.problem.unit]
+        # A supplied infinity is no meeting of a number.
+        names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
+        reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self.meetings.is_narrow else {}
+        rows = [row for some in found.values() for row in self._vectors(some)]
+        if any(name.startswith(("largest.", "distance.")) for name in missing):
+            pairs = Pairs(self.meetings, missing)
+            reasons |= pairs.reasons
+            rows += self._paired(pairs)
+        if "block.two_holders" in missing and self.lanes > 1:
+            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
+        if any(name.startswith(("range.", "exponent.")) for name in missing):
+            rows += self._lowest()
+        if self.reach.is_loose:
+            rows += self._beside_infinity(missing)
+            if self.b is not None and any(name.startswith("distance.") for name in missing):
+                rows += self._wrapped()
+        return self._laid(rows), reasons
+
+    def _infinite(self, lane: int) -> Lane:
+        """Return the code of -0, which formats may read as an infinity, or as the number in its place."""
+        return Lane(lane, None, 0 if self.problem.unit == "add" else 1)
+
+    def _beside_infinity(self, missing: set[str]) -> Iterator[Vector]:
+        """Yield numbers above and below an infinity that counts as a number."""
+        infinity = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
+        piece = next(self.meetings.pieces(), None)
+        for name in sorted(missing):
+            parts = name.split(".")
+            if parts[0] == "distance":
+                lane, tops = 0, [infinity - int(parts[1]), infinity + int(parts[1])]
+            elif parts[0] == "largest" and parts[2] == "by_exponent":
+                lane, tops = int(parts[1].removeprefix("lane")), [infinity + 9]
+            else:
+                continue
+            if piece is None or self.lanes == 1:
+                return
+            beside = self._infinite(self._beside(lane))
+            for at in np.flatnonzero(piece.negative == (parts[-1] == "neg"))[:4].tolist():
+                own = Lane(lane, int(piece.x[at]), int(piece.y[at]))
+                for top in tops:
+                    yield from self._vector([own, beside], piece.step, top - int(piece.top[at]) + 1)
+
+    def _wrapped(self) -> Iterator[Vector]:
+        """Yield two numbers of a block whose low exponent wraps some of its elements."""
+        assert self.b is not None
+        most = self.a.spec.largest_significand
+        values = few_significands(self.a.spec) if most > 16 else range(-most, most + 1)
+        for code, one, other in product(range(3), values, values):
+            for y, second in product((1, most), (1, most)):
+                lanes = [Lane(0, one, y), Lane(self._beside(0), other, second)]
+                yield from (Vector(lanes, code, b_code) for b_code in (self.b.middle + 4, self.b.middle * 3 // 2))
+
+    def _lowest(self) -> Iterator[Vector]:
+        """Yield single numbers at the ends of the exponents, lowered and not."""
+        shift = sum(side.spec.largest_shift for side in self.sides)
+        codes = range(self.a.spec.magnitude_bits + 3)
+        half = (self.a.spec.largest_significand + 1) // 2
+        # Where decoding drops a leading one, lower numbers have one more bit.
+        values = {*few_significands(self.a.spec), *(half | 1 << bit for bit in range(self.a.spec.magnitude_bits - 1))}
+        for value in sorted(values):
+            for other in (0, 1) if self.problem.unit == "add" else (1,):
+                for code in codes:
+                    high = self.a.spec.largest_exponent_code - code
+                    for lowered in sorted({0, shift}):
+                        yield Vector([Lane(0, value, other, lowered)], code, 0)
+                    largest = 0 if self.b is None else self.b.spec.largest_exponent_code
+                    yield Vector([Lane(0, value, other)], high, largest)
+
+    def _paired(self, pairs: Pairs) -> Iterator[Vector]:
+        """Yield two numbers, of which one is the largest of its block, in every lane where that is missing."""
+        for lane, pair in pairs.found:
+            own, other = (Lane(0, int(pair.piece.x[at]), int(pair.piece.y[at])) for at in (pair.own, pair.other))
+            own = own._replace(lane=lane, lowered=pair.own_lowered)
+            lanes = [own]
+            if pair.other != pair.own and self.lanes > 1:
+                far = pair.own_lowered != pair.other_lowered
+                place = (lane + self._sub_block) % self.lanes if far else self._beside(lane)
+                lanes = [other._replace(lane=place, lowered=pair.other_lowered), own]
+            yield from self._vector(lanes, pair.piece.step)
+
+    def _look(
+        self,
+        piece: Piece,
+        wanted: list[tuple[Family[BlockFacts], dict[int, str]]],
+        found: dict[str, list[Example]],
+    ) -> None:
+        for unit in self.meetings.units(piece) if piece.numbers else ():
+            chosen = np.flatnonzero(self.meetings.fits(piece, unit))
+            if not chosen.size:
+                continue
+            facts = self.meetings.facts(piece, unit, chosen)
+            for family, numbers in wanted:
+                if all(len(found.get(name, ())) > _ENOUGH for name in numbers.values()):
+                    continue
+                bins = family.find(facts)[0]
+                for number in set(np.unique(bins).tolist()) & set(numbers):
+                    if len(found.get(numbers[number], ())) > _ENOUGH:
+                        continue
+                    places = np.flatnonzero(bins == number)
+                    # A few of each place, the smallest and the largest among them.
+                    some = dict.fromkeys(chosen[places[[0, -1, len(places) // 2]]].tolist())
+                    found.setdefault(numbers[number], []).extend(Example(piece, at, unit) for at in some)
+
+    def _vectors(self, examples: list[Example]) -> Iterator[Vector]:
+        """Yield lanes and the exponent codes of both operands."""
+        step = max(len(examples) // _EXAMPLES, 1)
+        for example in examples[::step]:
+            yield from self._around(example)
+
+    def _around(self, example: Example) -> Iterator[Vector]:
+        piece, at, unit = example
+        spec, conversion = self.target, self.problem.target.conversion
+        own = Lane(at % self.lanes, int(piece.x[at]), int(piece.y[at]))
+        ends = [
+            exponent - spec.fraction_bits - conversion.post_truncate_bits - unit - shift
+            for exponent in (spec.smallest_exponent, spec.largest_exponent)
+            for shift in sorted({0, spec.largest_shift})
+        ]
+        if self.reach.is_given:
+            yield from self._given(example, own, [*ends, (ends[0] + ends[-1]) // 2])
+            return
+        alone = [[own], *self._with_holder(piece, own, unit)]
+        for lanes in alone:
+            yield from self._vector(lanes, piece.step)
+        for lowest in ends:
+            infinite = [[self._infinite(self._beside(own.lane)), own]] if self.reach.is_loose and self.lanes > 1 else []
+            for lanes in [*alone[:2], *infinite]:
+                yield from self._vector(lanes, piece.step, lowest)
+        if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):
+            for lanes in self._in_sub_blocks(piece, own, unit):
+                yield from self._vector(lanes, piece.step)
+
+    def _given(self, example: Example, own: Lane, places: list[int]) -> Iterator[Vector]:
+        """Yield a number with the exponent that has the unit, at several places."""
+        spec = self.target
+        for lowest in places:
+            exponent = lowest + example.unit + spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
+            for vector in self._vector([own], example.piece.step, lowest):
+                if 0 <= exponent + spec.exponent_bias <= spec.largest_exponent_code:
+                    yield vector._replace(given=exponent + spec.exponent_bias)
+
+    def _vector(self, lanes: list[Lane], step: int, lowest: int | None = None) -> Iterator[Vector]:
+        """Yield the vector of lanes with numbers in units of ``2 ** lowest``, unless its codes are out of range."""
+        if codes := self._codes(step, lowest):
+            yield Vector(lanes, *codes)
+
+    def _beside(self, lane: int) -> int:
+        """Return a lane of the same sub-block and block, where there is one."""
+        return lane ^ 1 if lane ^ 1 < self.lanes else lane - 1
+
+    @property
+    def _sub_block(self) -> int:
+        return max(self.target.sub_block_size or 1, *(side.spec.sub_block_size or 1 for side in self.sides))
+
+    def _with_holder(self, piece: Piece, own: Lane, unit: int) -> Iterator[list[Lane]]:
+        """Yield a number beside others that give a block its unit."""
+        if self.lanes == 1:
+            return
+        beside = self._beside(own.lane)
+        for least in (unit, unit - 1, unit + 1):
+            places = np.flatnonzero(piece.least == least)
+            for place in dict.fromkeys(places[[0, len(places) // 2, -1]].tolist()) if places.size else ():
+                yield [Lane(beside, int(piece.x[place]), int(piece.y[place])), own]
+
+    def _in_sub_blocks(self, piece: Piece, own: Lane, unit: int) -> Iterator[list[Lane]]:
+        """Yield a number in another sub-block than the one that gives a block its unit."""
+        other = (own.lane + self._sub_block) % self.lanes
+        most = sum(side.spec.largest_shift for side in self.sides)
+        for lowered in range(most + 1):
+            for shift in range(self.target.largest_shift + 1):
+                for raised in {0, most}:
+                    places = np.flatnonzero(piece.least == unit - lowered + raised + shift)
+                    for place in dict.fromkeys(places[[0, -1]].tolist()) if places.size else ():
+                        yield [
+                            Lane(other, int(piece.x[place]), int(piece.y[place]), raised),
+                            own._replace(lowered=lowered),
+                        ]
+
+    def _codes(self, step: int, lowest: int | None) -> tuple[int, int] | None:
+        """Return exponent codes for numbers in units of ``2 ** lowest``, in the middle unless it is given."""
+        a = self.a
+        if self.b is None:
+            code = a.middle if lowest is None else lowest + self.offsets[0]
+            return (code, 0) if 0 <= code <= a.spec.largest_exponent_code else None
+        b = self.b
+        if self.problem.unit == "multiply":
+            total = a.middle + b.middle if lowest is None else lowest + sum(self.offsets)
+            first = min(max(total // 2, total - b.spec.largest_exponent_code, 0), a.spec.largest_exponent_code)
+            return (first, total - first) if 0 <= total - first <= b.spec.largest_exponent_code else None
+        up, down = max(step, 0) + self.offsets[0], max(-step, 0) + self.offsets[1]
+        least = max(-up, -down)
+        most = min(a.spec.largest_exponent_code - up, b.spec.largest_exponent_code - down)
+        at = min(max((least + most) // 2, least), most) if lowest is None else lowest
+        return (at + up, at + down) if least <= at <= most else None
+
+    def _laid(self, vectors: list[Vector]) -> Stimulus:
+        """Return vectors of lanes; all other lanes are 0."""
+        if not vectors:
+            return {}
+        found: Stimulus = {}
+        for number, side in enumerate(self.sides):
+            elements = np.zeros((len(vectors), self.lanes), np.int64)
+            exponents = np.array([vector[1 + number] for vector in vectors])
+            for row, (lanes, *_) in enumerate(vectors):
+                for lane in lanes:
+                    elements[row, lane.lane] = (lane.x or 0) if number == 0 else lane.y
+            codes = codes_of(side.spec, elements)
+            for row, (lanes, *_) in enumerate(vectors):
+                for lane in lanes:
+                    if lane.x is None and number == 0:
+                        codes[row, lane.lane] = 1 << (side.spec.mantissa_bits - 1)
+            found |= coded(side, codes, exponents)
+            if side.spec.sub_shift_bits:
+                found[f"{side.prefix}shifts"] = self._shifts(side, number, vectors)
+        if self.reach.is_given:
+            codes = np.array([vector.given for vector in vectors], np.uint64)
+            found["exponents"] = np.repeat(codes[:, None], self.problem.blocks(self.problem.target), axis=1)
+        return found
+
+    def _shifts(self, side: Any, number: int, vectors: list[Vector]) -> Any:
+        size, most = side.spec.sub_block_size, side.spec.largest_shift
+        found = np.zeros((len(vectors), side.blocks * side.spec.shifts_per_block), np.uint64)
+        for row, (lanes, *_) in enumerate(vectors):
+            for lane in lanes:
+                # Sums are lowered by both operands, products by one after the other.
+                own = lane.lowered if self.problem.unit == "add" else lane.lowered - number * self.a.spec.largest_shift
+                found[row, lane.lane // size] = min(max(own, 0), most)
+        return found

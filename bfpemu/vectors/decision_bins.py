@@ -1,0 +1,258 @@
+"""Bins of single bits that decide alone: about a block's exponent, an element's rounding, its clamping (spec 12.10)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.arithmetic.integers import bit_lengths
+from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.reference.rounding import round_to_integer
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _wanted
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.lane_family import lane_family
+from bfpemu.vectors.reach import Reach
+
+_SIGNS = ("pos", "neg")
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_DEEPEST = 62
+
+
+def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    """Return the bins of an encoding unit in which one bit decides."""
+    found = [_deciding_maximum(reach, level)]
+    conversion = reach.problem.target.conversion
+    if conversion.exponent_rule is ExponentRule.LOWER_ERROR:
+        return found  # where an element of such a block is rounded depends on every other one
+    found.append(_one_bit_beyond(reach, level))
+    if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach) and not reach.is_given:
+        found.append(_deciding_rest(reach, level))
+    return found
+
+
+# ------------------------------------------------------------------- the exponent of the block
+
+
+def deepest_maximum(reach: Reach) -> int:
+    """Return how many bits of the largest magnitude have bins of their own."""
+    problem = reach.problem
+    if problem.unit != "add":
+        return min(reach.precision, _DEEPEST)
+    a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
+    if reach.spec.magnitude_bits > min(a, b):
+        return 1
+    # The bits of one operand that is the largest significand, and those of the other below it.
+    return reach.spec.magnitude_bits + min(b, max(widest_step(reach) - 1, 0))
+
+
+def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
+    """Return a search for a largest magnitude that has one bit more than the next, which changes the exponent."""
+    deepest = deepest_maximum(reach)
+    things = [f"bit{depth}" for depth in range(deepest)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        mantissa = np.where(facts.nonzero, facts.mantissa, _ZERO)
+        down = np.clip(facts.highest[:, None] - facts.top, 0, 63).astype(np.uint64)
+        aligned = mantissa >> down
+        whole = (aligned << down == mantissa) & (facts.highest[:, None] - facts.top < 64)
+        rows, first = np.arange(len(aligned)), aligned.argmax(axis=1)
+        largest = aligned[rows, first]
+        rest = aligned.copy()
+        rest[rows, first] = 0
+        second = rest.argmax(axis=1)
+        differing = largest ^ aligned[rows, second]
+        is_single = (differing != 0) & (differing & (differing - _ONE) == 0) & (rest[rows, second] != 0)
+        wanted = _wanted(facts.problem, facts.top[rows, second], mantissa[rows, second])
+        decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
+        depth = 64 - bit_lengths(differing)
+        known = is_single & decides & whole[rows, second] & ~facts.is_nan & (depth < deepest)
+        holds = known[:, None] & (np.arange(aligned.shape[1]) == first[:, None])
+        return np.where(holds, depth[:, None], -1)
+
+    return lane_family(
+        "decides", things, reach.spec.elements_per_block or 1, level, find, lambda depth: _why_no_maximum(reach, depth)
+    )
+
+
+def visible_exponents(reach: Reach, wanted: Int64Array) -> Int64Array:
+    """Return exponents of the rule as a block shows them: those below the smallest are one that it flushes, or it."""
+    spec = reach.spec
+    return np.clip(wanted, spec.smallest_exponent - (not spec.use_subnormals), spec.largest_exponent)
+
+
+def _why_no_maximum(reach: Reach, depth: int) -> str | None:
+    spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+    if reach.is_given:
+        return "exponents are supplied"
+    if (spec.elements_per_block or 1) == 1:
+        return "a block has one element"
+    if spec.smallest_exponent == spec.largest_exponent and (spec.use_subnormals or not reach.flushes):
+        return "the format has one exponent"
+    if reach.precision == 1:
+        return "a number here has one bit"
+    if depth and rule not in (ExponentRule.RCEIL, ExponentRule.CEIL):
+        return f"the rule {rule} compares the largest magnitude with no power of two, nor with the largest significand"
+    if depth and rule is ExponentRule.RCEIL and reach.precision <= spec.magnitude_bits:
+        return "no number lies between the largest significand and the next power of two"
+    return None
+
+
+# -------------------------------------------------------------------- the rounding of an element
+
+GOES_AWAY: dict[Rounding, Mask] = {
+    mode: np.array(
+        [
+            abs(round_to_integer(sign * (2 + odd + Fraction(guard, 2) + Fraction(below, 4)), mode)) > 2 + odd
+            for sign, odd, guard, below in product((1, -1), (0, 1), (0, 1), (0, 1))
+        ]
+    )
+    for mode in Rounding
+    if mode is not Rounding.STOCHASTIC
+}
+"""Whether a number goes away from zero: by its sign, its last kept bit, the guard bit, and bits below it."""
+
+
+def deepest_rest(reach: Reach) -> int:
+    """Return how many bits behind the binary point have bins of their own."""
+    problem = reach.problem
+    if problem.unit == "encode":
+        return min(reach.precision, _DEEPEST)
+    if problem.unit == "requantize":
+        return max(reach.precision - max(reach.most_kept_bits, 0), 0)
+    a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
+    if problem.unit == "multiply" or reach.spec.magnitude_bits > min(a, b):
+        return 0
+    # A sum that lifts the exponent leaves the last bit of one operand as the guard bit, however far below the other is.
+    lifts = problem.target.conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL)
+    return min(reach.spec.magnitude_bits + max(a, b) + 2, max(widest_step(reach), 1)) if lifts else min(a, b)
+
+
+def widest_step(reach: Reach) -> int:
+    """Return how far the units of both operands of a sum lie apart at most."""
+    a, b = reach.problem.a_flat.format, reach.problem.b_flat.format
+    ends = [
+        (spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent - spec.fraction_bits) for spec in (a, b)
+    ]
+    return max(ends[0][1] - ends[1][0], ends[1][1] - ends[0][0])
+
+
+def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
+    """Return a search for bits behind the binary point without which an element is rounded the other way."""
+    conversion, deepest = reach.problem.target.conversion, deepest_rest(reach)
+    away = GOES_AWAY[conversion.rounding]
+    largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
+    things = [f"bit{depth}.{sign}" for depth in range(deepest) for sign in _SIGNS]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        negative = facts.negative.astype(np.int64)
+        cell = 8 * negative + 4 * (facts.whole & _ONE).astype(np.int64) + 2 * facts.guard + facts.below_guard
+        inside = facts.rounds & (facts.whole < largest)
+        guard = inside & facts.guard & (away[cell] != away[cell & ~2])
+        left = facts.rest << _ONE
+        is_single = (left & (left - _ONE) == 0) & (left != 0) & ~facts.sticky
+        depth = 65 - bit_lengths(left)
+        below = inside & is_single & (depth < deepest) & (away[cell] != away[cell & ~1])
+        return np.stack([np.where(guard, negative, -1), np.where(below, 2 * depth + negative, -1)], axis=-1)
+
+    return lane_family(
+        "rest",
+        things,
+        reach.spec.elements_per_block or 1,
+        level,
+        find,
+        lambda thing: _why_no_rest(reach, *divmod(thing, 2)),
+    )
+
+
+def deciding_cells(mode: Rounding, negative: int, *, guard_decides: bool) -> list[tuple[int, int, int]]:
+    """Return the last kept bit, the guard bit, and whether bits below are set, where the guard or they decide."""
+    away, bit = GOES_AWAY[mode], 2 if guard_decides else 1
+    return [
+        (odd, guard, below)
+        for odd, guard, below in product((0, 1), (0, 1), (0, 1))
+        if (guard if guard_decides else below)
+        and away[8 * negative + 4 * odd + 2 * guard + below]
+        != away[8 * negative + (4 * odd + 2 * guard + below & ~bit)]
+    ]
+
+
+def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
+    mode = reach.problem.target.conversion.rounding
+    deciding = deciding_cells(mode, negative, guard_decides=depth == 0)
+    if not deciding:
+        return f"no such bit changes what {mode} does with a {'negative' if negative else 'positive'} number"
+    spec = reach.spec
+    if (spec.elements_per_block or 1) == 1:
+        return "a block has one element, which alone gives the exponent"
+    needs = []
+    for odd, guard, below in deciding:
+        if odd and spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits == 1:
+            continue
+        last = depth + 1 if depth else 1 + below
+        first = 0 if odd else 1 if guard else last
+        needs.append(last - first + 1)
+    if not needs:
+        return "an element of one bit that is odd is the largest"
+    if min(needs) > reach.precision:
+        return f"a number here has {reach.precision} bits, and this needs {min(needs)}"
+    return reach.why_not_so_low(depth + 1)
+
+
+# ------------------------------------------------------------------------ elements that are clamped
+
+
+def _one_bit_beyond(reach: Reach, level: int) -> Family[BlockFacts]:
+    """Return a search for elements above the largest whose integer part has one bit beside the leading one."""
+    bits = reach.spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
+    things = [f"bit{bit}.{sign}" for bit in range(bits) for sign in _SIGNS]
+    leading = np.uint64(1 << bits)
+
+    def find(facts: BlockFacts) -> Int64Array:
+        rest: npt.NDArray[np.uint64] = facts.whole ^ leading
+        is_single = (rest != 0) & (rest < leading) & (rest & (rest - _ONE) == 0)
+        known = facts.rounds & is_single & ~facts.guard & ~facts.below_guard
+        return np.where(known, 2 * (bit_lengths(rest) - 1) + facts.negative, -1)
+
+    return lane_family(
+        "beyond",
+        things,
+        reach.spec.elements_per_block or 1,
+        level,
+        find,
+        lambda thing: _why_not_beyond(reach, thing // 2, thing % 2, bits),
+    )
+
+
+def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | None:
+    conversion, spec = reach.problem.target.conversion, reach.spec
+    if bit < bits + 1 - reach.precision:
+        return f"a number here has {reach.precision} bits"
+    is_ceil = conversion.exponent_rule is ExponentRule.CEIL and not reach.clamps_above
+    if is_ceil and -2 < conversion.exponent_offset < 0:
+        return "the rule ceil leaves a power of two alone with so many bits"
+    if reach.is_given or conversion.exponent_offset < 0:
+        return None
+    if not reach.clamps_above:
+        return "the rule leaves no number so large"
+    unit = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
+    room = min([reach.tops[1], *(step.maximum_exponent for step in conversion.source_chain)]) - unit - bits
+    if room < 0 or (room == 0 and reach.largest_is_power):
+        return "no number is so far above the largest significand at the largest exponent"
+    most = _largest_number(reach, unit, negative)
+    return "no number is so large" if most is not None and most < 1 << bits | 1 << bit else None
+
+
+def _largest_number(reach: Reach, unit: int, negative: int) -> int | None:
+    """Return the largest number with a sign in multiples of ``2 ** unit``, rounded up, when operands are codes."""
+    problem, total = reach.problem, 0
+    if problem.unit == "encode":
+        return None
+    for spec in [problem.a_flat.format, *([problem.b_flat.format] if problem.b else [])]:
+        low, high = spec.significand_ends
+        shift = spec.largest_exponent - spec.fraction_bits - unit
+        most = -low if negative else high
+        total += most << shift if shift >= 0 else -(-most >> -shift)
+    return total

@@ -1,0 +1,92 @@
+"""The directed vectors of a set: those of the plan, then a last search for bins that are left (spec 12.8, 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bfpemu.reference.dot import DotResult
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.dot_facts import DotFacts
+from bfpemu.vectors.families import Tally, bins_of
+from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.words import AnyArray, Fields
+
+_PIECE_BITS = 1 << 23
+
+
+class Part(NamedTuple):
+    """Some vectors with their answers."""
+
+    stimulus: Stimulus
+    answer: dict[str, AnyArray]
+    traces: Sequence[DotResult] | None
+    """Of dot products, what the reference model's stages held."""
+
+
+@dataclass
+class Directed:
+    """The directed vectors of a plan."""
+
+    plan: Plan
+    parts: list[Part] = field(default_factory=list)
+    count: int = 0
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why bins cannot occur that the last search did not find."""
+
+    def __post_init__(self) -> None:
+        """Make them."""
+        self.tally = Tally(self.plan.families)
+        for piece in self.plan.directed():
+            self._add(piece)
+        missing = self.tally.missing()
+        if missing:
+            stimulus, self.reasons = self.plan.sought(missing)
+            if stimulus and (chosen := self._that_hit(stimulus, missing)):
+                self._add(chosen)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return every bin with its hits, or why it has none (spec 12.10)."""
+        return self.tally.report(self.reasons, is_exhaustive=self.plan.is_exhaustive)
+
+    def _add(self, piece: Stimulus) -> None:
+        for stimulus in pieces_of(piece, piece_rows(self.plan.problem)):
+            answer = expected(self.plan.problem, stimulus)
+            facts = self.plan.facts(stimulus, answer)
+            self.tally.add(facts, self.count, rows_of(stimulus))
+            self.parts.append(Part(stimulus, answer, facts.results if isinstance(facts, DotFacts) else None))
+            self.count += rows_of(stimulus)
+
+    def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> Stimulus:
+        """Return one vector for each missing bin that some vector hits."""
+        left, chosen, first = set(missing), [], 0
+        families = [family for family in self.plan.families if not left.isdisjoint(family.names)]
+        for piece in pieces_of(stimulus, piece_rows(self.plan.problem)):
+            facts = self.plan.facts(piece, expected(self.plan.problem, piece))
+            for row, names in enumerate(bins_of(families, facts, rows_of(piece))):
+                if not left.isdisjoint(names):
+                    left -= names
+                    chosen.append(first + row)
+            first += rows_of(piece)
+        return {name: items[np.array(chosen)] for name, items in stimulus.items()} if chosen else {}
+
+
+def rows_of(items: Fields) -> int:
+    """Return how many vectors there are."""
+    return len(next(iter(items.values())))
+
+
+def piece_rows(problem: Problem) -> int:
+    """Return how many vectors are made at a time."""
+    return max(_PIECE_BITS // (problem.stimulus.bits + problem.expected.bits), 16)
+
+
+def pieces_of(stimulus: Stimulus, rows: int) -> Iterator[Stimulus]:
+    """Yield vectors in pieces of so many."""
+    for first in range(0, rows_of(stimulus), rows):
+        yield {name: items[first : first + rows] for name, items in stimulus.items()}

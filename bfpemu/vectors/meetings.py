@@ -1,0 +1,291 @@
+"""Every number of narrow operands with every place where a block can round it (spec 12.10).
+
+A *meeting* is a number, as an integer, and the place ``2 ** unit`` where it is rounded. Where the rest of a block lies
+is left out, so that there may be more meetings here than vectors: what no meeting has, no vector has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bfpemu.codec.translate import kernel_source, kernel_steps
+from bfpemu.formats import BFPSpec, ExponentRule
+from bfpemu.kernels.source import FINITE, Numbers
+from bfpemu.kernels.source_rows import take_rows
+from bfpemu.vectors.code_stimulus import few_significands
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, split
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
+
+_MOST_NUMBERS = 1 << 19
+"""Numbers of one piece that are looked at all together."""
+_DEEPEST = 64
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Numbers with the codes that give them, at one distance of the operands' units."""
+
+    step: int
+    """How many places the unit of `x` lies above that of `y`; of one operand 0."""
+    x: Int64Array
+    """Significands of the first operand."""
+    y: Int64Array
+    mantissa: UInt64Array
+    """Magnitudes in units of the lower operand's, or of the product, as ``mantissa * 2 ** (top - 64)``."""
+    top: Int64Array
+    negative: Mask
+    least: Int64Array
+    """The unit, above that of the numbers, of a block in which a number is the largest."""
+
+    @property
+    def numbers(self) -> int:
+        """How many there are."""
+        return len(self.top)
+
+
+class Meetings:
+    """The meetings of `add`, `multiply` and `requantize`."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.reach, self.problem = reach, reach.problem
+        a = self.problem.a_flat.format
+        b = self.problem.b_flat.format if self.problem.b else None
+        self.a, self.b = a, b
+
+    @property
+    def operands(self) -> list[BFPSpec]:
+        """The formats of the operands."""
+        return [self.a] if self.b is None else [self.a, self.b]
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether all numbers can be looked at."""
+        bits = self.a.mantissa_bits + (self.b.mantissa_bits if self.b else 0)
+        return 1 << bits <= _MOST_NUMBERS
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all numbers of narrow operands, and of wide ones those around telling places."""
+        if self.is_narrow:
+            yield from self._all()
+        elif self.problem.unit == "multiply":
+            yield self._products_near(self._targets())
+            yield self._products_ending()
+        else:
+            yield from (self._sums_of(step, self._targets()) for step in self._steps())
+
+    def _steps(self) -> range:
+        """Return the distances of the operands' units at which they are looked at."""
+        assert self.b is not None
+        most = self.a.mantissa_bits + self.b.mantissa_bits + self.problem.target.format.mantissa_bits + 2
+        return range(-most if self.b != self.a else 0, most + 1)
+
+    def _targets(self) -> Int64Array:
+        """Return integers that have telling bits around some place."""
+        bits = self.problem.target.format.magnitude_bits + self.problem.target.conversion.post_truncate_bits
+        found = set()
+        for places in (1, 2, 3, bits // 2, bits, bits + 2):
+            for whole in telling_wholes(bits):
+                found |= {whole << places | rest for rest, _ in telling_rests(whole, places)}
+        return np.array(sorted(found - {0}))
+
+    def _sums_of(self, step: int, targets: Int64Array) -> Piece:
+        """Return sums that are targets, and those beside them where the lower operand ends otherwise."""
+        assert self.b is not None
+        high, low = (self.a, self.b) if step >= 0 else (self.b, self.a)
+        distance, both = abs(step), np.concatenate([targets, -targets])
+        rest = both & ((1 << distance) - 1)
+        ends = [np.array(few_significands(spec)) for spec in (high, low)]
+        pairs = [np.stack([grid.reshape(-1) for grid in np.meshgrid(*ends)])]
+        for lower in (rest, rest - (1 << distance)):
+            upper = (both - lower) >> distance
+            fits = (upper >= high.significand_ends[0]) & (upper <= high.significand_ends[1])
+            fits &= (lower >= low.significand_ends[0]) & (lower <= low.significand_ends[1])
+            pairs.append(np.stack([upper[fits], lower[fits]]))
+        upper, lower = np.concatenate(pairs, axis=1)
+        x, y = (upper, lower) if step >= 0 else (lower, upper)
+        return self._piece(step, x, y, (x << max(step, 0)) + (y << max(-step, 0)))
+
+    def _products_near(self, targets: Int64Array) -> Piece:
+        """Return products that are targets or lie beside them."""
+        assert self.b is not None
+        (low, high), ends = self.a.significand_ends, self.b.significand_ends
+        some = np.unique(np.concatenate([np.linspace(1, high, 41).astype(np.int64) | 1, [high, high - 1, high + 1]]))
+        some = np.concatenate([some, -some, 1 << np.arange(self.a.magnitude_bits)])
+        some = some[(some >= low) & (some <= high)]
+        x = np.repeat(some, 2 * len(targets))
+        y = np.tile(np.concatenate([targets, targets]), len(some)) // np.abs(x)
+        y += np.tile(np.repeat([0, 1], len(targets)), len(some))
+        fits = (y >= ends[0]) & (y <= ends[1])
+        return self._piece(0, x[fits], y[fits], x[fits] * y[fits])
+
+    def _products_ending(self) -> Piece:
+        """Return products whose last bits are a single bit or a run of ones, or that are odd halves."""
+        bits = self.problem.target.format.magnitude_bits + self.problem.target.conversion.post_truncate_bits
+        pairs = [self.reach.odd_factors((1 << n) + one, n + 1) for n in range(1, 62) for one in (1, -1)]
+        pairs += [self.reach.odd_factors(1, places) for places in range(2, 63)]
+        pairs += [self.reach.odd_factors(2 * whole + 1, 62) for whole in telling_wholes(bits)]
+        x, y = np.concatenate([pair[:, :: max(pair.shape[1] // 16, 1)] for pair in pairs], axis=1)
+        x, y = np.concatenate([x, -x]), np.concatenate([y, y])
+        fits = x >= self.a.significand_ends[0]
+        return self._piece(0, x[fits], y[fits], x[fits] * y[fits])
+
+    def _all(self) -> Iterator[Piece]:
+        (low, high), ends = self.a.significand_ends, self.b.significand_ends if self.b else (1, 1)
+        every = np.arange(low, high + 1)
+        x, y = (grid.reshape(-1) for grid in np.meshgrid(every, np.arange(ends[0], ends[1] + 1), indexing="ij"))
+        if self.problem.unit == "requantize":
+            yield self._piece(0, every, np.ones_like(every), every)
+        elif self.problem.unit == "multiply":
+            yield self._piece(0, x, y, x * y)
+        else:
+            for step in self._steps():
+                yield self._piece(step, x, y, (x << max(step, 0)) + (y << max(-step, 0)))
+
+    def _piece(self, step: int, x: Int64Array, y: Int64Array, values: Int64Array) -> Piece:
+        values, first = np.unique(values, return_index=True)
+        first, values = first[values != 0], values[values != 0]
+        mantissa, top, kept = self._taken(values)
+        first, values, mantissa, top = first[kept], values[kept], mantissa[kept], top[kept]
+        return Piece(step, x[first], y[first], mantissa, top, values < 0, self._least(mantissa, top))
+
+    def _taken(self, values: Int64Array) -> tuple[UInt64Array, Int64Array, Mask]:
+        """Return normalised magnitudes behind the source chain, and which are not 0 there."""
+        magnitude = np.abs(values).astype(np.uint64)
+        top = np.zeros(len(values), np.int64)
+        for place in range(63, -1, -1):
+            top = np.where((top == 0) & (magnitude >> np.uint64(place) != 0), place + 1, top)
+        mantissa = magnitude << (64 - top).astype(np.uint64)
+        conversion = self.problem.target.conversion
+        # The chain has them at exponents that each of its steps holds.
+        most = min((step.maximum_exponent for step in conversion.source_chain), default=0) - int(top.max(initial=0))
+        numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], (top + most)[None])
+        take_rows(kernel_source(self.problem.source_kind, conversion), kernel_steps(conversion.source_chain), numbers)
+        is_number = (numbers.kinds == FINITE) & (numbers.mantissas != 0)
+        return numbers.mantissas[0], numbers.tops[0] - most, is_number[0]
+
+    def _least(self, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
+        spec, conversion = self.problem.target.format, self.problem.target.conversion
+        found: Int64Array = top - spec.magnitude_bits + conversion.exponent_offset - conversion.post_truncate_bits
+        if conversion.exponent_rule is ExponentRule.RCEIL:
+            found = found + (mantissa > np.uint64(spec.largest_significand << (64 - spec.magnitude_bits)))
+        if conversion.exponent_rule is ExponentRule.CEIL:
+            found = found + (mantissa != np.uint64(1 << 63))
+        return found
+
+    def units(self, piece: Piece) -> range:
+        """Return the units, above those of the numbers, that blocks can have."""
+        reach, conversion, spec = self.reach, self.problem.target.conversion, self.reach.spec
+        lowest, highest = self._places(piece.step)
+        if lowest > highest:
+            return range(0)
+        low = int(piece.least.min()) - (conversion.exponent_rule is ExponentRule.LOWER_ERROR)
+        high = self._ordinary(piece)
+        # At the ends of the exponents the unit is that of the end, wherever the numbers lie.
+        deepest = int(piece.top.max()) + _DEEPEST
+        if reach.is_given or reach.clamps_above:
+            low = min(low, max(-reach.most_kept_bits - 2, self._clamped_from(piece)))
+        if reach.is_given or reach.is_loose:
+            high = max(high, deepest)
+        elif reach.flushes and spec.use_subnormals:
+            high = max(high, min(deepest, self._lowest_unit - lowest))
+        return range(low, high + 1)
+
+    def _ordinary(self, piece: Piece) -> int:
+        """Return the largest unit, above that of the numbers, that other numbers of a block give it."""
+        most, spec = int(piece.least.max()), self.reach.spec
+        if self.problem.target.conversion.exponent_rule is ExponentRule.EVEN:
+            # Only what is above the largest significand raises the exponent.
+            above = piece.mantissa > np.uint64(spec.largest_significand << (64 - spec.magnitude_bits))
+            most += bool((above & (piece.least == most)).any())
+        return most + self._lowered_most
+
+    def _clamped_from(self, piece: Piece) -> int:
+        """Return the lowest unit, above that of the numbers, that the largest exponent gives some of them."""
+        if self.reach.is_given:
+            return -self.reach.most_kept_bits - 2
+        return self._unit_of(self.reach.spec.largest_exponent) - self._places(piece.step)[1]
+
+    def _unit_of(self, exponent: int) -> int:
+        return exponent - self.reach.spec.fraction_bits - self.problem.target.conversion.post_truncate_bits
+
+    @property
+    def _lowest_unit(self) -> int:
+        """The unit of a number that is far below the smallest exponent."""
+        return self._unit_of(self.reach.spec.smallest_exponent) - self.reach.spec.largest_shift
+
+    def _places(self, step: int) -> tuple[int, int]:
+        """Return the lowest and the highest unit of numbers of a piece: of the lower operand, or of the product."""
+        ends = [
+            (
+                spec.smallest_exponent - spec.fraction_bits - spec.largest_shift,
+                spec.largest_exponent - spec.fraction_bits,
+            )
+            for spec in (self.a, self.b)
+            if spec is not None
+        ]
+        if self.problem.unit == "multiply":
+            return sum(low for low, _ in ends), sum(high for _, high in ends)
+        places = [(low - up, high - up) for (low, high), up in zip(ends, (max(step, 0), max(-step, 0)), strict=False)]
+        return max(low for low, _ in places), min(high for _, high in places)
+
+    @cached_property
+    def _lowered_most(self) -> int:
+        """How far the shifts of operands can lower a number below the others without lowering its place too."""
+        operands = self.operands
+        shifts = [spec.largest_shift for spec in operands]
+        most = sum(shifts) if self.problem.unit == "multiply" else max(shifts)
+        sizes = {spec.sub_block_size for spec in operands if spec.sub_block_size}
+        # A sub-block of the result that is one of the operands' is lowered as a whole.
+        return max(most - self.reach.spec.largest_shift, 0) if sizes <= {self.reach.spec.sub_block_size} else most
+
+    def fits(self, piece: Piece, unit: int) -> Mask:
+        """Return which numbers a block with this unit can have; of those far below it only some."""
+        rule = self.problem.target.conversion.exponent_rule
+        fits: Mask = piece.least <= unit + (rule is ExponentRule.LOWER_ERROR)
+        if self.reach.is_given or (self.reach.clamps_above and unit >= self._clamped_from(piece)):
+            fits = np.ones(piece.numbers, np.bool_)
+        if (
+            self.reach.spec.elements_per_block == 1
+            and not self.reach.is_given
+            and not (self.reach.flushes and self.reach.spec.use_subnormals)
+        ):
+            fits &= piece.least >= unit - (rule is ExponentRule.EVEN)
+        if unit > self._ordinary(piece) and not self.reach.is_given and not self.reach.is_loose:
+            # So low a number is there only at the smallest exponent, and a source chain may have none.
+            fits &= piece.top - 1 + self._lowest_unit - unit >= self.reach.tops[0]
+        # Far below the place of rounding all numbers are alike, but for the depth of single bits.
+        fits &= (piece.top >= unit - 1) | (piece.mantissa == np.uint64(1 << 63))
+        return fits
+
+    def facts(self, piece: Piece, unit: int, chosen: Int64Array) -> BlockFacts:
+        """Return the facts of chosen numbers at a unit, one block of all of them."""
+        mantissa, top = piece.mantissa[chosen], piece.top[chosen]
+        kept, whole, rest, sticky = split(mantissa, top, np.full(len(chosen), unit))
+        none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
+        yes = np.ones((1, len(chosen)), np.bool_)
+        return BlockFacts(
+            problem=self.problem,
+            stimulus={},
+            answer={},
+            per_vector=1,
+            finite=yes,
+            negative=piece.negative[chosen][None],
+            mantissa=mantissa[None],
+            top=top[None],
+            lost=~yes,
+            highest=one,
+            wanted=one,
+            code=one,
+            is_nan=none,
+            is_flushed=none,
+            rounds=yes,
+            kept_bits=kept[None],
+            whole=whole[None],
+            rest=rest[None],
+            sticky=sticky[None],
+        )

@@ -1,0 +1,172 @@
+"""Two numbers of one block: which can be the larger one, and how far they lie apart (spec 12.10)."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.codec.translate import kernel_source
+from bfpemu.formats import BFPSpec
+from bfpemu.kernels.source import FINITE
+from bfpemu.vectors.meetings import Meetings, Piece
+from bfpemu.vectors.source_numbers import operand_numbers
+
+NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at"
+
+
+class Pair(NamedTuple):
+    """A number and another one of its block, by their places in a piece, lowered by the shifts of their sub-blocks."""
+
+    piece: Piece
+    own: int
+    other: int
+    own_lowered: int = 0
+    other_lowered: int = 0
+
+
+class Pairs:
+    """Pairs for missing bins ``largest.lane….way.sign`` and ``distance.….sign``."""
+
+    def __init__(self, meetings: Meetings, missing: set[str]) -> None:
+        self.meetings = meetings
+        self.shifts = sum(spec.largest_shift for spec in meetings.operands)
+        wanted: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        for name in sorted(missing):
+            parts = name.split(".")
+            if parts[0] == "largest":
+                wanted.setdefault((parts[2], parts[3]), []).append((int(parts[1].removeprefix("lane")), name))
+            elif parts[0] == "distance":
+                wanted.setdefault((parts[1], parts[2]), []).append((len(wanted), name))
+        self.found: list[tuple[int, Pair]] = []
+        """Lanes with pairs to be tried there."""
+        self.reasons: dict[str, str] = {}
+        """Why other bins cannot occur."""
+        self._search(wanted)
+
+    def _search(self, wanted: dict[tuple[str, str], list[tuple[int, str]]]) -> None:
+        left = dict(wanted)
+        for piece in self.meetings.pieces():
+            for way, sign in list(left):
+                if pairs := self._pairs(piece, way, sign == "neg"):
+                    lanes = self.meetings.problem.elements
+                    self.found += [(lane % lanes, pair) for lane, _ in wanted[way, sign] for pair in pairs]
+                    # Pieces of further steps say the same of the largest; distances are cheap.
+                    del left[way, sign]
+        if self.meetings.is_narrow and not self.meetings.reach.is_loose:
+            self.reasons = {name: NO_PAIR for places in left.values() for _, name in places}
+        elif self.meetings.problem.unit != "add":
+            loose = LooseTops(self.meetings)
+            for (way, sign), places in left.items():
+                if not loose.have(way, sign == "neg"):
+                    self.reasons |= {name: NO_PAIR for _, name in places}
+
+    def _pairs(self, piece: Piece, way: str, negative: bool) -> list[Pair]:
+        of_sign = np.flatnonzero(piece.negative == negative)
+        if not of_sign.size:
+            return []
+        order = of_sign[np.lexsort((piece.mantissa[of_sign], piece.top[of_sign]))]
+        if way == "alone":
+            return [Pair(piece, int(order[-1]), int(order[-1])), Pair(piece, int(order[0]), int(order[0]))]
+        if way == "by_exponent":
+            own, other = int(order[-1]), int(piece.top.argmin())
+            lowered = 0 if piece.top[other] < piece.top[own] else self.shifts
+            if piece.top[other] - lowered >= piece.top[own]:
+                return []
+            # A source chain may make a zero of the smallest.
+            lower = np.where(piece.top < piece.top[own], piece.top, piece.top.min())
+            return [Pair(piece, own, other, 0, lowered), Pair(piece, own, int(lower.argmax()), 0, lowered)]
+        if way == "by_fraction":
+            return self._by_fraction(piece, order)
+        return self._apart(piece, order, int(way))
+
+    @staticmethod
+    def _by_fraction(piece: Piece, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[Pair]:
+        """Return a number and a smaller one of its binade."""
+        for own in order[::-1].tolist():
+            smaller = (piece.top == piece.top[own]) & (piece.mantissa < piece.mantissa[own])
+            if smaller.any():
+                return [Pair(piece, own, int(np.flatnonzero(smaller)[0]))]
+        return []
+
+    def _apart(self, piece: Piece, order: np.ndarray[tuple[int], np.dtype[np.int64]], distance: int) -> list[Pair]:
+        """Return a number that lies so many binades below another."""
+        tops, first = np.unique(piece.top, return_index=True)
+        for own in order[np.unique(piece.top[order], return_index=True)[1]].tolist():
+            for own_lowered, other_lowered in dict.fromkeys(((0, 0), (self.shifts, 0), (0, self.shifts))):
+                place = np.searchsorted(tops, piece.top[own] - own_lowered + distance + other_lowered)
+                if place < len(tops) and tops[place] == piece.top[own] - own_lowered + distance + other_lowered:
+                    return [Pair(piece, own, int(first[place]), own_lowered, other_lowered)]
+        return []
+
+
+class LooseTops:
+    """The binades of the numbers of a block where codes may stand for numbers far from each other.
+
+    Every pair of exponents is looked at, as sets of binades by sign: there may be more here than in blocks.
+    """
+
+    def __init__(self, meetings: Meetings) -> None:
+        self.meetings, self.conversion = meetings, meetings.problem.target.conversion
+        infinity = kernel_source(meetings.problem.source_kind, self.conversion).special_exponent
+        specs = meetings.operands
+        self.has_powers = all(spec.magnitude_bits == 1 for spec in specs)
+        sets = [_tops_of(spec) for spec in specs]
+        blocks = set(sets[0])
+        if len(sets) == 2:
+            # Away from the ends of the exponents one operand's only move those of the other.
+            ends = [{*one[: spec.mantissa_bits + 2], *one[-2:]} for one, spec in zip(sets, specs, strict=True)]
+            pairs = {*product(set(sets[0]), ends[1]), *product(ends[0], set(sets[1]))}
+            blocks = {_products(x, y) for x, y in pairs}
+        low, high = meetings.reach.tops
+        self.found: set[tuple[str, bool]] = set()
+        for block in blocks:
+            placed = {(sign, infinity if top == _INFINITE else top) for sign, top, _ in block}
+            self._note({(sign, top) for sign, top in placed if low <= top <= high})
+
+    def _note(self, block: set[tuple[bool, int]]) -> None:
+        for sign, top in block:
+            self.found.add(("alone", sign))
+            for _, other in block:
+                if other < top:
+                    self.found.add(("by_exponent", sign))
+                if other >= top:
+                    self.found.add((str(other - top), sign))
+
+    def have(self, way: str, negative: bool) -> bool:
+        """Whether some block has a largest number of this sign and kind, or numbers so far apart."""
+        return not self.has_powers if way == "by_fraction" else (way, negative) in self.found
+
+
+_INFINITE = 1 << 20
+Tops = frozenset[tuple[bool, int, int]]
+"""Sign, ``floor(log2)`` and mantissa of numbers of one block: of each binade the least and the largest."""
+
+
+def _tops_of(spec: BFPSpec) -> list[Tops]:
+    """Return for each exponent what the numbers of a block are, and infinities."""
+    codes = range(1 << spec.mantissa_bits)
+    found = []
+    for shift in range(spec.largest_shift + 1):
+        numbers = operand_numbers(spec, codes, range(spec.largest_exponent_code + 1), shift)
+        tops = np.where(numbers.kinds == FINITE, numbers.tops - 1, _INFINITE)
+        counts = (numbers.kinds != FINITE) | (numbers.mantissas != 0)
+        for row, here in enumerate(counts):
+            ends: dict[tuple[bool, int], list[int]] = {}
+            columns = (numbers.negatives[row][here], tops[row][here], numbers.mantissas[row][here])
+            for sign, top, mantissa in zip(*(column.tolist() for column in columns), strict=True):
+                ends.setdefault((sign, top), []).append(mantissa)
+            found.append(frozenset((*key, end) for key, some in ends.items() for end in (min(some), max(some))))
+    return found
+
+
+def _products(x: Tops, y: Tops) -> Tops:
+    """Return what the products of numbers are at most."""
+    found = set()
+    for (one, top, mantissa), (other, second, factor) in product(x, y):
+        if _INFINITE in (top, second):
+            found.add((one != other, _INFINITE, 0))
+        else:
+            found.add((one != other, top + second + (mantissa * factor >> 127), 0))
+    return frozenset(found)

@@ -1,0 +1,125 @@
+"""What patterns and codes are read as, as far as their exponents go (spec 2.3 to 2.7, 3.2 to 3.4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.arithmetic.exact_values import Reader
+from bfpemu.blocking import blocking
+from bfpemu.codec.translate import kernel_source, kernel_steps
+from bfpemu.formats import BFPSpec, Conversion, SourceStep, StepOverflow, StepUnderflow
+from bfpemu.formats.preset import Preset
+from bfpemu.kernels.source import FINITE, Numbers
+from bfpemu.kernels.source_rows import read_rows
+from bfpemu.sources import SourceKind
+from bfpemu.tensor import BFPTensor
+from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
+
+
+def numbers_of(words: npt.NDArray[np.uint64], kind: SourceKind, conversion: Conversion) -> Numbers:
+    """Return the exact numbers of source words of shape (rows, elements)."""
+    shape = words.shape
+    found = Numbers(
+        np.empty(shape, np.int64), np.empty(shape, np.bool_), np.empty(shape, np.uint64), np.empty(shape, np.int64)
+    )
+    read_rows(words, kernel_source(kind, conversion), kernel_steps(conversion.source_chain), found)
+    return found
+
+
+@cache
+def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
+    """Return ``floor(log2)`` of the smallest magnitude other than 0 and of the largest that a source is read as.
+
+    Examples
+    --------
+    >>> from bfpemu.sources import KINDS
+    >>> source_tops(KINDS["float32"], Conversion()), source_tops(KINDS["float16"], Conversion(infinity="number"))
+    ((-149, 127), (-24, 16))
+    """
+    infinity = ((1 << kind.exponent_bits) - 1) << kind.fraction_bits
+    low, high = 0, infinity - 1
+    while high - low > 1:  # magnitudes are read in their order, so the zeros lie below all others
+        middle = (low + high) // 2
+        low, high = (low, middle) if _top(middle, kind, conversion) is not None else (middle, high)
+    smallest = _top(high, kind, conversion)
+    ends = (infinity - 1, infinity, infinity | 1, infinity | (1 << kind.fraction_bits) - 1)
+    tops = [top for word in ends if (top := _top(word, kind, conversion)) is not None]
+    assert smallest is not None
+    return smallest, max(tops)
+
+
+@cache
+def tops_read(kind: SourceKind, conversion: Conversion) -> frozenset[int]:
+    """Return every ``floor(log2)`` of the numbers that a source is read as.
+
+    The ends of each binade are read; what lies between comes out between, and within two binades.
+
+    Examples
+    --------
+    >>> from bfpemu.sources import KINDS
+    >>> half = Conversion(source_subnormals="half")
+    >>> sorted(set(range(-25, 16)) - tops_read(KINDS["float16"], half))
+    [-15]
+    """
+    point = kind.fraction_bits
+    fields = np.arange(1 << kind.exponent_bits, dtype=np.uint64) << np.uint64(point)
+    ones = np.uint64((1 << point) - 1)
+    powers = np.uint64(1) << np.arange(point, dtype=np.uint64)
+    words = np.concatenate([fields, fields | ones, powers, 2 * powers - np.uint64(1)])
+    found = numbers_of(words[None], kind, conversion)
+    return frozenset((found.tops[(found.kinds == FINITE) & (found.mantissas != 0)] - 1).tolist())
+
+
+def operand_numbers(spec: BFPSpec, codes: Sequence[int], exponents: Sequence[int], shift: int) -> Numbers:
+    """Return what element codes stand for with exponent codes, shape (exponents, codes), all at one shift code."""
+    shape = (len(exponents), len(codes))
+    one_each = dataclasses.replace(
+        spec, block_size=len(codes), sub_block_size=len(codes) if spec.sub_shift_bits else None
+    )
+    shifts = np.full((len(exponents), 1, 1), shift, np.uint64) if spec.sub_shift_bits else None
+    elements = np.broadcast_to(np.array(codes, np.uint64), shape)
+    tensor = BFPTensor.from_codes(np.array(exponents)[:, None], elements, Preset(one_each), shift_codes=shifts)
+    reader = Reader(tensor, blocking(one_each, shape, -1))
+    return reader.read(np.arange(elements.size).reshape(shape), np.ones(shape, np.bool_))[0]
+
+
+@cache
+def operand_tops(spec: BFPSpec) -> tuple[int, int]:
+    """Return ``floor(log2)`` of the smallest magnitude other than 0 and of the largest that codes stand for.
+
+    Telling elements are read with every exponent and the extreme shifts, as `decode_underflow` has them.
+
+    Examples
+    --------
+    >>> operand_tops(BFPSpec("m4", 4, 2, 5)), operand_tops(BFPSpec("m4", 4, 2, 5, decode_underflow="flush"))
+    ((-18, 15), (-14, 15))
+    """
+    exponents = [code for code in telling_exponents(spec) if code <= spec.largest_exponent_code]
+    ends = []
+    for shift in sorted({0, spec.largest_shift}):
+        found = operand_numbers(spec, telling_codes(spec), exponents, shift)
+        tops = found.tops[(found.kinds == FINITE) & (found.mantissas != 0)]
+        ends += [int(tops.min()) - 1, int(tops.max()) - 1]
+    return min(ends), max(ends)
+
+
+def chain_tops(low: int, high: int, chain: tuple[SourceStep, ...]) -> tuple[int, int]:
+    """Return between which ``floor(log2)`` magnitudes lie that a source chain makes of others (spec 3.4)."""
+    for step in chain:
+        gradual = step.minimum_exponent - step.fraction_bits
+        low = max(low, gradual if step.underflow is StepUnderflow.GRADUAL else step.minimum_exponent)
+        if high > step.maximum_exponent and step.overflow is not StepOverflow.UNBOUNDED:
+            high = step.maximum_exponent
+    return low, max(low, high)
+
+
+def _top(word: int, kind: SourceKind, conversion: Conversion) -> int | None:
+    found = numbers_of(np.array([[word]], np.uint64), kind, conversion)
+    if found.kinds[0, 0] != FINITE or found.mantissas[0, 0] == 0:
+        return None
+    return int(found.tops[0, 0]) - 1

@@ -1,0 +1,38 @@
+"""Bins of formats of the catalogue: every one is hit or has a reason, and no random vector contradicts a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from bfpemu.catalog import resolve
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.directed import Directed
+from bfpemu.vectors.families import bins_of
+from bfpemu.vectors.filling import filling
+from bfpemu.vectors.plan import plan_of
+from tools.check_bins import problem_of
+
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
+CASES = [
+    # What made bins of each hard to reach or to exclude: two levels, infinities that are numbers, wrapping exponents,
+    # a chain that flushes or saturates, rules that look at all elements, one magnitude bit, wide elements.
+    *(("encode", name) for name in ("tt_bfp4_b_host_lower_error", "aie_bfp16ebs8_even", "intel_fp12agx")),
+    *(("requantize", name) for name in ("mx4", "tt_bfp2_b_hw", "aie_bfp16ebs8_even", "msfp11")),
+    *(("multiply", name) for name in ("mx4", "quark_mx6", "tt_bfp4_a_host", "intel_fp16")),
+    *(("add", name) for name in ("mx4", "tt_bfp4_b_hw", "bfp2", "flexpoint16")),
+    *(("decode", name) for name in ("mx4", "tt_bfp2_b_hw")),
+]
+
+
+@pytest.mark.parametrize(("unit", "name"), CASES)
+def test_no_bin_is_silently_empty_and_no_reason_is_contradicted(unit: str, name: str) -> None:
+    problem = problem_of(unit, resolve(name))
+    plan = plan_of(problem, 1, 1)
+    report = Directed(plan).report()
+    assert [key for key, entry in report.items() if "not_reached" in entry] == []
+    never = {key for key, entry in report.items() if "cannot_occur" in entry}
+    stimulus = filling(problem, 77, 0, 1500)
+    hit = set().union(*bins_of(plan.families, plan.facts(stimulus, expected(problem, stimulus)), 1500))
+    assert hit & never == set()
+    assert hit

@@ -1,0 +1,175 @@
+"""Bins of single bits that decide alone mean what they say, in the reference model's own numbers (spec 12.10)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from bfpemu.formats import BFPSpec, Preset
+from bfpemu.formats.unit import Accumulator, DotProductUnit
+from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
+from bfpemu.reference.elementwise import sum_of
+from bfpemu.reference.rounding import round_to_integer
+from bfpemu.reference.value import number, power_of_two
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.arithmetic_plans import DotPlan
+from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.facts import block_facts
+from bfpemu.vectors.families import bins_of
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_stimulus import SourceStimulus
+from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
+
+ENCODING = ["encode", "add", "requantize"]
+
+
+def operand(items, prefix, spec):
+    blocks, size = len(items[f"{prefix}exponents"]), spec.block_size
+    found = []
+    for block in range(blocks):
+        codes = tuple(items[f"{prefix}elements"][block * size : (block + 1) * size])
+        found += decode_block(EncodedBlock(items[f"{prefix}exponents"][block], (), codes), spec)
+    return found
+
+
+def blocks_of(found, vector):
+    """Return the numbers of the blocks that a vector's stimulus makes."""
+    problem = found.problem
+    items = {name: values[0].tolist() for name, values in found.words("stimulus").items(vector, 1).items()}
+    if problem.unit == "encode":
+        values = [read_float(bits, problem.dtype, problem.target.conversion) for bits in items["x"]]
+    else:
+        values = operand(items, "a_", problem.a_flat.format)
+    if problem.unit == "add":
+        others = operand(items, "b_", problem.b_flat.format)
+        values = [sum_of(x, y) for x, y in zip(values, others, strict=True)]
+    size = problem.target.format.block_size
+    return [values[first : first + size] for first in range(0, len(values), size)]
+
+
+def top(magnitude):
+    """Return the largest power of two in a magnitude."""
+    power = Fraction(1)
+    while power > magnitude:
+        power /= 2
+    while power * 2 <= magnitude:
+        power *= 2
+    return power
+
+
+def unit_of(block, preset):
+    code = encode_block(block, preset).exponent_code
+    spec = preset.format
+    return power_of_two(code - spec.exponent_bias - spec.fraction_bits - preset.conversion.post_truncate_bits)
+
+
+def shown(block, preset):
+    """Return a block's exponent code, and whether it is flushed or has numbers."""
+    encoded = encode_block(block, preset)
+    return encoded.exponent_code, any(encoded.element_codes)
+
+
+def decides(block, preset, bit, lane):
+    magnitudes = [value.magnitude for value in block]
+    largest, second = magnitudes[lane], max(magnitudes[:lane] + magnitudes[lane + 1 :])
+    lower = [*block]
+    lower[lane] = number(second, negative=block[lane].negative)
+    is_single = largest > second > 0 and largest - second == top(largest) * power_of_two(-bit)
+    return is_single and shown(block, preset) != shown(lower, preset)
+
+
+def rest(block, preset, bit, lane):
+    unit, value = unit_of(block, preset), block[lane]
+    place = unit * power_of_two(-1 - bit)
+    without = (value.magnitude - place) / unit * (-1 if value.negative else 1)
+    mode = preset.conversion.rounding
+    return value.magnitude // place % 2 == 1 and round_to_integer(value.signed / unit, mode) != round_to_integer(
+        without, mode
+    )
+
+
+def beyond(block, preset, bit, lane):
+    spec, encoded = preset.format, encode_block(block, preset)
+    low, high = spec.significand_ends
+    value = block[lane]
+    is_clamped = decode_block(encoded, spec)[lane].signed == (low if value.negative else high) * unit_of(block, preset)
+    return value.magnitude / unit_of(block, preset) == (1 << spec.magnitude_bits) + (1 << bit) and is_clamped
+
+
+PROPERTIES = {"decides": decides, "rest": rest, "beyond": beyond}
+
+
+@pytest.mark.parametrize("unit", ENCODING)
+def test_the_first_vector_of_a_bin_has_the_property_that_its_name_says(sets, unit):
+    found = sets(unit)
+    preset, seen = found.problem.target, set()
+    for name, entry in found.coverage().items():
+        group, *words = name.split(".")
+        if group not in PROPERTIES or "first" not in entry:
+            continue
+        bit, lane = int(words[0].removeprefix("bit")), int(words[-1].removeprefix("lane"))
+        blocks = [block for block in blocks_of(found, entry["first"]) if all(value.is_finite for value in block)]
+        holding = [block for block in blocks if PROPERTIES[group](block, preset, bit, lane)]
+        assert holding, name
+        if len(words) == 3:
+            assert any(block[lane].negative == (words[1] == "neg") for block in holding), name
+        seen.add(group)
+    # No code of a narrower format is above its largest significand at the largest exponent.
+    assert seen == set(PROPERTIES) - ({"beyond"} if unit == "requantize" else set())
+
+
+def test_every_bit_of_a_subnormal_maximum_decides_whether_a_block_is_flushed_or_lifted():
+    preset = Preset(BFPSpec("m4", 4, 2, 5))
+    problem = Problem("encode", preset, dtype="float16")
+    reach = Reach(problem)
+    (blocks,) = subnormal_patterns(SourceStimulus(reach, 1, 1))
+    stimulus = {"x": blocks}
+    hits = bins_of(
+        subnormal_families(reach, 1), block_facts(problem, stimulus, expected(problem, stimulus)), len(blocks)
+    )
+    assert set().union(*hits) == {f"subnormal.bit{bit}.lane{lane}" for bit in range(10) for lane in (0, 1)}
+    for names, row in zip(hits, blocks.tolist(), strict=True):
+        values = [read_float(bits, "float16", preset.conversion) for bits in row]
+        for name in names:
+            bit, lane = (int(word.lstrip("bitlane")) for word in name.split(".")[1:])
+            lower = [*values]
+            lower[lane] = number(values[lane].magnitude - power_of_two(bit - 24), negative=values[lane].negative)
+            assert values[lane].magnitude < power_of_two(-14)
+            assert lower[lane].magnitude == values[1 - lane].magnitude
+            assert shown(values, preset) != shown(lower, preset)
+
+
+@pytest.mark.parametrize("unit", ["add", "multiply"])
+def test_a_nan_block_of_one_operand_alone_is_the_first_vector_of_its_bins(sets, unit):
+    found = sets(unit)
+    coverage, ones = found.coverage(), found.problem.a_flat.format.all_ones_code
+    for which, other in (("a", "b"), ("b", "a")):
+        for rest_of in ("zeros", "numbers"):
+            items = found.words("stimulus").items(coverage[f"nan.{which}_alone.{rest_of}"]["first"], 1)
+            assert ones in items[f"{which}_exponents"]
+            assert ones not in items[f"{other}_exponents"]
+            assert bool(items[f"{which}_elements"].any()) == (rest_of == "numbers")
+
+
+def test_a_group_sum_below_the_normal_numbers_rounds_up_to_the_smallest_one():
+    unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp16"), output="fp16")
+    problem = Problem("dot", Preset(BFPSpec("m10", 10, 2, 5)), dot_unit=unit, elements=4)
+    stimulus = DotStimulus(problem, 1, 1).float_edges()
+    answer = expected(problem, stimulus)
+    plan = DotPlan(problem, 1, 1)
+    facts = plan.facts(stimulus, answer)
+    hits = bins_of(plan.families, facts, len(facts.results))
+    smallest = 1 << problem.output.fraction_bits
+    for sign, pattern in (("pos", smallest), ("neg", smallest | 1 << 15)):
+        name = f"carry.accumulator.smallest_normal.{sign}"
+        rows = [row for row, names in enumerate(hits) if name in names]
+        assert rows
+        for row in rows:
+            steps = [step for step in facts.results[row].trace if hasattr(step, "group_sum")]
+            sums = [step.group_sum * power_of_two(step.exponent) for step in steps]
+            assert any(
+                abs(total) < power_of_two(-14) and step.converted == pattern
+                for total, step in zip(sums, steps, strict=True)
+            )

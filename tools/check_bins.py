@@ -1,0 +1,83 @@
+"""Go over the catalogue and look for bins of spec 12.10 with neither a hit nor a reason.
+
+Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every preset that
+it can; this takes long. `--unit` and `--format` choose some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from bfpemu.catalog import presets, resolve  # noqa: E402
+from bfpemu.errors import SpecError  # noqa: E402
+from bfpemu.formats.preset import Preset  # noqa: E402
+from bfpemu.units import unit as dot_unit  # noqa: E402
+from bfpemu.units import units as dot_units  # noqa: E402
+from bfpemu.vectors.directed import Directed  # noqa: E402
+from bfpemu.vectors.plan import plan_of  # noqa: E402
+from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
+
+WHOLE_TENSOR = 8
+"""Elements of a vector where one block is the whole tensor."""
+DTYPES = ("float32", "float16", "bfloat16", "float64")
+
+
+def problem_of(unit: str, format: Preset, dtype: str = "float32") -> Problem:
+    """Return what a set of a unit, or of a dot-product unit, with a format is about; raises SpecError where none is."""
+    elements = WHOLE_TENSOR if format.format.elements_per_block is None else 0
+    if unit in UNITS:
+        return Problem(unit, format, dtype=dtype, elements=elements)
+    if not elements:
+        # Rows of two blocks at least, and of no more elements than it takes.
+        elements = 2 * (format.format.elements_per_block or 1)
+    return Problem("dot", format, dot_unit=dot_unit(unit), elements=elements)
+
+
+def problems(units: Sequence[str], formats: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Problem]]:
+    """Yield every unit with every format that it takes, and a name of both."""
+    for unit in units:
+        for name in formats:
+            for dtype in dtypes if unit in ("encode", "decode") else dtypes[:1]:
+                try:
+                    yield f"{unit} {name} {dtype}", problem_of(unit, resolve(name), dtype)
+                except SpecError as error:
+                    if error.code not in ("set-unit", "unit", "operand-formats"):
+                        raise
+                    print(f"{unit} {name}: refused, {error}", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; 1 when a bin has neither a hit nor a reason."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--unit", action="append", help="a unit of spec 12.2 or a dot-product unit of the catalogue")
+    parser.add_argument("--format", action="append", help="a preset; all of them unless given")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="the float of encode and decode; float32")
+    parser.add_argument("--level", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    units = chosen.unit or [*(unit for unit in UNITS if unit != "dot"), *dot_units()]
+    sets = bins = silent = 0
+    for name, problem in problems(units, chosen.format or list(presets()), chosen.dtype or DTYPES[:1]):
+        start = time.perf_counter()
+        made = Directed(plan_of(problem, chosen.level, seed=1))
+        report = made.report()
+        empty = [key for key, entry in report.items() if "not_reached" in entry]
+        sets, bins, silent = sets + 1, bins + len(report), silent + len(empty)
+        seconds = time.perf_counter() - start
+        print(
+            f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True
+        )
+        for key in empty:
+            print(f"    {key}")
+    print(f"{sets} sets, {bins:,} bins, {silent} not reached")
+    return 1 if silent else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
