@@ -156,8 +156,9 @@ def _steps(task: Task, found: _Range) -> Steps | None:
         fits = not stages.aligns_products and stages.kept_fraction + size_bits + 2 <= WIDEST
         return keeping_steps(alignment, register, output) if fits else None
     if kind == EXACT:
-        fits = found.high - found.low + found.total_width <= WIDEST
-        return exact_steps(found.low, output) if fits else None
+        # Every lowest exponent is compiled, so neighbours share one where the sums leave room.
+        room = WIDEST - (found.high - found.low + found.total_width)
+        return exact_steps(found.low - min(found.low % 16, room), output) if room >= 0 else None
     fits = abs(stages.lsb_exponent) <= _FAR and found.high - stages.lsb_exponent + found.width <= WIDEST
     return fixed_steps(stages.lsb_exponent, stages.alignment, register, output) if fits else None
 
