@@ -42,7 +42,7 @@ from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
 from tools.equivalence import decide, yosys  # noqa: E402
 
-SHORT = {"encoder_tree": 40, "decoder_parallel": 40}
+SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
 _RARE_BINS = 4
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}

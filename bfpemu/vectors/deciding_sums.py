@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from bfpemu.formats import BFPSpec, ExponentRule
+from bfpemu.formats import BFPSpec, ExponentRule, Rounding
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import deciding_cells, deepest_maximum, deepest_rest, widest_step
 from bfpemu.vectors.decision_stimulus import beyond_blocks
@@ -98,7 +98,8 @@ class DecidingSums(OperandStimulus):
         """Yield blocks in whose lanes one bit behind the binary point decides the rounding."""
         conversion, shift = self.reach.problem.target.conversion, high.magnitude_bits - self.reach.spec.magnitude_bits
         deepest = deepest_rest(self.reach)
-        if not deepest or conversion.post_truncate_bits or self.size == 1:
+        is_stochastic = conversion.rounding is Rounding.STOCHASTIC
+        if not deepest or is_stochastic or conversion.post_truncate_bits or self.size == 1:
             return
         for turn, further in product(range(2 * low.magnitude_bits), (0, self.size // 2 + 1)):
             # All bits behind the binary point are the lower operand's.

@@ -42,15 +42,20 @@ def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
     ((-149, 127), (-24, 16))
     """
     infinity = ((1 << kind.exponent_bits) - 1) << kind.fraction_bits
-    low, high = 0, infinity - 1
-    while high - low > 1:  # magnitudes are read in their order, so the zeros lie below all others
-        middle = (low + high) // 2
-        low, high = (low, middle) if _top(middle, kind, conversion) is not None else (middle, high)
-    smallest = _top(high, kind, conversion)
-    ends = (infinity - 1, infinity, infinity | 1, infinity | (1 << kind.fraction_bits) - 1)
-    tops = [top for word in ends if (top := _top(word, kind, conversion)) is not None]
-    assert smallest is not None
-    return smallest, max(tops)
+
+    def first(wanted: tuple[str, ...]) -> int:
+        """Return the first magnitude that is read as wanted, or that of infinity."""
+        low, high = -1, infinity
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _read(middle, kind, conversion)[0] in wanted else (middle, high)
+        return high
+
+    # Magnitudes are read in their order: zeros, numbers, and what a chain makes infinities of.
+    smallest, end = first(("number", "special")), first(("special",))
+    ends = (smallest, end - 1, infinity, infinity | 1, infinity | (1 << kind.fraction_bits) - 1)
+    tops = [top for word in ends for name, top in [_read(word, kind, conversion)] if name == "number"]
+    return min(tops), max(tops)
 
 
 @cache
@@ -118,8 +123,9 @@ def chain_tops(low: int, high: int, chain: tuple[SourceStep, ...]) -> tuple[int,
     return low, max(low, high)
 
 
-def _top(word: int, kind: SourceKind, conversion: Conversion) -> int | None:
+def _read(word: int, kind: SourceKind, conversion: Conversion) -> tuple[str, int]:
+    """Return what a word is read as, and ``floor(log2)`` of a number."""
     found = numbers_of(np.array([[word]], np.uint64), kind, conversion)
-    if found.kinds[0, 0] != FINITE or found.mantissas[0, 0] == 0:
-        return None
-    return int(found.tops[0, 0]) - 1
+    if found.kinds[0, 0] != FINITE:
+        return "special", 0
+    return "number" if found.mantissas[0, 0] else "zero", int(found.tops[0, 0]) - 1
