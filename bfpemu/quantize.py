@@ -51,7 +51,8 @@ def bfp_quantize(
     """
     preset, module = resolve(format, conversion, rounding), adapter(backend, data)
     if module is not None:
-        found: AnyArray = _adapted(module, data, preset, axis, {"exponents": exponents, "random_words": random_words})
+        unknown = {"exponents": exponents, "random_words": random_words, "threads": threads}
+        found: AnyArray = _adapted(module, data, preset, axis, unknown)
         return found
     array = as_array(data)
     kind = source_kind(array.dtype)

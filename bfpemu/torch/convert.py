@@ -68,8 +68,7 @@ def quantize_(model: nn.Module, rules: QATConfig | Rules, filter_fn: Filter | No
         if isinstance(found, QATConfig):
             target = quantized_type(layer) or type(layer)
             assert issubclass(target, BFPLayer)
-            if not isinstance(layer, BFPLayer):
-                target.check_layer(layer, found)
+            target.check_layer(layer, found)
             chosen.append((name, layer, target, found))
         elif found is not None:
             skipped.append(Skipped(name, type(layer).__name__, found))
@@ -81,7 +80,9 @@ def quantize_(model: nn.Module, rules: QATConfig | Rules, filter_fn: Filter | No
             f"and a rule for it; got {seen}",
         )
     unused = tuple(pattern for pattern, _ in patterns if not used[pattern])
-    return Report(_converted(chosen), tuple(skipped), unused)
+    converted = _converted(chosen)
+    _forbid_fast_paths(model)
+    return Report(converted, tuple(skipped), unused)
 
 
 def convert_linear_to_bfp(
@@ -136,6 +137,15 @@ def _converted(chosen: list[tuple[str, nn.Module, type[BFPLayer], QATConfig]]) -
         target.from_float(layer, config).operands = Operands(config, number)
         converted.append(Converted(name, old, target.__name__, config))
     return tuple(converted)
+
+
+def _forbid_fast_paths(model: nn.Module) -> None:
+    """Make transformer layers call their converted layers: in inference they would read the weights themselves."""
+    for layer in model.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer) and any(
+            isinstance(part, BFPLayer) for part in layer.modules()
+        ):
+            layer.activation_relu_or_gelu = 0
 
 
 def _checked_rules(rules: QATConfig | Rules) -> list[tuple[str, QATConfig | None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
@@ -25,11 +27,11 @@ def quantized_shards(x: Tensor, text: str, axis: int | None, seed: Tensor | None
     if any(isinstance(placement, Partial) for placement in x.placements):
         whole = [Replicate() if isinstance(placement, Partial) else placement for placement in x.placements]
         x = x.redistribute(placements=whole)
-    divided = {
-        placement.dim % x.dim(): x.device_mesh.size(number)
-        for number, placement in enumerate(x.placements)
-        if isinstance(placement, Shard)
-    }
+    divided: Counter[int] = Counter()
+    for number, placement in enumerate(x.placements):
+        if isinstance(placement, Shard):  # an axis may be divided along several axes of the mesh
+            axis_number = placement.dim % x.dim()
+            divided[axis_number] = max(divided[axis_number], 1) * x.device_mesh.size(number)
     check_shards(preset_of(text).format, tuple(x.shape), axis, divided, is_stochastic=seed is not None)
     local = quantized(x.to_local(), text, axis, seed, stream, clip=clip)
     return DTensor.from_local(local, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride())

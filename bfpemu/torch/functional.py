@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from operator import index
 from typing import Any
 
 import torch
@@ -159,9 +160,13 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
         return seed
     if seed is None:
         raise DataError("random-words", "stochastic rounding must have a seed (spec 14.6), got none; pass seed=")
-    if isinstance(seed, bool) or not 0 <= seed < 1 << 32:
-        raise DataError("random-words", f"seed must be 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
-    return torch.tensor(seed, dtype=torch.int64)
+    try:
+        number = -1 if isinstance(seed, bool) else index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 1 << 32:
+        raise DataError("random-words", f"seed must be an integer 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
+    return torch.tensor(number, dtype=torch.int64)
 
 
 def takes_seed(text: str) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
     """Return ``x @ weight.T`` of quantised operands; `weight` has the shape (outputs, inputs)."""
-    x_q, weight_q = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
-    x_q, weight_q = _cast(x_q, weight_q)
+    whole = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
+    x_q, weight_q = _cast(*whole)
     operands, step = layer.operands, getattr(layer, "rounding_step", None)
     if operands.unit is None and layer.config.gradient is None:
         return functional.linear(x_q, weight_q)
@@ -33,7 +33,9 @@ def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
     else:
         from bfpemu.torch.emulated import emulated_linear
 
-        product = emulated_linear(*given, *taken, operands.product_texts, _seed(layer, x))
+        # The unit has the numbers of the formats; autocast rounds its results alone.
+        numbers = (whole[0].detach(), whole[1].detach())
+        product = emulated_linear(*given, *numbers, operands.product_texts, _seed(layer, x)).to(x_q.dtype)
     if layer.config.gradient is None:
         found: Tensor = _StraightThrough.apply(x_q, weight_q, product, None)  # type: ignore[no-untyped-call]
     else:

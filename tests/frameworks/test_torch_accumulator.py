@@ -107,3 +107,12 @@ def test_units_and_layers_that_do_not_fit_are_refused():
         with pytest.raises(BfpError) as error:
             refused()
         assert error.value.code in ("unit", "unknown-unit")
+
+
+def test_autocast_rounds_the_results_of_a_unit_and_not_its_operands():
+    torch.manual_seed(0)
+    layer = BFPLinear(32, 8, bias=False, weight_format="bfp12", accumulator="fp32_sequential")
+    x = torch.randn(4, 32)
+    wanted = layer(x).to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(x), wanted)

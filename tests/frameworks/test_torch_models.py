@@ -12,6 +12,7 @@ from torch import nn
 from bfpemu.errors import BfpError
 from bfpemu.torch import (
     BFPAutoflex,
+    BFPConv1d,
     BFPConv2d,
     BFPEmbedding,
     BFPLinear,
@@ -211,3 +212,20 @@ class TestPackedModels:
             with pytest.raises(BfpError) as refused:
                 load_packed(other, tmp_path / "a.bfp")
             assert refused.value.code == "tensor-name"
+
+
+def test_a_transformer_layer_calls_its_converted_layers_in_inference_too():
+    torch.manual_seed(0)
+    model = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval()
+    x = torch.randn(2, 5, 32)
+    assert quantize_(model, QATConfig(weight="bfp4")).converted
+    with_gradient = model(x).detach()
+    with torch.no_grad():
+        assert torch.equal(model(x), with_gradient)
+
+
+def test_a_model_with_a_layer_that_is_refused_stays_as_it_was():
+    model = nn.Sequential(nn.Linear(8, 8), BFPConv1d(8, 8, 1))
+    with pytest.raises(BfpError):
+        quantize_(model, QATConfig(accumulator="exact"))
+    assert type(model[0]) is nn.Linear
