@@ -83,7 +83,7 @@ def test_an_edit_in_a_file_that_a_kernel_imports_is_seen(sources, filled, tmp_pa
     file = edited / "bfpemu" / "kernels" / "specials.py"
     file.write_text(file.read_text() + "\n# another byte\n")
     assert run(edited, filled) == COMPILED
-    assert len(list(filled.iterdir())) == 2
+    assert len(list((filled / "bfpemu-kernels").iterdir())) == 2
 
 
 def test_a_setting_of_numba_has_its_own_code(sources, filled, tmp_path):
@@ -92,7 +92,7 @@ def test_a_setting_of_numba_has_its_own_code(sources, filled, tmp_path):
 
 def test_a_directory_that_others_may_write_to_is_left_alone(sources, filled, tmp_path):
     cache = copy_of(filled, tmp_path)
-    for folder in cache.iterdir():
+    for folder in (cache / "bfpemu-kernels").iterdir():
         folder.chmod(0o777)
     assert run(sources, cache) == COMPILED
 
@@ -102,14 +102,15 @@ def test_without_a_directory_every_process_compiles(sources, setting):
     assert run(sources, setting) == COMPILED
 
 
-def test_code_of_other_sources_goes_after_a_month(tmp_path, monkeypatch):
-    old, new, other = (tmp_path / name for name in ("old", "new", "other"))
-    for folder in (old, new, other):
+def test_code_of_other_sources_goes_after_a_month(tmp_path):
+    old, new, kept, foreign = (tmp_path / name for name in ("0" * 24, "1" * 24, "2" * 24, "thesis"))
+    for folder in (old, new, kept, foreign):
         folder.mkdir()
-    (old / "code").write_bytes(b"")
-    os.utime(old, (0, 0))
-    _cache._remove_old(tmp_path, other)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "other"]
+        (folder / "code").write_bytes(b"")
+    for folder in (old, kept, foreign):
+        os.utime(folder, (0, 0))
+    _cache._remove_old(tmp_path, kept)
+    assert set(tmp_path.iterdir()) == {new, kept, foreign}
 
 
 def test_kernels_differ_by_what_they_close_over():

@@ -42,19 +42,20 @@ SWITCH = "BFPEMU_KERNEL_CACHE"
 """Environment variable: ``off``, or the directory to use. It decides how long a start takes, and no bit."""
 
 _DAYS = 30
-"""How long code for other sources or versions stays after it was made."""
+"""How long code for other sources or versions stays after its directory changed last."""
+_NAME_LENGTH = 24
+"""Digits of a digest that name a directory."""
 
 
 @cache
 def cache_directory() -> Path | None:
     """Return the directory for the machine code of these sources on this machine, or None when there is none."""
-    setting = os.environ.get(SWITCH, "")
+    setting = os.environ.get(SWITCH) or os.environ.get("XDG_CACHE_HOME")
     if setting == "off":
         return None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    parent = Path(setting) if setting else home / "bfpemu" / "kernels"
-    directory = parent / _digest(_circumstances())[:24]
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # a user may have no home
+        parent = (Path(setting) if setting else Path.home() / ".cache") / "bfpemu-kernels"
+        directory = parent / _digest(_circumstances())[:_NAME_LENGTH]
         if not directory.is_dir():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             _remove_old(parent, directory)
@@ -82,9 +83,12 @@ def _digest(parts: list[str]) -> str:
 
 
 def _remove_old(parent: Path, kept: Path) -> None:
+    """Remove what other sources left, by its name, when nothing was put there for a while."""
     for directory in parent.iterdir():
-        if directory != kept and directory.is_dir() and time.time() - directory.stat().st_mtime > _DAYS * 86400:
-            shutil.rmtree(directory, ignore_errors=True)
+        is_ours = len(directory.name) == _NAME_LENGTH and set(directory.name) <= set("0123456789abcdef")
+        with suppress(OSError):  # another process may have removed it
+            if is_ours and directory != kept and time.time() - directory.stat().st_mtime > _DAYS * 86400:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def identity(value: Any) -> str:
@@ -146,9 +150,12 @@ class KernelCache(_Cache):
         payload = serialize.dumps(data._reduce())
         with suppress(OSError):
             handle, name = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            Path(name).replace(path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                Path(name).replace(path)
+            except OSError:
+                Path(name).unlink()
 
     def enable(self) -> None:
         """Do nothing: the environment decides."""

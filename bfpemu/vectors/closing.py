@@ -127,15 +127,16 @@ class Closing(OperandStimulus):
         assert self.b is not None
         most = self.a.spec.largest_significand
         values = few_significands(self.a.spec) if most > 16 else range(-most, most + 1)
-        for code, one, other in product(range(3), values, values):
+        b_codes = [min(code, self.b.spec.largest_exponent_code) for code in (self.b.middle + 4, self.b.middle * 3 // 2)]
+        for code, one, other in product(range(min(3, self.a.spec.largest_exponent_code + 1)), values, values):
             for y, second in product((1, most), (1, most)):
                 lanes = [Lane(0, one, y), Lane(self._beside(0), other, second)]
-                yield from (Vector(lanes, code, b_code) for b_code in (self.b.middle + 4, self.b.middle * 3 // 2))
+                yield from (Vector(lanes, code, b_code) for b_code in b_codes)
 
     def _lowest(self) -> Iterator[Vector]:
         """Yield single numbers at the ends of the exponents, lowered and not."""
         shift = sum(side.spec.largest_shift for side in self.sides)
-        codes = range(self.a.spec.magnitude_bits + 3)
+        codes = range(min(self.a.spec.magnitude_bits + 2, self.a.spec.largest_exponent_code) + 1)
         half = (self.a.spec.largest_significand + 1) // 2
         # Where decoding drops a leading one, lower numbers have one more bit.
         values = {*few_significands(self.a.spec), *(half | 1 << bit for bit in range(self.a.spec.magnitude_bits - 1))}

@@ -185,8 +185,6 @@ def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
     if not deciding:
         return f"no such bit changes what {mode} does with a {'negative' if negative else 'positive'} number"
     spec = reach.spec
-    if (spec.elements_per_block or 1) == 1:
-        return "a block has one element, which alone gives the exponent"
     needs = []
     for odd, guard, below in deciding:
         if odd and spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits == 1:

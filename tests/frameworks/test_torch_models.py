@@ -221,7 +221,8 @@ def test_a_transformer_layer_calls_its_converted_layers_in_inference_too():
     assert quantize_(model, QATConfig(weight="bfp4")).converted
     with_gradient = model(x).detach()
     with torch.no_grad():
-        assert torch.equal(model(x), with_gradient)
+        # Attention alone has another way in inference; weights that are not quantised are far off.
+        assert torch.allclose(model(x), with_gradient, atol=1e-5)
 
 
 def test_a_model_with_a_layer_that_is_refused_stays_as_it_was():
