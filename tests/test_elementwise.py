@@ -101,6 +101,7 @@ def random_tensor(shape: tuple[int, ...], format: Any, axis: int | None, seed: i
     return BFPTensor(data.astype(np.float32), format, axis=axis)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BINARY)
 def test_threads_change_no_bit(name: str) -> None:
     shape = (40, 1500)

@@ -222,6 +222,7 @@ def refused_before_any_block(preset: Preset, case: dict[str, Any]) -> str | None
     return "random-words" if count != is_random * len(hexes(case["input"])) else None
 
 
+@pytest.mark.slow
 def test_golden_encodings(tmp_path: Path) -> None:
     files = documents("encode")
     codecs = [
@@ -243,6 +244,7 @@ def test_golden_encodings(tmp_path: Path) -> None:
     assert compared > 7000
 
 
+@pytest.mark.slow
 def test_golden_decodings(tmp_path: Path) -> None:
     files = documents("decode")
     codecs = [Codec(number, preset_from_dict(file["preset"]), tuple(FLOATS)) for number, file in enumerate(files)]
@@ -262,6 +264,7 @@ def operand_codes(given: dict[str, Any]) -> list[list[int]]:
     return [hexes(given.get(f"{kind}_codes", "")) for kind in ("exponent", "shift", "element")]
 
 
+@pytest.mark.slow
 def test_golden_dot_products(tmp_path: Path) -> None:
     models: dict[tuple[str, str, str], Dot] = {}
     everything = documents("dot")
@@ -386,6 +389,7 @@ def rows_to_multiply(draw: st.DrawFn) -> tuple[DotProductUnit, BFPSpec, BFPSpec,
     return draw(units.units()), a, b, pairs
 
 
+@pytest.mark.slow
 def test_drawn_units_are_those_of_the_reference(tmp_path: Path) -> None:
     examples = drawn(rows_to_multiply(), DRAWN)
     models = [
@@ -538,6 +542,7 @@ def bench_lines(a: Preset, b: Preset, unit: DotProductUnit, patterns: Sequence[i
     ]
 
 
+@pytest.mark.slow
 def test_a_bench_of_verilator_imports_the_model(tmp_path: Path) -> None:
     assert shutil.which("verilator"), "verilator must be installed: DPI-C is tried in a simulator, and nowhere else"
     a = Preset(BFPSpec("a", 5, 4, 9, sub_block_size=2, sub_shift_bits=2))

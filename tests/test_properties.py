@@ -108,6 +108,7 @@ def test_the_error_is_at_most_half_a_unit(name: str, data: np.ndarray[Any, Any])
     assert np.all((np.abs(exact - found) <= unit / 2) | clamped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [2, 5])
 @pytest.mark.parametrize("shape", [(700_001,), (3001, 333), (2, 400_000)])
 def test_bits_do_not_depend_on_threads(threads: int, shape: tuple[int, ...]) -> None:

@@ -121,6 +121,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 def test_python_in_the_readme_gives_what_the_readme_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     session = doctest.DocTestParser().get_doctest("\n".join(blocks("pycon")), {}, "README.md", "README.md", 0)

@@ -335,6 +335,7 @@ def test_a_set_that_comes_out_otherwise_is_status_1(sets, tmp_path, capsys):
     assert "stimulus.hex" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_formats_and_units_come_from_files(tmp_path, capsys):
     (tmp_path / "mine.toml").write_text(
         "[format]\nmantissa_bits = 4\nblock_size = 2\nexponent_bits = 4\n"

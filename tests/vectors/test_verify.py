@@ -130,6 +130,7 @@ def test_value_right_and_flag_wrong_is_a_category(sets, verify):
     assert json.loads(text)["categories"] == {"flag_only": found.total}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -254,6 +255,7 @@ def test_a_changed_accumulator_is_named(sets, verify, changes, words):
     assert any(line.startswith("consistent with") and words in line for line in text.splitlines()), text
 
 
+@pytest.mark.slow
 def test_slips_of_the_stream_are_named(sets, verify):
     found = sets("encode")
     lines = good(found)
@@ -273,6 +275,7 @@ def test_noise_is_explained_by_nothing(sets, verify):
     assert "no known difference explains half of the mismatches" in text
 
 
+@pytest.mark.slow
 def test_the_page_is_one_file_with_its_plots(sets, verify, tmp_path):
     found = sets("encode")
     page = tmp_path / "report.html"
