@@ -25,7 +25,7 @@ from bfpemu.storage.hdf5.names import created_file, no_times, object_name, tenso
 from bfpemu.storage.hdf5.planes import CHUNK_BYTES
 from bfpemu.storage.inputs import ArrayFile
 from bfpemu.storage.kinds import TensorSource
-from bfpemu.storage.names import check_meta, unknown_name
+from bfpemu.storage.names import check_meta, check_name, unknown_name
 from bfpemu.storage.npy import Array
 from bfpemu.storage.packed import Held
 from bfpemu.tensor import BFPTensor
@@ -80,7 +80,7 @@ def write(
     with replacing(path) as file, created_file(file.name) as written:
         for key, text in sorted((meta or {}).items()):
             written.attrs.create(_META + key, np.bytes_(text.encode("utf-8")))
-        for name in sorted(held.names, key=str.encode):
+        for name in sorted(map(check_name, held.names), key=str.encode):
             write_tensor(written, object_name(name), held[name])
 
 
