@@ -35,6 +35,9 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 _META = "bfp_meta."
 """Start of the attributes of the root that hold free texts."""
 
+_LARGEST_ATTRIBUTE_NAME = (1 << 16) - 2
+"""Bytes; HDF5 counts a NUL behind them with 16 bits, and writes what it cannot read again without a word."""
+
 _LARGEST_RATIO = 1032
 """No deflated byte stands for more; files with other filters that gain more are for h5py."""
 
@@ -58,7 +61,7 @@ def write(
     path : path
     source : mapping of str to BFPTensor, or an open file of codes
     meta : mapping of str to str, optional
-        Free texts.
+        Free texts without NUL, under keys of at most 65525 bytes.
 
     Raises
     ------
@@ -75,13 +78,26 @@ def write(
     ...     read(Path(folder, "w.h5"))["w"].shape
     (2, 40)
     """
-    check_meta(meta or {})
+    _check_attributes(meta or {})
     held = Held(source) if isinstance(source, Mapping) else source
     with replacing(path) as file, created_file(file.name) as written:
         for key, text in sorted((meta or {}).items()):
             written.attrs.create(_META + key, np.bytes_(text.encode("utf-8")))
         for name in sorted(map(check_name, held.names), key=str.encode):
             write_tensor(written, object_name(name), held[name])
+
+
+def _check_attributes(meta: Mapping[str, str]) -> None:
+    """Refuse free texts that attributes of HDF5 cannot hold."""
+    check_meta(meta)
+    most = _LARGEST_ATTRIBUTE_NAME - len(_META)
+    for key, text in meta.items():
+        if "\0" in key + text or len(key.encode("utf-8")) > most:
+            shown = repr(key) if len(key) <= 80 else f"a key of {len(key)} characters"
+            raise BfpFormatError(
+                "bfp-header",
+                f"meta: texts in an HDF5 file must have no NUL, and keys at most {most} bytes (spec 15.2), see {shown}",
+            )
 
 
 class CodesFile:
@@ -175,6 +191,8 @@ def open_arrays(path: str | Path) -> ArrayFile:
                 or item.shape is None
             ):
                 continue
+            if item.external or item.is_virtual:
+                raise ValueError(f"dataset {place!r} must lie in this file, and not in others")
             array = Array(item.shape, item.dtype.newbyteorder("="), False, 0)
             if array.nbytes > _LARGEST_RATIO * item.id.get_storage_size():
                 raise ValueError(f"dataset {place!r} must hold its {array.nbytes} bytes")
