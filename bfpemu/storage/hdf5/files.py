@@ -53,8 +53,8 @@ def write(
 ) -> None:
     """Write tensors to an HDF5 file, whole or not at all, a group at the root for each (spec 15.2).
 
-    The same tensors and texts give the same bytes with the same version of HDF5. One tensor is in
-    memory at a time. The file needs HDF5 1.10 or newer.
+    The same tensors and texts give the same bytes with the same version of HDF5. The file needs HDF5
+    1.10 or newer. It is in memory until it is whole, and one tensor beside it.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def write(
     """
     _check_attributes(meta or {})
     held = Held(source) if isinstance(source, Mapping) else source
-    with replacing(path) as file, created_file(file.name) as written:
+    with replacing(path) as file, created_file(file) as written:
         for key, text in sorted((meta or {}).items()):
             written.attrs.create(_META + key, np.bytes_(text.encode("utf-8")))
         for name in sorted(map(check_name, held.names), key=str.encode):
@@ -211,7 +211,7 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None
     DataTypeError
         ``data-type``, for a dtype that HDF5 has no name for.
     """
-    with created_file(file.name) as written:
+    with created_file(file) as written:
         for name in arrays:
             array = arrays[name]
             if array.dtype.kind not in "iuf":
