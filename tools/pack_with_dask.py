@@ -2,9 +2,10 @@
 
     python tools/pack_with_dask.py OUT.zarr --gib 4 --memory 1GiB
 
-The source here is made up, chunk by chunk; put `dask.array.from_zarr`, `from_array` of an HDF5 dataset or of a
-`TensorView`, or anything else of Dask's in its place. The codec travels by its name: workers on other machines need
-the package, and nothing else.
+The source here is made up, chunk by chunk; put `dask.array.from_zarr`, or anything else of Dask's whose chunks are
+made or opened by the workers, in its place. An open file does not travel to another process: `from_array` of a
+`TensorView` or of an HDF5 dataset is for Dask's threads. The codec travels by its name: workers on other machines
+need the package, and nothing else.
 """
 
 from __future__ import annotations

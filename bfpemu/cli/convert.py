@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from bfpemu.cli.options import (
     FILE,
@@ -47,7 +48,7 @@ def command(
     """Convert IN to OUT, each of the kind that its ending says, and keep the names of tensors.
 
     Codes stay as they are and numbers are encoded in bfp8, unless --format names a format; --axis is for numbers
-    that are encoded. A file of numbers gets those that codes stand for.
+    that are encoded, and refused elsewhere. A file of numbers gets those that codes stand for.
     """
     preset = None if format_word is None else load_preset(format_word)
     check_output(output, force=force)
@@ -56,6 +57,9 @@ def command(
     keeps_codes = converting.check_kind(output, codes=codes)
     with converting.open_any(source) as file:
         names = tuple(select(file.names, wanted, source))
+        encodes = isinstance(file, ArrayFile) and (keeps_codes or preset is not None)
+        if not encodes and click.get_current_context().get_parameter_source("axis") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--axis is for numbers that are encoded, and none are: leave it out.")
         if not keeps_codes and preset is None:
             converting.write_numbers(output, file, names)
         else:

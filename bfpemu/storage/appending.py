@@ -35,7 +35,7 @@ class PlaneStreams:
     """The planes of one tensor, each written from its start to its end.
 
     Invariant: `_appended` indices of the first axis were taken; `_carried` are numbers of them
-    that do not fill whole bytes of every plane yet.
+    that do not fill whole bytes of every plane yet, of the kind `_kind`.
     """
 
     def __init__(self, file: BinaryIO, entry: Entry, progress: Callable[[int], None] | None) -> None:
@@ -47,6 +47,7 @@ class PlaneStreams:
         self._order = order_of(self._blocked)
         self._appended = 0
         self._is_broken = False
+        self._kind: SourceKind | None = None
         self._carried: AnyArray | None = None
         self._places = {segment.role: segment.offset for segment in entry.segments}
         self._sums = {segment.role: RunningSums(CHUNK_BYTES) for segment in entry.segments}
@@ -73,7 +74,10 @@ class PlaneStreams:
         kind = source_kind(rows.dtype)
         if kind.result.name != self._entry.dtype:
             raise self._refusal(f"decode to {self._entry.dtype}", f"dtype {rows.dtype.name}")
+        if self._kind not in (None, kind):
+            raise self._refusal(f"have one dtype, {self._kind.dtype.name}", f"dtype {rows.dtype.name}")
         with self._appending(self._checked_end(rows.shape)):
+            self._kind = kind
             rows = rows.astype(kind.dtype, copy=False)
             if self._order is Order.RUN:
                 rows = self._with_carried(rows.reshape(-1))

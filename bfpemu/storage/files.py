@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import threading
 from io import FileIO
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from bfpemu.errors import BfpFileError
 from bfpemu.storage.geometry import ALIGNMENT
 
 Bytes = npt.NDArray[np.uint8]
+
+_POSITION = threading.Lock()
+"""Held between moving and reading, where the system cannot read at a place without moving."""
 
 
 def open_input(path: str | Path) -> tuple[FileIO, int]:
@@ -42,19 +46,26 @@ def read_bytes(file: FileIO, offset: int, count: int) -> Bytes:
     """Read up to `count` bytes from `offset`; fewer come back where the file ends before.
 
     Callers have compared `count` with the file's length, so this allocates no more than that.
-    The bytes start at a multiple of `ALIGNMENT` in memory.
+    The bytes start at a multiple of `ALIGNMENT` in memory. Threads may read one file at once.
     """
     buffer = np.empty(count + ALIGNMENT - 1, np.uint8)
     buffer = buffer[-buffer.ctypes.data % ALIGNMENT :][:count]
     view = buffer.data
     filled = 0
     try:
-        file.seek(offset)
-        while filled < count and (got := file.readinto(view[filled:])):
+        while filled < count and (got := _read_at(file, offset + filled, view[filled:])):
             filled += got
     except OSError as error:
         raise _unreadable(file.name, error) from error
     return buffer[:filled]
+
+
+def _read_at(file: FileIO, offset: int, view: memoryview) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(file.fileno(), [view], offset)
+    with _POSITION:
+        file.seek(offset)
+        return file.readinto(view)
 
 
 def map_file(file: FileIO) -> Bytes:

@@ -176,7 +176,7 @@ def write_tensors(
     if any(key.startswith((TENSOR, SUMS)) for key in metadata):
         raise BfpFormatError("bfp-header", f"meta: keys must not start with {TENSOR!r} or {SUMS!r} (spec 15.5)")
     held = Held(source) if isinstance(source, Mapping) else source
-    facts = {name: source_facts(held, name) for name in sorted(held.names, key=str.encode)}
+    facts = {name: source_facts(held, name) for name in sorted(map(check_name, held.names), key=str.encode)}
     planes: dict[str, Array] = {}
     for name, found in facts.items():
         shapes = sorted(found.plane_shapes.items())

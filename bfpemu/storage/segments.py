@@ -35,12 +35,7 @@ class FileBytes:
 
     def is_zero(self, offset: int, count: int) -> bool:
         """Return whether some bytes, few of them, are all 0; errors as `read`."""
-        if self._map is None:
-            self._file.seek(offset)
-            data = self._file.read(count)
-        else:
-            data = self._map[offset : offset + count].tobytes()
-        return not data.strip(b"\0") and len(data) == count
+        return not self.read(offset, count).any()
 
     def close(self) -> None:
         """Close the file; views of a map stay what they are."""

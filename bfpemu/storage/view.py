@@ -23,7 +23,8 @@ class TensorView:
 
     An integer or a slice as the first index is cut in the file: only the chunks that hold it are
     read, compared with their hashes and decoded. All other indices are NumPy's, on those numbers.
-    Dask takes a view as it is: ``dask.array.from_array(view)``.
+    Dask takes a view as it is, ``dask.array.from_array(view)``, for threads: they may slice one view at
+    once. A view cannot be pickled, so each process opens the file itself.
 
     Examples
     --------

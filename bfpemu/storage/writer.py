@@ -129,7 +129,7 @@ class Writer:
         name : str
             A name that was declared.
         rows : array_like or BFPTensor
-            Of the declared shape but for the first axis.
+            Of the declared shape but for the first axis. All numbers of a tensor have the dtype of the first.
         threads : int, optional
             Threads to share the work; no bit depends on it.
 

@@ -167,7 +167,8 @@ class BfpCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
                 raise BfpFormatError("bfp-range", f"{role} of a chunk must have bytes up to {last}")
             planes[role] = np.asarray(data.as_array_like()).view(np.uint8)
             plane_start += size
-        found = decoded(planes, DescribedTensor(part.blocked.shape, part.blocked.axis, facts.dtype, facts.preset))
+        described = DescribedTensor(part.blocked.shape, part.blocked.axis, facts.dtype, facts.preset)
+        found = decoded(planes, described, threads=1)
         return _buffer(found[part.kept].reshape(part.shape)[(slice(None), *selection[1:])], chunk_spec)
 
     def _facts(self, chunk_spec: ArraySpec) -> DescribedTensor:
@@ -200,13 +201,14 @@ def _divided(data: Bytes, sizes: dict[str, int]) -> dict[str, Bytes]:
 
 
 def _part(facts: DescribedTensor, selection: Any) -> Span | None:
-    """Return the part of a chunk that a selection needs; None for all of it."""
+    """Return the part of a chunk that a selection needs; None for all of it, whose length is then compared."""
     first = selection[0] if isinstance(selection, tuple) and selection else None
     if not isinstance(first, slice) or not all(isinstance(item, int | slice) for item in selection):
         return None
     start, stop, step = first.indices(facts.shape[0])
     blocked = blocking(facts.preset.format, facts.shape, facts.axis)
-    if step != 1 or start >= stop or order_of(blocked) is Order.SCATTERED:
+    is_whole = stop - start == facts.shape[0]
+    if step != 1 or start >= stop or is_whole or order_of(blocked) is Order.SCATTERED:
         return None
     return span(facts.preset.format, blocked, start, stop)
 

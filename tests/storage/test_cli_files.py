@@ -181,12 +181,23 @@ class TestConvert:
             ("a.bfp b.bfp --format bfp9", "unknown-format"),
             ("a.bfp b.bfp --tensor z", "tensor-name"),
             ("a.npz b.bfp --axis 1", "axis"),
+            ("a.bfp b.bfp --axis 0", "usage"),
+            ("a.bfp b.bfp --format bfp6 --axis -1", "usage"),
+            ("a.bfp b.npz --axis none", "usage"),
+            ("a.npz b.safetensors --axis 0", "usage"),
         ],
     )
     def test_what_cannot_be_converted_leaves_nothing(self, run, words, code):
         before = sorted(Path.cwd().iterdir())
         assert run(f"convert {words}")[::2] == (2, code)
         assert sorted(Path.cwd().iterdir()) == before
+
+    def test_an_axis_is_for_numbers_that_are_encoded(self, run):
+        assert run("convert a.npz b.bfp --axis none")[0] == 0
+        assert run("convert a.npz b.npz --format bfp6 --axis 0")[0] == 0
+        assert storage.read("b.bfp")["x"].axis is None
+        expected = BFPTensor(np.load("a.npz")["x"], "bfp6", axis=0).dequantize()
+        assert storage.open_arrays("b.npz")["x"].tobytes() == expected.tobytes()
 
     def test_no_name_is_a_path(self, run):
         assert run("convert a.safetensors b.npz")[0] == 0

@@ -17,8 +17,10 @@ from bfpemu.catalog import presets
 from bfpemu.cli import main
 from bfpemu.errors import BfpError
 from bfpemu.storage import Reader, open_arrays
+from bfpemu.storage.converting import Chosen
 from bfpemu.storage.hdf5 import files as hdf5_files
 from bfpemu.storage.kinds import function, kind_of
+from bfpemu.storage.packed import Held
 from bfpemu.storage.safetensors_codes import CodesFile, write_tensors
 from bfpemu.tensor import BFPTensor
 from tests.storage.forms import TENSORS, numbers, read_codes, refused, same, write_codes
@@ -56,6 +58,14 @@ def test_free_texts_come_back_and_a_file_may_hold_no_tensor(tmp_path, ending):
         assert file.meta == {"by": "hand", "naïve": "€"}
     write_codes(tmp_path / f"b{ending}", {})
     assert function(kind_of(f"b{ending}").opens_tensors)(tmp_path / f"b{ending}") is None
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("name", ["", "a\nb", "a\0b", "\ud800"])
+def test_names_that_no_file_should_hold_are_refused_from_every_source(tmp_path, ending, name):
+    source = Chosen(Held({name: TENSORS["flat"]}), (name,))
+    refused("bfp-name", function(kind_of(f"a{ending}").writes_tensors), tmp_path / f"a{ending}", source, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", OTHERS)

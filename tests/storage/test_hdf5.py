@@ -1,6 +1,7 @@
 """Tensors in HDF5 groups: written and read in parts, and by HDF5 alone."""
 
 import json
+import os
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from bfpemu.errors import BfpFileError
 from bfpemu.formats import BFPSpec
 from bfpemu.storage import open_arrays, write_arrays
-from bfpemu.storage.hdf5 import BFPDataset, create_dataset, open_dataset, read, write_tensor
+from bfpemu.storage.hdf5 import BFPDataset, CodesFile, create_dataset, open_dataset, read, write, write_tensor
 from bfpemu.storage.hdf5.planes import plane_chunks
 from bfpemu.tensor import BFPTensor
 from tests.storage.forms import TENSORS, numbers, refused, same, write_codes
@@ -287,6 +288,42 @@ def test_arrays_that_claim_more_than_the_file_holds_are_refused(tmp_path):
     refused("input-content", open_arrays, path)
     refused("data-type", write_arrays, tmp_path / "b.h5", {"x": TENSORS["brain"].dequantize()})
     assert not (tmp_path / "b.h5").exists()
+
+
+def test_arrays_that_lie_in_other_files_are_refused(tmp_path):
+    (tmp_path / "raw").write_bytes(bytes(8))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (2,), np.float32, external=[(str(tmp_path / "raw"), 0, 8)])
+    refused("input-content", open_arrays, tmp_path / "a.h5")
+    write_arrays(tmp_path / "source.h5", {"x": numbers((2,))})
+    layout = h5py.VirtualLayout((2,), np.float32)
+    layout[...] = h5py.VirtualSource(str(tmp_path / "source.h5"), "x", (2,))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file.create_virtual_dataset("x", layout)
+    refused("input-content", open_arrays, tmp_path / "b.h5")
+
+
+# --------------------------------------------------------------------- what HDF5 cannot hold
+
+
+@pytest.mark.parametrize("meta", [{"a\0b": "x"}, {"a": "x\0"}, {"k" * 65526: "x"}, {"é" * 32763: "x"}], ids=range(4))
+def test_free_texts_that_no_attribute_holds_are_refused(tmp_path, meta):
+    refused("bfp-header", write, tmp_path / "a.h5", {"x": TENSORS["flat"]}, meta)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_free_texts_come_back_up_to_the_limits_of_attributes(tmp_path):
+    meta = {"": "no key", "none": "", "long": "x" * 70_000, "k" * 65525: "long key", "é" * 32762: "é"}
+    write(tmp_path / "a.h5", {"x": TENSORS["flat"]}, meta)
+    with CodesFile(tmp_path / "a.h5") as file:
+        assert file.meta == meta
+
+
+def test_a_folder_may_have_a_name_that_is_not_utf8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write(folder / "a.h5", {"x": TENSORS["flat"]})
+    assert same(read(folder / "a.h5")["x"], TENSORS["flat"])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import ml_dtypes
@@ -189,6 +190,40 @@ class TestStateDictionaries:
             refused("input-content", open_arrays, tmp_path / "a.pt")
         refused("data-type", write_arrays, tmp_path / "b.pt", {"x": np.array(["text"])})
         assert not (tmp_path / "b.pt").exists()
+
+    def test_a_few_bytes_cannot_stand_for_many(self, tmp_path):
+        import torch
+
+        path = tmp_path / "a.pt"
+        for dtype in (torch.float32, torch.bfloat16):
+            torch.save({"x": torch.zeros(1, dtype=dtype).expand(1 << 40)}, path)
+            assert path.stat().st_size < 2000
+            refused("input-content", open_arrays, path)
+        whole = torch.arange(6.0)
+        torch.save({"a": whole[2:4], "b": whole, "c": torch.ones(0), "d": whole.reshape(2, 3).T}, path)
+        assert [open_arrays(path)[name].size for name in "abcd"] == [2, 6, 0, 6]
+
+    def test_a_damaged_pickle_is_refused(self, tmp_path):
+        path, damaged = tmp_path / "a.pt", tmp_path / "b.pt"
+        write_arrays(path, {"x": np.ones(3, np.float32)})
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        name = next(name for name in members if name.endswith("data.pkl"))
+        replaced = [
+            members[name][:place] + mark + members[name][place + 1 :]
+            for place in range(len(members[name]))
+            for mark in (b"e", b"0")
+        ]
+        for content in [b"\x80\x02e.", b"\x80\x02.", b"", *replaced]:
+            with zipfile.ZipFile(damaged, "w") as archive:
+                for member, data in members.items():
+                    archive.writestr(member, content if member == name else data)
+            try:
+                open_arrays(damaged)
+            except BfpError as error:
+                assert error.code == "input-content"
+            else:
+                assert content in replaced
 
     def test_every_truncation_is_refused(self, tmp_path):
         path = tmp_path / "a.pt"

@@ -2,6 +2,8 @@
 
 import errno
 import gc
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -225,3 +227,17 @@ def test_a_file_system_that_cannot_map_is_an_error(path, monkeypatch):
 
     monkeypatch.setattr("bfpemu.storage.files.mmap.mmap", fails)
     refused("input-missing", Reader, path, mmap=True)
+
+
+@pytest.mark.parametrize("positional", [True, False])
+def test_threads_may_read_one_view_at_once(path, mmap, positional, monkeypatch):
+    if not positional:
+        monkeypatch.delattr(os, "preadv", raising=False)
+    tensor = BFPTensor(numbers((512, 64)), "bfp8")
+    write(path, {"x": tensor}, fsync=False)
+    expected = tensor.dequantize()
+    starts = [37 * index % 509 for index in range(400)]
+    with Reader(path, mmap=mmap, verify=False) as reader, ThreadPoolExecutor(8) as pool:
+        view = reader.view("x")
+        for start, found in zip(starts, pool.map(lambda start: view[start : start + 3], starts), strict=True):
+            np.testing.assert_array_equal(found, expected[start : start + 3])

@@ -241,3 +241,14 @@ def test_a_stream_takes_the_memory_of_its_pieces(path):
         tracemalloc.stop()
     assert peak < rows.nbytes
     assert path.stat().st_size > 4 * rows.nbytes
+
+
+@pytest.mark.parametrize("shape, axis", [((64,), 0), ((64,), None), ((64, 8), 1)], ids=str)
+@pytest.mark.parametrize("first, second", [("float32", "int8"), ("int8", "uint8"), ("int8", "float32")])
+def test_numbers_of_two_dtypes_are_refused(path, tmp_path, shape, axis, first, second):
+    array = np.arange(np.prod(shape)).reshape(shape) % 100
+    with Writer(path, {"w": Declaration(shape, (5, 7), axis)}, fsync=False) as writer:
+        writer.append("w", array[:3].astype(first))
+        refused("rows", writer.append, "w", array[3:].astype(second))
+        writer.append("w", array[3:].astype(np.dtype(first).newbyteorder(">")))
+    assert path.read_bytes() == whole(tmp_path / "whole.bfp", array.astype(first), (5, 7), axis)

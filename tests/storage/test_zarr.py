@@ -88,6 +88,18 @@ def test_rows_are_read_without_the_rest_of_the_chunk(shape, rows, expected):
     assert Counting.given == expected
 
 
+@pytest.mark.parametrize("change", [lambda data: data + b"\0", lambda data: data[:-1]], ids=["longer", "shorter"])
+def test_a_chunk_of_another_length_is_refused(tmp_path, change):
+    data = numbers((4, 64))
+    array = create(LocalStore(tmp_path), data, BfpCodec("bfp8"), chunks=(4, 64))
+    chunk = tmp_path / "c/0/0"
+    chunk.write_bytes(change(chunk.read_bytes()))
+    for key in (..., (slice(0, 4), 3), np.s_[:, :32]):
+        refused("bfp-range", array.__getitem__, key)
+    # What a part does not need is not looked at.
+    assert np.array_equal(array[1:2], BFPTensor(data, "bfp8").dequantize()[1:2])
+
+
 def test_a_flipped_bit_is_found_behind_crc32c_and_a_cut_chunk_always(tmp_path):
     data = numbers((4, 64))
     for options, positions in (({"compressors": [Crc32cCodec()]}, range(0, 268, 7)), ({}, ())):

@@ -25,7 +25,7 @@ from bfpemu.storage.hdf5.names import created_file, no_times, object_name, tenso
 from bfpemu.storage.hdf5.planes import CHUNK_BYTES
 from bfpemu.storage.inputs import ArrayFile
 from bfpemu.storage.kinds import TensorSource
-from bfpemu.storage.names import check_meta, unknown_name
+from bfpemu.storage.names import check_meta, check_name, unknown_name
 from bfpemu.storage.npy import Array
 from bfpemu.storage.packed import Held
 from bfpemu.tensor import BFPTensor
@@ -34,6 +34,9 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 
 _META = "bfp_meta."
 """Start of the attributes of the root that hold free texts."""
+
+_LARGEST_ATTRIBUTE_NAME = (1 << 16) - 2
+"""Bytes; HDF5 counts a NUL behind them with 16 bits, and writes what it cannot read again without a word."""
 
 _LARGEST_RATIO = 1032
 """No deflated byte stands for more; files with other filters that gain more are for h5py."""
@@ -50,15 +53,15 @@ def write(
 ) -> None:
     """Write tensors to an HDF5 file, whole or not at all, a group at the root for each (spec 15.2).
 
-    The same tensors and texts give the same bytes with the same version of HDF5. One tensor is in
-    memory at a time. The file needs HDF5 1.10 or newer.
+    The same tensors and texts give the same bytes with the same version of HDF5. The file needs HDF5
+    1.10 or newer. It is in memory until it is whole, and one tensor beside it.
 
     Parameters
     ----------
     path : path
     source : mapping of str to BFPTensor, or an open file of codes
     meta : mapping of str to str, optional
-        Free texts.
+        Free texts without NUL, under keys of at most 65525 bytes.
 
     Raises
     ------
@@ -75,13 +78,26 @@ def write(
     ...     read(Path(folder, "w.h5"))["w"].shape
     (2, 40)
     """
-    check_meta(meta or {})
+    _check_attributes(meta or {})
     held = Held(source) if isinstance(source, Mapping) else source
-    with replacing(path) as file, created_file(file.name) as written:
+    with replacing(path) as file, created_file(file) as written:
         for key, text in sorted((meta or {}).items()):
             written.attrs.create(_META + key, np.bytes_(text.encode("utf-8")))
-        for name in sorted(held.names, key=str.encode):
+        for name in sorted(map(check_name, held.names), key=str.encode):
             write_tensor(written, object_name(name), held[name])
+
+
+def _check_attributes(meta: Mapping[str, str]) -> None:
+    """Refuse free texts that attributes of HDF5 cannot hold."""
+    check_meta(meta)
+    most = _LARGEST_ATTRIBUTE_NAME - len(_META)
+    for key, text in meta.items():
+        if "\0" in key + text or len(key.encode("utf-8")) > most:
+            shown = repr(key) if len(key) <= 80 else f"a key of {len(key)} characters"
+            raise BfpFormatError(
+                "bfp-header",
+                f"meta: texts in an HDF5 file must have no NUL, and keys at most {most} bytes (spec 15.2), see {shown}",
+            )
 
 
 class CodesFile:
@@ -175,6 +191,8 @@ def open_arrays(path: str | Path) -> ArrayFile:
                 or item.shape is None
             ):
                 continue
+            if item.external or item.is_virtual:
+                raise ValueError(f"dataset {place!r} must lie in this file, and not in others")
             array = Array(item.shape, item.dtype.newbyteorder("="), False, 0)
             if array.nbytes > _LARGEST_RATIO * item.id.get_storage_size():
                 raise ValueError(f"dataset {place!r} must hold its {array.nbytes} bytes")
@@ -193,7 +211,7 @@ def write_arrays(file: BinaryIO, arrays: Mapping[str, npt.NDArray[Any]]) -> None
     DataTypeError
         ``data-type``, for a dtype that HDF5 has no name for.
     """
-    with created_file(file.name) as written:
+    with created_file(file) as written:
         for name in arrays:
             array = arrays[name]
             if array.dtype.kind not in "iuf":

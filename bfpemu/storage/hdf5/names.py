@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, BinaryIO
 
 import h5py
 
@@ -59,12 +62,19 @@ def create_group(parent: h5py.Group, name: str) -> h5py.Group:
     return h5py.Group(h5py.h5g.create(parent.id, name.encode("utf-8"), links, no_times(h5py.h5p.GROUP_CREATE)))
 
 
-def created_file(path: str) -> h5py.File:
-    """Return a new file in place of one that is there, with checksums over its metadata and without times.
+@contextmanager
+def created_file(file: BinaryIO) -> Iterator[h5py.File]:
+    """Yield a new HDF5 file, with checksums over its metadata and without times, whose bytes go to `file` at the end.
 
-    HDF5 1.10 and newer read it; the metadata of older versions has no checksums.
+    Until then all of them are in memory: HDF5 ends the process where a disk is full, and here Python
+    writes. HDF5 1.10 and newer read the file; the metadata of older versions has no checksums.
     """
+    held = BytesIO()
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-    return h5py.File(h5py.h5f.create(path.encode("utf-8"), h5py.h5f.ACC_TRUNC, no_times(h5py.h5p.FILE_CREATE), access))
+    access.set_fileobj_driver(h5py.h5fd.fileobj_driver, held)
+    created = h5py.h5f.create(b"in memory", h5py.h5f.ACC_TRUNC, no_times(h5py.h5p.FILE_CREATE), access)
+    with h5py.File(created) as written:
+        yield written
+    file.write(held.getbuffer())

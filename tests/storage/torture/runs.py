@@ -15,7 +15,7 @@ from random import Random
 import numpy as np
 
 from bfpemu.errors import BfpError, BfpFormatError
-from bfpemu.storage import Declaration, Writer, pack, write, write_arrays
+from bfpemu.storage import Declaration, Writer, hdf5, pack, write, write_arrays
 from bfpemu.tensor import BFPTensor
 from tests.storage.torture.targets import Target, read_bfp
 
@@ -158,6 +158,8 @@ def full_disks(folder: Path, limits: Iterable[int]) -> str:
         "full.bfp": lambda path: write(path, {"w": tensor}),
         "packed.bfp": lambda path: pack(path, {"w": array}, "bfp8"),
         "full.npz": lambda path: write_arrays(path, {"w": array}),
+        "full.h5": lambda path: hdf5.write(path, {"w": tensor}),
+        "numbers.h5": lambda path: write_arrays(path, {"w": array}),
         "full.safetensors": lambda path: write_arrays(path, {"w": array}),
     }
     count = 0
