@@ -45,7 +45,7 @@ CODES: dict[str, str] = {
     "hdf5-filter": "the HDF5 filter can be registered here, and fits the dataset",
     "infinity": "the data has no infinity, where the conversion asks for an error",
     "layer-rules": "rules for layers are pairs of a pattern and a configuration, and a layer fits one at most",
-    "layer-type": "a registered layer extends BFPLayer and the layer that it quantises",
+    "layer-type": "no option of a layer changes its weight, and a registered one extends BFPLayer and its float layer",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
     "nothing-converted": "a model has a layer that is converted",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from bfpemu.autoflex import Autoflex, AutoflexState, Observation, adjust, start
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import SpecError
+from bfpemu.errors import DataTypeError, SpecError
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.formats.preset import Preset
 from bfpemu.jax.configuration import Estimator
@@ -140,6 +140,8 @@ def autoflex_quantize(
     ------
     SpecError
         ``autoflex``, if format and configuration do not fit; the errors of `bfp_quantize`.
+    DataTypeError
+        ``data-type``, for float64 as well.
 
     Examples
     --------
@@ -148,6 +150,12 @@ def autoflex_quantize(
     ([1.0, 0.29998779296875], -14)
     """
     x, found = floats(data), config or FLEX16_5
+    if x.dtype == jnp.float64:
+        raise DataTypeError(
+            "data-type",
+            "data must be float32, float16 or bfloat16 (spec 11.10), got float64, which would be rounded twice; "
+            "round it with .astype(jax.numpy.float32)",
+        )
     use = _Use(Autoflex(format, found).preset, axis, found)
     # Every value of a narrower float is one of float32, and so is every element.
     wide = x.astype(jnp.float32)

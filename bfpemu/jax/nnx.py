@@ -213,9 +213,11 @@ def quantize_model(
             seen.add(type(node).__name__)
         if isinstance(node, nnx.Linear | nnx.LinearGeneral | nnx.Conv) and chosen(name, node):
             if isinstance(node, nnx.Conv):
-                node.conv_general_dilated = conv_general_dilated(config)
+                node.conv_general_dilated = conv_general_dilated(config, dtype=node.dtype)
             else:
-                node.dot_general = dot_general(config)
+                node.dot_general = dot_general(config, dtype=node.dtype)
+            # The layer would cast its kernel first; so the kernel is quantised from the values it has.
+            node.promote_dtype = _unpromoted
             found[name] = type(node).__name__
     if not found:
         raise DataError(

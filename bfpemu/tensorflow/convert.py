@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
@@ -61,7 +61,7 @@ def quantize_model(model: Any, rules: Rules | None = None, **options: Any) -> tu
     DataError
         ``nothing-converted``, or ``layer-rules`` when two rules fit one layer.
     SpecError
-        ``layer-rules``, or the code of an argument.
+        ``layer-rules``, ``unknown-key`` for what is no argument, or the code of an argument.
 
     Examples
     --------
@@ -89,7 +89,7 @@ class _Replacement:
     """What takes the place of each layer of a model, and a record of it."""
 
     def __init__(self, patterns: list[tuple[re.Pattern[str], dict[str, Any] | None]], options: dict[str, Any]) -> None:
-        Operands(**options)
+        _operands(options)
         self.patterns, self.options = patterns, options
         self.converted: list[tuple[str, str, str]] = []
         self.skipped: list[tuple[str, str, str]] = []
@@ -128,7 +128,18 @@ class _Replacement:
         self.used.add(pattern.pattern)
         if arguments is None:
             return None, f"the rule {pattern.pattern!r} leaves it"
-        return Operands(**{**self.options, **arguments}).to_config(), ""
+        return _operands({**self.options, **arguments}).to_config(), ""
+
+
+def _operands(arguments: dict[str, Any]) -> Operands:
+    """Return the operands that arguments name, or refuse what names none."""
+    known = [field.name for field in fields(Operands)]
+    unknown = [name for name in arguments if name not in known]
+    if unknown:
+        raise SpecError(
+            "unknown-key", f"an argument of layers must be one of {', '.join(known)} (spec 14.8), got {unknown[0]!r}"
+        )
+    return Operands(**arguments)
 
 
 def _check_model(model: Any) -> None:

@@ -50,9 +50,10 @@ class BFPLayer(nn.Module):
             check_dtype(config.weight, weight.dtype)
 
     def set_config(self, config: QATConfig) -> None:
-        """Quantise by another configuration from now on."""
+        """Quantise by another configuration from now on; the number that sets random words apart stays."""
         device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
-        self.operands = Operands(config)
+        numbers = self.operands.numbers if hasattr(self, "operands") else ()
+        self.operands = Operands(config, *numbers)
         if config.is_stochastic:
             self.register_buffer("rounding_step", torch.zeros((), dtype=torch.int64, device=device), persistent=False)
         if config.counts_nonfinite:

@@ -71,7 +71,7 @@ class QATConfig:
     accumulator: str | DotProductUnit | None = None
     """The unit that computes the forward product (spec 6); None multiplies in floating point."""
     counts_nonfinite: bool = False
-    """Whether the layer counts blocks that hold a NaN or an infinity."""
+    """Whether the layer counts blocks of its input that hold a NaN or an infinity; along one axis only."""
 
     def __post_init__(self) -> None:
         """Resolve names, so that equal configurations are equal."""
@@ -82,6 +82,12 @@ class QATConfig:
         put(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "14.7"))
         put(self, "seed", check.integer("field-type", "seed", self.seed, 0, (1 << 32) - 1, "14.6"))
         put(self, "counts_nonfinite", check.boolean("counts_nonfinite", self.counts_nonfinite, "3.3"))
+        if self.counts_nonfinite and not (isinstance(self.act, Preset) and isinstance(self.act.format.block_size, int)):
+            got = self.act.format.block_size if isinstance(self.act, Preset) else "act=None"
+            raise SpecError(
+                "adapter-format",
+                f"counts_nonfinite needs an act format with a count of elements as block_size (spec 4.3), got {got}",
+            )
         if self.accumulator is not None:
             put(self, "accumulator", _unit(self.accumulator))
             if self.weight is None or self.act is None:

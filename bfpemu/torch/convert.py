@@ -48,8 +48,8 @@ def quantize_(model: nn.Module, rules: QATConfig | Rules, filter_fn: Filter | No
     DataError
         ``nothing-converted``, or ``layer-rules`` for a layer that two patterns fit.
     SpecError
-        ``layer-rules`` for what is no rule; ``adapter-format`` for a format that a layer's dtype does not hold.
-        The model is then as it was.
+        ``layer-rules`` for what is no rule; ``adapter-format`` for a format that a layer's dtype does not hold;
+        ``layer-type`` for an embedding with ``max_norm``. The model is then as it was.
 
     Examples
     --------
@@ -151,6 +151,8 @@ def _forbid_fast_paths(model: nn.Module) -> None:
 def _checked_rules(rules: QATConfig | Rules) -> list[tuple[str, QATConfig | None]]:
     if isinstance(rules, QATConfig):
         return []
+    if not isinstance(rules, Sequence):
+        raise SpecError("layer-rules", f"rules must be a QATConfig or a sequence of pairs, got {rules!r}")
     found = []
     for rule in rules:
         pair: Any = rule

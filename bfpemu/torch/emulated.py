@@ -23,6 +23,8 @@ from bfpemu.torch.certificate import certified_rows, significand_bits
 from bfpemu.torch.format_text import preset_of
 from bfpemu.torch.kernels import as_array, as_tensor, seeded_words
 
+_PADDING_MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What NumPy calls a ``padding_mode``."""
 _SCHEMA = "(Tensor x, Tensor weight, Tensor x_q, Tensor weight_q, str[] texts, Tensor? seed) -> Tensor"
 
 
@@ -68,8 +70,14 @@ def emulated_linear(
         # NumPy's product is float32 throughout, whatever precision torch was told to multiply in; zeros are +0.
         product[~left] = taken[~left] @ columns.T + np.float32(0)
     if left.any():
-        a = _encoded(rows[left] if not left.all() else rows, act, -1, seed, 0, tuple(x.shape))
-        b = _encoded(as_array(weight.cpu()), of_weight, -1, seed, 1, tuple(weight.shape))
+        words = _words(act, seed, 0, tuple(x.shape))
+        a = BFPTensor(
+            rows[left] if not left.all() else rows,
+            act,
+            random_words=None if words is None else words.reshape(rows.shape),
+        )
+        kernel = as_array(weight.cpu())
+        b = BFPTensor(kernel, of_weight, random_words=_words(of_weight, seed, 1, kernel.shape))
         product[left] = _numbers(unit.matmul(a, _transposed(b), threads=torch.get_num_threads()))
     return as_tensor(product).reshape(*x.shape[:-1], len(weight)).to(x_q)
 
@@ -84,7 +92,8 @@ def _emulated_linear_fake(
 @torch.library.custom_op(
     "bfpemu::emulated_convolution",
     mutates_args=(),
-    schema="(Tensor x, Tensor weight, str[] texts, Tensor? seed, int[] stride, int[] dilation, int groups) -> Tensor",
+    schema="(Tensor x, Tensor weight, str[] texts, Tensor? seed, int[] stride, int[] dilation, int groups, "
+    "int[] around, str mode) -> Tensor",
 )
 def emulated_convolution(
     x: Tensor,
@@ -94,11 +103,23 @@ def emulated_convolution(
     stride: list[int],
     dilation: list[int],
     groups: int,
+    around: list[int],
+    mode: str,
 ) -> Tensor:
-    """Return the convolution of padded images (N, C, H, W) with kernels as a unit computes it (spec 6.14)."""
-    unit = _unit(texts[2])
-    a = _encoded(as_array(x.cpu()), preset_of(texts[0]), 1, seed, 0, tuple(x.shape))
-    b = _encoded(as_array(weight.cpu()), preset_of(texts[1]), 1, seed, 1, tuple(weight.shape))
+    """Return the convolution of padded images (N, C, H, W) with kernels as a unit computes it (spec 6.14).
+
+    `around` and `mode` say how the images were padded: left, right, top and bottom, and the ``padding_mode`` of
+    the layer. Random words are those of the images without padding (spec 14.6), padded likewise.
+    """
+    act, of_weight, unit = preset_of(texts[0]), preset_of(texts[1]), _unit(texts[2])
+    left, right, top, bottom = around
+    inner = (*x.shape[:2], x.shape[2] - top - bottom, x.shape[3] - left - right)
+    words = _words(act, seed, 0, inner)
+    if words is not None:
+        words = np.pad(words, ((0, 0), (0, 0), (top, bottom), (left, right)), _PADDING_MODES[mode])
+    a = BFPTensor(as_array(x.cpu()), act, axis=1, random_words=words)
+    kernels = as_array(weight.cpu())
+    b = BFPTensor(kernels, of_weight, axis=1, random_words=_words(of_weight, seed, 1, kernels.shape))
     steps: dict[str, Any] = {"stride": tuple(stride), "dilation": tuple(dilation), "groups": groups}
     found = unit.conv2d(a, b, **steps, threads=torch.get_num_threads())
     return as_tensor(_numbers(found)).to(x)
@@ -113,18 +134,18 @@ def _emulated_convolution_fake(
     stride: list[int],
     dilation: list[int],
     groups: int,
+    around: list[int],
+    mode: str,
 ) -> Tensor:
     lengths = [(x.shape[2 + i] - dilation[i] * (weight.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
     return x.new_empty((x.shape[0], weight.shape[0], *lengths))
 
 
-def _encoded(
-    array: np.ndarray[Any, Any], preset: Preset, axis: int, seed: Tensor | None, stream: int, shape: tuple[int, ...]
-) -> BFPTensor:
-    words = None
-    if preset.conversion.rounding is Rounding.STOCHASTIC:
-        words = seeded_words(np.empty(shape, np.uint8), seed, stream).reshape(array.shape)
-    return BFPTensor(array, preset, axis=axis, random_words=words)
+def _words(preset: Preset, seed: Tensor | None, stream: int, shape: tuple[int, ...]) -> Any:
+    """Return a random word for each element of an array, where its conversion takes them."""
+    if preset.conversion.rounding is not Rounding.STOCHASTIC:
+        return None
+    return seeded_words(np.empty(shape, np.uint8), seed, stream)
 
 
 def _transposed(tensor: BFPTensor) -> BFPTensor:

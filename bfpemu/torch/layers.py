@@ -205,6 +205,17 @@ class BFPEmbedding(BFPLayer, nn.Embedding):
     torch.Size([2, 64])
     """
 
+    @classmethod
+    def check_layer(cls, layer: nn.Module, config: QATConfig) -> None:
+        """Refuse ``max_norm`` as well: its forward pass changes the weight, here a quantised copy."""
+        super().check_layer(layer, config)
+        if getattr(layer, "max_norm", None) is not None:
+            raise SpecError(
+                "layer-type",
+                "an embedding must have no max_norm, which changes its weight in the forward pass (spec 14.8), "
+                f"got max_norm={layer.max_norm}; leave the layer as it is, or bound the weight between steps",
+            )
+
     def forward(self, indices: Tensor) -> Tensor:
         """Return the quantised vectors of `indices`."""
         weight = self.quantized(self.weight, Slot.WEIGHT, -1)

@@ -20,6 +20,8 @@ class Operands:
 
     def __init__(self, config: QATConfig, *numbers: int) -> None:
         self.config = config
+        self.numbers = numbers
+        """What sets the random words of this layer apart from those of others with the same configuration."""
         self.clips = config.ste == Estimator.CLIP
         self.texts: list[str | None] = []
         self.is_stochastic: list[bool] = []
@@ -58,6 +60,15 @@ class Operands:
         inside = operator.inside_range(x, text, axis, *self.stream(x, slot, step))
         return torch.where(inside, gradient, torch.zeros_like(gradient))
 
+    def clipped(self, x: Tensor, slot: int, axis: int, groups: int, step: Tensor | None) -> Tensor:
+        """Return channels whose gradient stops where `passed` stops it; no block has channels of two groups."""
+        text = self.texts[slot]
+        if text is None or not self.clips:
+            return x
+        divided = torch.unflatten(x.detach(), axis, (groups, -1))
+        inside = operator.inside_range(divided, text, axis, *self.stream(x, slot, step)).flatten(axis - 1, axis)
+        return torch.where(inside, x, x.detach())
+
     def stream(self, x: Tensor, slot: int, step: Tensor | None) -> tuple[Tensor | None, int]:
         """Return the seed of an operand and the number of its stream; None and -1 without random words."""
         if not self.is_stochastic[slot]:
@@ -68,8 +79,7 @@ class Operands:
     def count(self, x: Tensor, axis: int, total: Tensor) -> None:
         """Add the blocks of `x` that hold a NaN or an infinity to `total`, in place."""
         size = self.block_sizes[Slot.ACT]
-        if size is None:
-            return
+        assert size is not None  # QATConfig refuses other formats
         bad = (~torch.isfinite(x.detach())).movedim(axis, -1)
         if bad.shape[-1] % size:
             bad = torch.nn.functional.pad(bad, (0, -bad.shape[-1] % size))

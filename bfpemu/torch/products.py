@@ -7,6 +7,7 @@ the forward product had. Biases are added by the caller, after the product.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,8 +60,13 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     operands, step = layer.operands, getattr(layer, "rounding_step", None)
     if operands.unit is None and layer.config.gradient is None:
         return _plain_convolution(layer, x_q, weight_q)
+    inputs = x.detach()
+    if layer.config.gradient is not None:
+        x = operands.clipped(x, Slot.ACT, channels, groups, step)
+    # Words are drawn for the inputs that there are, so what is drawn comes before the padding (spec 14.6).
     x, arguments = padded(layer, x)
     x_q, _ = padded(layer, x_q)
+    margins = list(layer._reversed_padding_repeated_twice), layer.padding_mode
     if operands.unit is None:
         product = _convolve(x_q.detach(), weight_q.detach(), arguments)
     else:
@@ -68,14 +74,14 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
 
         stride, _, dilation, groups = arguments
         images = x.detach() if x.dim() == 4 else x.detach().unsqueeze(0)
-        product = emulated_convolution(
-            images, weight.detach(), operands.product_texts, _seed(layer, x), stride, dilation, groups
-        )
+        texts, seed = operands.product_texts, _seed(layer, x)
+        product = emulated_convolution(images, weight.detach(), texts, seed, stride, dilation, groups, *margins)
         product = (product if x.dim() == 4 else product.squeeze(0)).to(x_q.dtype)
     if layer.config.gradient is None:
         found: Tensor = _StraightThrough.apply(x_q, weight_q, product, arguments)  # type: ignore[no-untyped-call]
     else:
-        found = _Convolution.apply(x, weight, product, operands, step, arguments)  # type: ignore[no-untyped-call]
+        given = (x, weight, product, operands, step, arguments, inputs, margins)
+        found = _Convolution.apply(*given)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -101,11 +107,14 @@ def _convolution_gradients(
 
 def padded(layer: Any, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
     """Return the input with its padding around it, and (stride, padding, dilation, groups) for what is left."""
-    around = list(layer._reversed_padding_repeated_twice)
-    if any(around):
-        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        x = functional.pad(x, around, mode=mode)
+    x = _with_margins(x, layer._reversed_padding_repeated_twice, layer.padding_mode)
     return x, (layer.stride, (0,) * len(layer.stride), layer.dilation, layer.groups)
+
+
+def _with_margins(x: Tensor, around: Sequence[int], mode: str) -> Tensor:
+    if not any(around):
+        return x
+    return functional.pad(x, list(around), mode="constant" if mode == "zeros" else mode)
 
 
 def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -194,13 +203,16 @@ class _Convolution(torch.autograd.Function):
         operands: Operands,
         step: Tensor | None,
         arguments: tuple[Any, ...],
+        inputs: Tensor,
+        margins: tuple[Sequence[int], str],
     ) -> Tensor:
         return product.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, weight, _, ctx.operands, step, ctx.arguments = inputs
-        ctx.save_for_backward(x, weight, *(() if step is None else (step.clone(),)))
+        x, weight, _, ctx.operands, step, ctx.arguments, taken, ctx.margins = inputs
+        ctx.padded_shape = x.shape
+        ctx.save_for_backward(taken, weight, *(() if step is None else (step.clone(),)))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -211,20 +223,19 @@ class _Convolution(torch.autograd.Function):
         is_single = x.dim() < weight.dim()
         if is_single:
             x, gradient = x.unsqueeze(0), gradient.unsqueeze(0)
+        shape = (1, *ctx.padded_shape) if is_single else ctx.padded_shape
         if ctx.needs_input_grad[0]:
             # No block has channels of two groups (spec 14.8).
             by_group = torch.unflatten(gradient, channels, (groups, -1))
             left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
             own = operands.quantized(torch.unflatten(weight, 0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
-            found, _ = _convolution_gradients(x, own, left, arguments, (True, False))
+            found, _ = _convolution_gradients(x.new_empty(()).expand(shape), own, left, arguments, (True, False))
             assert found is not None
-            divided, pieces = (torch.unflatten(tensor, channels, (groups, -1)) for tensor in (found.to(x.dtype), x))
-            to_x = operands.passed(divided, pieces, Slot.ACT, channels, step).flatten(channels - 1, channels)
-            to_x = to_x.squeeze(0) if is_single else to_x
+            to_x = found.to(x.dtype).squeeze(0) if is_single else found.to(x.dtype)
         if ctx.needs_input_grad[1]:
             left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step)
-            images = operands.quantized(x, Slot.DW_ACT, 0, step)
+            images = _with_margins(operands.quantized(x, Slot.DW_ACT, 0, step), *ctx.margins)
             _, found = _convolution_gradients(images, weight, left, arguments, (False, True))
             assert found is not None
             to_weight = operands.passed(found.to(weight.dtype), weight, Slot.WEIGHT, 1, step)
-        return to_x, to_weight, None, None, None, None
+        return to_x, to_weight, None, None, None, None, None, None

@@ -67,6 +67,16 @@ def test_layers_keep_the_state_where_flax_keeps_such_things() -> None:
     assert_same_bits(np.asarray(frozen), np.asarray(linen.apply(variables, uses()[2])))
 
 
+def test_float64_is_refused_and_not_rounded_twice() -> None:
+    jax.config.update("jax_enable_x64", True)
+    try:
+        with pytest.raises(BfpError) as refused:
+            autoflex_quantize(np.ones(4, np.float64), traced())
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert refused.value.code == "data-type"
+
+
 def test_what_does_not_fit_is_refused_with_a_code() -> None:
     for call in (
         lambda: autoflex_quantize(np.ones(4, np.float32), traced(), "bfp8"),

@@ -51,6 +51,21 @@ def test_an_nnx_model_is_quantised_in_place() -> None:
     assert_same_bits(np.asarray(model.layers[2](WANTED)), np.asarray(nnx.Linear(9, 2, rngs=nnx.Rngs(1))(WANTED)))
 
 
+def test_a_layer_that_was_there_quantises_its_kernel_before_it_is_cast() -> None:
+    layers = (
+        nnx.Linear(1, 1, use_bias=False, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)),
+        nnx.LinearGeneral(1, 1, use_bias=False, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)),
+        nnx.Conv(1, 1, (1,), use_bias=False, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)),
+    )
+    for layer in layers:
+        # As bfloat16 it would be 1.375, a tie that goes to 1.5.
+        layer.kernel.set_value(jnp.full(layer.kernel.shape, 1.37475586, jnp.float32))
+        quantize_model(layer, weight=(4, 8), act=None)
+        found = layer(jnp.ones((1, 1), jnp.float32))
+        assert found.dtype == jnp.bfloat16
+        assert found.item() == 1.25
+
+
 def test_a_model_without_a_layer_to_convert_is_refused() -> None:
     for model in (nnx.Sequential(nnx.relu), nnx.Sequential(nnx.LayerNorm(4, rngs=nnx.Rngs(0)))):
         with pytest.raises(BfpError) as refused:

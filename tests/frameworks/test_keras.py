@@ -307,6 +307,8 @@ class Written(keras.Model):
         (image_model, [("(", {})], {}, "layer-rules"),
         (image_model, ["first"], {}, "layer-rules"),
         (image_model, None, {"weight_format": "bfp9000"}, "unknown-format"),
+        (image_model, None, {"weight": "bfp4"}, "unknown-key"),
+        (image_model, [("first", {"weight": "bfp4"})], {}, "unknown-key"),
         (image_model, None, {"weight_format": "flex16_5"}, "adapter-format"),
         (image_model, None, {"accumulator": "abacus"}, "unknown-unit"),
         (image_model, None, {"accumulator": "exact", "weight_format": None}, "unit"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from bfpemu.catalog import resolve
 from bfpemu.errors import BfpError
 from bfpemu.torch import (
     BFPAutoflex,
@@ -142,6 +143,8 @@ class TestConversion:
             (lambda: quantize_(network(), [("4", QATConfig()), (".*", QATConfig())]), "layer-rules"),
             (lambda: quantize_(network(), [("(", QATConfig())]), "layer-rules"),
             (lambda: quantize_(network(), [("4", "bfp8")]), "layer-rules"),
+            (lambda: quantize_(network(), None), "layer-rules"),
+            (lambda: quantize_(nn.Embedding(4, 8, max_norm=1.0), [("", QATConfig())]), "layer-type"),
             (lambda: quantize_(nn.Linear(4, 4, dtype=torch.bfloat16), QATConfig(weight="bfp12")), "adapter-format"),
             (lambda: convert_linear_to_bfp(network(), "bfp9000"), "unknown-format"),
             (lambda: BFPLinear(4, 4, weight_format="tt_bfp8_b_host_lower_error"), "adapter-format"),
@@ -176,6 +179,25 @@ class TestRoundingAndCounting:
         x[0, 3, 0, 0], x[0, 39, 0, 0], x[0, 38, 1, 1] = torch.nan, torch.inf, -torch.inf
         layer(x)
         assert nonfinite_blocks(layer) == {"": 3}
+
+    @pytest.mark.parametrize(
+        "act", [None, resolve("bfp8").with_(block_size=None), resolve("bfp8").with_(block_size=(4, 4))]
+    )
+    def test_what_has_no_blocks_along_one_axis_is_not_counted(self, act):
+        with pytest.raises(BfpError) as refused:
+            QATConfig(act=act, counts_nonfinite=True)
+        assert refused.value.code == "adapter-format"
+
+    def test_another_configuration_leaves_layers_their_random_words(self):
+        model = nn.Sequential(nn.Linear(64, 64, bias=False), nn.Linear(64, 64, bias=False))
+        config = QATConfig(weight="bfp4", act=None, rounding="stochastic")
+        quantize_(model, QATConfig(weight="bfp8"))
+        with torch.no_grad():
+            model[1].weight.copy_(model[0].weight)
+        for layer in model:
+            layer.set_config(config)
+        x = torch.eye(64)
+        assert not torch.equal(model[0](x), model[1](x))
 
     def test_autoflex_follows_the_data_and_its_state_is_saved(self):
         quantizer, other = BFPAutoflex(), BFPAutoflex()
