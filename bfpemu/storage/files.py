@@ -60,6 +60,16 @@ def read_bytes(file: FileIO, offset: int, count: int) -> Bytes:
     return buffer[:filled]
 
 
+def read_few_bytes(file: FileIO, offset: int, count: int) -> bytearray:
+    """Read up to `count` bytes, of which there are few: at once, and anywhere in memory."""
+    buffer = bytearray(count)
+    try:
+        got = _read_at(file, offset, memoryview(buffer))
+    except OSError as error:
+        raise _unreadable(file.name, error) from error
+    return buffer[:got]
+
+
 def _read_at(file: FileIO, offset: int, view: memoryview) -> int:
     if hasattr(os, "preadv"):
         return os.preadv(file.fileno(), [view], offset)

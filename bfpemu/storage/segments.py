@@ -8,7 +8,7 @@ from io import FileIO
 from xxhash import xxh3_64
 
 from bfpemu.errors import BfpFormatError
-from bfpemu.storage.files import Bytes, map_file, read_bytes
+from bfpemu.storage.files import Bytes, map_file, read_bytes, read_few_bytes
 from bfpemu.storage.header import Entry, Segment
 from bfpemu.storage.sums import CHUNK_BYTES, SUM_DIGITS, chunk_sums
 
@@ -35,6 +35,10 @@ class FileBytes:
 
     def is_zero(self, offset: int, count: int) -> bool:
         """Return whether some bytes, few of them, are all 0; errors as `read`."""
+        if self._map is None:  # thousands of gaps are looked at when a file is opened
+            few = read_few_bytes(self._file, offset, count)
+            if len(few) == count:
+                return few.count(0) == count
         return not self.read(offset, count).any()
 
     def close(self) -> None:
