@@ -55,20 +55,8 @@ def fake_quantize(
     DataError
         ``axis``, ``exponent-given`` or ``random-words``.
     """
-    do = operations
-    plan = make_plan(preset, do.dtype_name(values), do.lanes)
-    _check_supplied(preset, exponents, random_words)
-    shape = do.shape(values)
-    if axis is None or not shape:
-        _check_flat(preset, shape, axis)
-        flat_words = None if random_words is None else do.flatten(random_words)
-        flat = fake_quantize(do, do.flatten(values), preset, -1, exponents=exponents, random_words=flat_words)
-        return do.reshape_like(flat, values)
-    if 0 in shape:
-        blocks_of(preset.format, shape, axis)
-        return values
-    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.QUANTIZE)
-    return do.to_floats(blocks.join(do, found), plan.dtype)
+    found, plan = _run(operations, values, preset, axis, exponents, random_words, Task.QUANTIZE)
+    return operations.to_floats(found, plan.dtype)
 
 
 def saturates(
@@ -88,19 +76,8 @@ def saturates(
     -------
     mask in the shape of `values`
     """
-    do = operations
-    plan = make_plan(preset, do.dtype_name(values), do.lanes)
-    _check_supplied(preset, exponents, random_words)
-    shape = do.shape(values)
-    if axis is None or not shape:
-        _check_flat(preset, shape, axis)
-        flat_words = None if random_words is None else do.flatten(random_words)
-        flat = saturates(do, do.flatten(values), preset, -1, exponents=exponents, random_words=flat_words)
-        return do.reshape_like(flat, values)
-    if 0 in shape:
-        return do.to_words(values, plan.lane) != 0
-    found, blocks = _run(do, values, plan, axis, exponents, random_words, Task.SATURATES)
-    return blocks.join(do, found) != 0
+    found, _ = _run(operations, values, preset, axis, exponents, random_words, Task.SATURATES)
+    return found != 0
 
 
 class Task(Enum):
@@ -139,21 +116,32 @@ class WordKernel:
 def _run(
     do: Operations,
     values: Array,
-    plan: Plan,
-    axis: int,
+    preset: Preset,
+    axis: int | None,
     exponents: Array | None,
     random_words: Array | None,
     task: Task,
-) -> tuple[Array, Blocks]:
-    """Divide an array into blocks, and run a task on its words (spec 4)."""
-    blocks = blocks_of(plan.preset.format, do.shape(values), axis)
-    arrays = [blocks.divide(do, do.to_words(values, plan.lane), _filler(plan))]
+) -> tuple[Array, Plan]:
+    """Run a task on the words of an array in their blocks (spec 4); return integers in its shape, and the plan."""
+    plan = make_plan(preset, do.dtype_name(values), do.lanes)
+    _check_supplied(preset, exponents, random_words)
+    shape = do.shape(values)
+    if axis is None or not shape:
+        _check_flat(preset, shape, axis)
+        flat_words = None if random_words is None else do.flatten(random_words)
+        found, _ = _run(do, do.flatten(values), preset, -1, exponents, flat_words, task)
+        return do.reshape_like(found, values), plan
+    blocks = blocks_of(preset.format, shape, axis)
+    words = do.to_words(values, plan.lane)
+    if 0 in shape:
+        return words, plan
+    arrays = [blocks.divide(do, words, _filler(plan))]
     if exponents is not None:
-        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane), do.shape(values)))
+        arrays.append(blocks.divide_exponents(do, do.integers(exponents, plan.lane), shape))
     if random_words is not None:
         arrays.append(blocks.divide(do, random_words, 0))
     kernel = WordKernel(plan, blocks, task, exponents is not None, random_words is not None)
-    return do.fused(kernel, *arrays), blocks
+    return blocks.join(do, do.fused(kernel, *arrays)), plan
 
 
 def _filler(plan: Plan) -> int:
