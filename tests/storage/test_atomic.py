@@ -10,21 +10,16 @@ import numpy as np
 import pytest
 
 from bfpemu.atomic import replacing
-from bfpemu.errors import BfpError, BfpFileError
+from bfpemu.errors import BfpFileError
 from bfpemu.storage import read, write, write_arrays
 from bfpemu.tensor import BFPTensor
+from tests.storage.forms import refused
 
 TENSOR = BFPTensor(np.arange(80, dtype=np.float32).reshape(2, 40), "bfp8")
 
 
 class UnexpectedError(Exception):
     """Something that no code of the package raises or catches."""
-
-
-def refused(code, action, *arguments, **options):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments, **options)
-    assert caught.value.code == code, caught.value
 
 
 @pytest.fixture

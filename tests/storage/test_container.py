@@ -8,33 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bfpemu.catalog import presets
-from bfpemu.errors import BfpError, DataError
+from bfpemu.errors import DataError
 from bfpemu.formats import PLANAR, BFPSpec, Conversion, Preset
 from bfpemu.packing import plane_sizes
 from bfpemu.storage import Reader, read, write
 from bfpemu.storage.geometry import plane_bytes
 from bfpemu.tensor import BFPTensor
-
-
-def numbers(shape, dtype="float32", seed=0):
-    generator = np.random.default_rng(seed)
-    return (generator.standard_normal(shape) * 2.0 ** generator.integers(-9, 9, shape)).astype(dtype)
-
-
-def refused(code, action, *arguments, **options):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments, **options)
-    assert caught.value.code == code, caught.value
-    assert "\n" not in str(caught.value)
-
-
-def same(left, right):
-    facts = ["format", "axis", "shape", "dtype"]
-    codes = ["exponent_codes", "shift_codes", "element_codes"]
-    return all(getattr(left, fact) == getattr(right, fact) for fact in facts) and all(
-        np.array_equal(getattr(left, code), getattr(right, code)) for code in codes
-    )
-
+from tests.storage.forms import numbers, refused, same
 
 # -------------------------------------------------------------------------------- round trips
 

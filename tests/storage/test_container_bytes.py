@@ -7,7 +7,6 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-import numpy as np
 import pytest
 from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
@@ -16,24 +15,12 @@ from bfpemu.formats import PLANAR, BFPSpec, Conversion, Layout, Preset, SourceSt
 from bfpemu.formats.serialise import to_dict
 from bfpemu.storage import Reader, read, write
 from bfpemu.tensor import BFPTensor
+from tests.storage.forms import numbers, same
 
 MAGIC = b"\x89BFP\r\n\x1a\n"
 CHAPTER = (Path(__file__).parents[2] / "spec/7-container.md").read_text(encoding="utf-8")
 SPEC_JSON = re.findall(r"^```json\n(.*?)\n^```$", CHAPTER, re.MULTILINE | re.DOTALL)
 """The defaults of 7.7 and the example of 7.14."""
-
-
-def numbers(shape, dtype="float32", seed=0):
-    generator = np.random.default_rng(seed)
-    return (generator.standard_normal(shape) * 2.0 ** generator.integers(-9, 9, shape)).astype(dtype)
-
-
-def same(left, right):
-    facts = ["format", "axis", "shape", "dtype"]
-    codes = ["exponent_codes", "shift_codes", "element_codes"]
-    return all(getattr(left, fact) == getattr(right, fact) for fact in facts) and all(
-        np.array_equal(getattr(left, code), getattr(right, code)) for code in codes
-    )
 
 
 # --------------------------------------------------------------------- the bytes, independently

@@ -9,19 +9,9 @@ from bfpemu.errors import BfpError
 from bfpemu.storage import Reader, read, write
 from bfpemu.storage.files import read_bytes
 from bfpemu.tensor import BFPTensor
+from tests.storage.forms import numbers, refused
 
 MAGIC = b"\x89BFP\r\n\x1a\n"
-
-
-def numbers(shape):
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-
-
-def refused(code, action, *arguments):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments)
-    assert caught.value.code == code, caught.value
-    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

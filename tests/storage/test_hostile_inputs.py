@@ -11,13 +11,7 @@ import pytest
 
 from bfpemu.errors import BfpError
 from bfpemu.storage import open_arrays
-
-
-def refused(code, action, *arguments):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments)
-    assert caught.value.code == code, caught.value
-    assert "\n" not in str(caught.value)
+from tests.storage.forms import refused
 
 
 def npy_header(descr="'<f4'", shape="(3,)", fortran="False"):

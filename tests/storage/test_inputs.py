@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from bfpemu.errors import BfpError
 from bfpemu.storage import open_arrays, write_arrays
+from tests.storage.forms import refused
 
 DTYPES = ["float64", "float32", "float16", "bfloat16", "int8", "uint8", "int16", "uint16", "int32", "int64", "uint64"]
 ARRAYS = {
@@ -22,14 +23,7 @@ ARRAYS = {
 }
 
 
-def refused(code, action, *arguments):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments)
-    assert caught.value.code == code, caught.value
-    assert "\n" not in str(caught.value)
-
-
-def same(left, right):
+def same_array(left, right):
     return left.dtype == right.dtype and left.shape == right.shape and left.tobytes() == right.tobytes()
 
 
@@ -52,19 +46,19 @@ class TestRoundTrips:
         for name, array in ARRAYS.items():
             assert found.shape(name) == array.shape
             assert found.dtype(name) == array.dtype
-            assert same(found[name], array)
+            assert same_array(found[name], array)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_safetensors_hold_every_dtype(self, tmp_path, dtype):
         array = np.arange(5).astype(dtype)
         write_arrays(tmp_path / "a.safetensors", {"x": array})
-        assert same(open_arrays(tmp_path / "a.safetensors")["x"], array)
+        assert same_array(open_arrays(tmp_path / "a.safetensors")["x"], array)
 
     def test_the_array_of_an_npy_file_has_the_name_of_the_file(self, tmp_path):
         write_arrays(tmp_path / "layer.0.npy", {"whatever": ARRAYS["matrix"]})
         found = open_arrays(str(tmp_path / "layer.0.npy"))
         assert found.names == ("layer.0",)
-        assert same(found["layer.0"], ARRAYS["matrix"])
+        assert same_array(found["layer.0"], ARRAYS["matrix"])
 
     def test_the_ending_is_read_in_any_case(self, tmp_path):
         write_arrays(tmp_path / "A.NPY", {"x": ARRAYS["matrix"]})
@@ -91,26 +85,26 @@ class TestOtherWriters:
         np.save(tmp_path / "a.npy", array)
         found = open_arrays(tmp_path / "a.npy")
         assert found.dtype("a").isnative
-        assert same(found["a"], array.astype(array.dtype.newbyteorder("=")))
+        assert same_array(found["a"], array.astype(array.dtype.newbyteorder("=")))
 
     @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
     def test_npy_files_of_every_version_are_read(self, tmp_path, version):
         with (tmp_path / "a.npy").open("wb") as file:
             np.lib.format.write_array(file, ARRAYS["matrix"], version=version)
-        assert same(open_arrays(tmp_path / "a.npy")["a"], ARRAYS["matrix"])
+        assert same_array(open_arrays(tmp_path / "a.npy")["a"], ARRAYS["matrix"])
 
     @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
     def test_npz_files_of_numpy_are_read(self, tmp_path, save):
         save(tmp_path / "a.npz", x=ARRAYS["matrix"], zeros=np.zeros(100_000))
         found = open_arrays(tmp_path / "a.npz")
-        assert same(found["x"], ARRAYS["matrix"])
-        assert same(found["zeros"], np.zeros(100_000))
+        assert same_array(found["x"], ARRAYS["matrix"])
+        assert same_array(found["zeros"], np.zeros(100_000))
 
     @pytest.mark.parametrize("kind", [".npy", ".npz"])
     def test_numpy_reads_what_is_written_here(self, tmp_path, kind):
         write_arrays(tmp_path / f"a{kind}", {"x": ARRAYS["matrix"]})
         found = np.load(tmp_path / f"a{kind}", allow_pickle=False)
-        assert same(found if kind == ".npy" else found["x"], ARRAYS["matrix"])
+        assert same_array(found if kind == ".npy" else found["x"], ARRAYS["matrix"])
         if kind == ".npz":
             found.close()
 
@@ -120,11 +114,11 @@ class TestOtherWriters:
         write_arrays(tmp_path / "a.safetensors", arrays)
         theirs = safetensors.numpy.load_file(tmp_path / "a.safetensors")
         assert theirs.keys() == arrays.keys()
-        assert all(same(theirs[name], arrays[name]) for name in arrays)
+        assert all(same_array(theirs[name], arrays[name]) for name in arrays)
         safetensors.numpy.save_file(arrays, tmp_path / "b.safetensors", metadata={"by": "the package"})
         ours = open_arrays(tmp_path / "b.safetensors")
         assert set(ours.names) == set(arrays)
-        assert all(same(ours[name], arrays[name]) for name in arrays)
+        assert all(same_array(ours[name], arrays[name]) for name in arrays)
         assert (tmp_path / "a.safetensors").read_bytes()[:8] != bytes(8)
 
 

@@ -15,20 +15,11 @@ from bfpemu.formats import BFPSpec
 from bfpemu.storage import Reader, write
 from bfpemu.storage.segments import FileBytes
 from bfpemu.tensor import BFPTensor
+from tests.storage.forms import numbers, refused
 
 TWO_LEVELS = BFPSpec("two", 5, 16, sub_block_size=2, sub_shift_bits=3)
 FORMATS = ["bfp8", "flexpoint8", (5, 7), (11, 24, 7), TWO_LEVELS, (16, 8), (6, None), (6, (2, 3))]
 SHAPES = [((37, 50), -1), ((37, 50), 0), ((37, 50), None), ((6, 5, 33), 1), ((301,), 0), ((301,), None), ((0, 4), 1)]
-
-
-def numbers(shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
-def refused(code, action, *arguments, **options):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments, **options)
-    assert caught.value.code == code, caught.value
 
 
 @pytest.fixture(params=[False, True], ids=["reads", "mapped"])

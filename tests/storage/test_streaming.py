@@ -9,19 +9,9 @@ from bfpemu.errors import BfpError
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.storage import Declaration, Reader, Writer, pack, read, write
 from bfpemu.tensor import BFPTensor
+from tests.storage.forms import numbers, refused
 
 TWO_LEVELS = BFPSpec("two", 5, 16, sub_block_size=2, sub_shift_bits=3)
-
-
-def numbers(shape, dtype="float32", seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-
-
-def refused(code, action, *arguments, **options):
-    with pytest.raises(BfpError) as caught:
-        action(*arguments, **options)
-    assert caught.value.code == code, caught.value
-    assert "\n" not in str(caught.value)
 
 
 def whole(path, array, format, axis):
@@ -86,7 +76,7 @@ def test_tensors_come_in_any_order_as_numbers_or_codes(path, tmp_path):
     with Writer(path, declared, meta={"k": "v"}) as writer:
         writer.append("b", BFPTensor(flat[:256], "bfp4"))
         writer.append("a", BFPTensor(array[:3], "bfp6"))
-        writer.append("b", flat[256:].tolist() and flat[256:])
+        writer.append("b", flat[256:])
         writer.append("a", array[3:])
     assert path.read_bytes() == (tmp_path / "whole.bfp").read_bytes()
 
