@@ -84,7 +84,6 @@ class Units(NamedTuple):
     """The word of the largest positive significand; 0 in a flushed block."""
     extreme: Array
     """The word of the magnitude of the most negative significand; 0 in a flushed block."""
-    flushed: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,8 @@ class PlainWords:
         exponent = found.exponent
         if blocks.sub_block_size:
             exponent = exponent - shift_codes_of(do, parts, infinite_parts, found, plan)
-        units = self._units(exponent - plan.preset.format.fraction_bits, found.flushed)
-        word = self._saturated(magnitude, negative, units)
+        units = Units(*do.kept(tuple(self._units(exponent - plan.preset.format.fraction_bits, found.flushed))))
+        word = self._saturated(magnitude, negative, units, found.flushed)
         word = do.where(negative & (word != 0), word + plan.sign_word, word)
         if plan.preset.conversion.nan is NanPolicy.ZERO_UNLESS_ALL:
             word = do.where(specials.zero, 0, word)
@@ -172,39 +171,52 @@ class PlainWords:
         if plan.preset.conversion.infinity is not InfinityPolicy.SATURATE_ELEMENT:
             largest, extreme = do.where(flushed, 0, largest), do.where(flushed, 0, extreme)
         one = word_of_units(do, 1, unit, plan)
-        return Units(unit + (plan.bias + plan.fraction_bits), one, largest, extreme, flushed)
+        return Units(unit + (plan.bias + plan.fraction_bits), one, largest, extreme)
 
-    def _saturated(self, magnitude: Array, negative: Array, units: Units) -> Array:
+    def _half(self, units: Units) -> Array:
+        """Return the words of half a unit, at least 1; infinity where that is no number of the dtype."""
+        do, plan = self.operations, self.plan
+        hidden = 1 << plan.fraction_bits
+        half = do.maximum(do.where(units.one >= 2 * hidden, units.one - hidden, do.shift_right(units.one, 1)), 1)
+        if not self._has_units_beyond:
+            return half
+        return do.where(units.place > 2 * plan.bias + 1 + plan.fraction_bits, plan.infinity_word, half)
+
+    @property
+    def _has_units_beyond(self) -> bool:
+        """Whether half a unit may be larger than every number of the dtype."""
+        spec = self.plan.preset.format
+        return spec.largest_exponent - spec.fraction_bits > self.plan.bias + 1
+
+    def _saturated(self, magnitude: Array, negative: Array, units: Units, flushed: Array) -> Array:
         """Return the words of magnitudes rounded to multiples of their unit, and in range (spec 3.7, 3.8)."""
-        do, plan, spec = self.operations, self.plan, self.plan.preset.format
+        do, plan = self.operations, self.plan
         rounded = self._rounded(magnitude, negative, units)
         # An infinity rounds to itself or to more, unless units are larger than the largest float.
-        if spec.largest_exponent - spec.fraction_bits > plan.bias + 1:
+        if self._has_units_beyond:
             rounded = do.where(magnitude == plan.infinity_word, magnitude, rounded)
         word = do.minimum(rounded, do.where(negative, units.extreme, units.largest))
         if plan.preset.conversion.infinity is InfinityPolicy.SATURATE_ELEMENT:
-            word = do.where(units.flushed & (magnitude != plan.infinity_word), 0, word)
+            word = do.where(flushed & (magnitude != plan.infinity_word), 0, word)
         return word
 
     def _rounded(self, magnitude: Array, negative: Array, units: Units) -> Array:
         """Return words rounded to multiples of their unit (spec 3.7)."""
-        do, plan = self.operations, self.plan
-        point = plan.fraction_bits
-        field, significand = self._split(magnitude)
-        shift = units.place - do.maximum(field, 1)
+        do, point = self.operations, self.plan.fraction_bits
+        shift = units.place - do.maximum(do.shift_right(magnitude, point), 1)
         right = do.minimum(do.maximum(shift, 0), point)
-        step = do.shift_left((right & 0) + 1, right)
-        mask = step - 1
-        if plan.preset.conversion.rounding is Rounding.STOCHASTIC:
-            carries = self._carries(significand, shift, negative)
-            near = (magnitude & ~mask) + do.where(carries, step, 0)
-            reaches_one = carries
+        mask = ~do.shift_left((right & 0) - 1, right)
+        if self.plan.preset.conversion.rounding is Rounding.STOCHASTIC:
+            reaches_one = self._carries(magnitude, shift, negative)
+            near = (magnitude & ~mask) + do.where(reaches_one, mask + 1, 0)
         else:
-            odd = do.shift_right(significand, right) & 1
+            # Words of one unit are odd at the bit of the unit, those of two even, once this much is taken off.
+            base = do.maximum(units.one - (1 << point), 0)
+            odd = do.shift_right(magnitude - base, right) & 1
             near = (magnitude + (self._addend(mask, odd, negative) & mask)) & ~mask
-            reaches_one = self._reaches_one(significand, shift, negative)
+            reaches_one = self._reaches_one(magnitude, self._half(units), negative)
         far = (right & 0) if reaches_one is None else do.where(reaches_one, units.one, 0)
-        return do.where(shift > point, far, near)
+        return do.where(magnitude < units.one, far, near)
 
     def _addend(self, mask: Array, odd: Array, negative: Array) -> Array:
         """Return what is added before the bits of `mask` are cleared (spec 3.7)."""
@@ -225,33 +237,27 @@ class PlainWords:
         }
         return modes[self.plan.preset.conversion.rounding]()
 
-    def _reaches_one(self, significand: Array, shift: Array, negative: Array) -> Array | None:
-        """Return where a magnitude below one unit, of more bits than it has, becomes one; None for nowhere."""
-        point = self.plan.fraction_bits
-        half = 1 << point
+    def _reaches_one(self, magnitude: Array, half: Array, negative: Array) -> Array | None:
+        """Return where a magnitude below one unit becomes one; None for nowhere (spec 3.7)."""
         modes: dict[Rounding, Callable[[], Array]] = {
-            Rounding.TIES_TO_ODD: lambda: (shift == point + 1) & (significand >= half),
-            Rounding.TIES_AWAY: lambda: (shift == point + 1) & (significand >= half),
-            Rounding.TIES_UP: lambda: (
-                (shift == point + 1) & ((significand > half) | ((significand == half) & ~negative))
-            ),
-            Rounding.TIES_DOWN: lambda: (
-                (shift == point + 1) & ((significand > half) | ((significand == half) & negative))
-            ),
-            Rounding.AWAY_FROM_ZERO: lambda: significand != 0,
-            Rounding.TO_ODD: lambda: significand != 0,
-            Rounding.TOWARD_POSITIVE: lambda: (significand != 0) & ~negative,
-            Rounding.TOWARD_NEGATIVE: lambda: (significand != 0) & negative,
+            Rounding.TIES_TO_EVEN: lambda: magnitude > half,
+            Rounding.TIES_TOWARD_ZERO: lambda: magnitude > half,
+            Rounding.TIES_TO_ODD: lambda: magnitude >= half,
+            Rounding.TIES_AWAY: lambda: magnitude >= half,
+            Rounding.TIES_UP: lambda: (magnitude > half) | ((magnitude == half) & ~negative),
+            Rounding.TIES_DOWN: lambda: (magnitude > half) | ((magnitude == half) & negative),
+            Rounding.AWAY_FROM_ZERO: lambda: magnitude != 0,
+            Rounding.TO_ODD: lambda: magnitude != 0,
+            Rounding.TOWARD_POSITIVE: lambda: (magnitude != 0) & ~negative,
+            Rounding.TOWARD_NEGATIVE: lambda: (magnitude != 0) & negative,
             Rounding.TOWARD_ZERO: lambda: None,
         }
-        rounding = self.plan.preset.conversion.rounding
-        if rounding in modes:
-            return modes[rounding]()
-        return (shift == point + 1) & (significand > half)  # ties to even and toward zero
+        return modes[self.plan.preset.conversion.rounding]()
 
-    def _carries(self, significand: Array, shift: Array, negative: Array) -> Array:
+    def _carries(self, magnitude: Array, shift: Array, negative: Array) -> Array:
         """Return where stochastic rounding goes away from zero (spec 3.7)."""
         assert self.random_words is not None
+        _, significand = self._split(magnitude)
         rounder = Rounder(self.operations, self.plan.lane, self.plan.fraction_bits + 1)
         random = (self.random_words, self.plan.preset.conversion.random_bits)
         return rounder.goes_away(significand, shift, Rounding.STOCHASTIC, negative, random)

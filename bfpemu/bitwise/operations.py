@@ -82,6 +82,9 @@ class Operations(Protocol):
     def positions(self, values: Array) -> Array:
         """Return the number of each element in C order, in the shape of `values`, modulo 2**32, as 32-bit integers."""
 
+    def kept(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return integers of blocks as they are, computed once where the library would do it for every element."""
+
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
         """Return ``kernel(self, *arrays)``, compiled into one loop where the library can."""
 

@@ -6,9 +6,24 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from bfpemu.bitwise.operations import Kernel
+
+_FOLDS = 4
+
+
+def _held(*arrays: Array) -> tuple[Array, ...]:
+    """Return integers from memory: XLA joins no loops over a condition whose outcome it does not know.
+
+    With a mesh the integers may lie on several devices, and the condition would have to travel.
+    """
+    if not jax.sharding.get_abstract_mesh().empty:
+        return arrays
+    is_there = lax.index_in_dim(arrays[0].reshape(-1), 0, keepdims=False) != np.iinfo(arrays[0].dtype).min
+    found: tuple[Array, ...] = lax.cond(is_there, lambda: arrays, lambda: tuple(part & 0 for part in arrays))
+    return found
 
 
 class JaxOperations:
@@ -67,7 +82,21 @@ class JaxOperations:
 
     def largest(self, words: Array, axes: tuple[int, ...]) -> Array:
         """Return the maximum along axes, which stay."""
-        return jnp.max(words, axis=axes, keepdims=True)
+
+        def at_once(words: Array) -> Array:
+            return jnp.max(words, axis=axes, keepdims=True)
+
+        def folded(words: Array) -> Array:
+            # On processors XLA makes no vectors of a loop over a short last axis, but of one over the axis before.
+            rows = words.reshape(*words.shape[:-1], _FOLDS, words.shape[-1] // _FOLDS)
+            once: Array = lax.optimization_barrier(jnp.max(rows, axis=-2))  # type: ignore[no-untyped-call]
+            return at_once(once)
+
+        length = words.shape[-1]
+        if words.ndim - 1 not in axes or length % _FOLDS or length < _FOLDS * _FOLDS:
+            return at_once(words)
+        found: Array = lax.platform_dependent(words, cpu=folded, default=at_once)
+        return found
 
     def split_axis(self, words: Array, axis: int, sizes: tuple[int, ...]) -> Array:
         """Make several axes of one."""
@@ -102,6 +131,11 @@ class JaxOperations:
     def positions(self, values: Array) -> Array:
         """Count the elements in C order."""
         return lax.iota(jnp.int32, values.size).reshape(values.shape)
+
+    def kept(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the arrays; on processors XLA would compute them again for every element."""
+        found: tuple[Array, ...] = lax.platform_dependent(*arrays, cpu=_held, default=lambda *found: found)
+        return found
 
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
         """Call the kernel; what calls the quantiser is compiled as a whole."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from bfpemu.bitwise.operations import Array, Kernel
 
+_FOLDS = 4
 _LANES = {32: tf.int32, 64: tf.int64}
 _WORDS = {2: tf.int16, 4: tf.int32, 8: tf.int64}
 
@@ -71,6 +72,12 @@ class TensorflowOperations:
 
     def largest(self, words: Array, axes: tuple[int, ...]) -> Array:
         """Return the maximum along axes, which stay."""
+        last = words.shape.rank - 1
+        length = words.shape[last]
+        if last in axes and length and length % _FOLDS == 0 and length >= _FOLDS * _FOLDS:
+            # On processors XLA makes no vectors of a loop over a short last axis, but of one over the axis before.
+            rows = _reshaped(words, last, (_FOLDS, length // _FOLDS), last + 1)
+            (words,) = self.kept((tf.reduce_max(rows, axis=last),))
         return tf.reduce_max(words, axis=axes, keepdims=True)
 
     def split_axis(self, words: Array, axis: int, sizes: tuple[int, ...]) -> Array:
@@ -110,6 +117,16 @@ class TensorflowOperations:
     def positions(self, values: Array) -> Array:
         """Count the elements in C order, modulo 2**32."""
         return self.reshape_like(tf.cast(tf.range(tf.size(values, tf.int64)), tf.int32), values)
+
+    def kept(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the tensors from memory: XLA joins no loops over a condition whose outcome it does not know.
+
+        It would compute them again for every element. A GPU has other loops, and would wait for the condition.
+        """
+        if tf.config.list_physical_devices("GPU"):
+            return arrays
+        is_there = tf.reshape(arrays[0], [-1])[0] != arrays[0].dtype.min
+        return tuple(tf.cond(is_there, lambda: arrays, lambda: tuple(tf.zeros_like(part) for part in arrays)))
 
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
         """Call the kernel in a function of its own that XLA compiles, wherever the call stands."""

@@ -119,6 +119,10 @@ class TorchOperations:
         """Count the elements in C order."""
         return torch.arange(values.numel(), dtype=torch.int32, device=values.device).reshape(values.shape)
 
+    def kept(self, arrays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the arrays: nothing is computed twice here."""
+        return arrays
+
     def fused(self, kernel: Any, *arrays: Tensor) -> Tensor:
         """Return ``kernel(self, *arrays)``."""
         found: Tensor = kernel(self, *arrays)
