@@ -89,7 +89,7 @@ def training_step() -> float:
         return step
 
     quantized = copy.deepcopy(plain)
-    quantize_(quantized, QATConfig(weight="bfp8", act="bfp8"))
+    quantize_(quantized, QATConfig())
     floats, blocks = fastest(step_of(plain), step_of(quantized))
     return blocks / floats
 

@@ -15,12 +15,44 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 FRAMEWORKS = {"torch": "PyTorch", "jax": "JAX / Flax", "tensorflow": "TensorFlow / Keras"}
 FORMATS = ("bfp8", "bfp4", "bfp3")
 TOOLS = Path(__file__).resolve().parent
 README = TOOLS.parent / "README.md"
 START, END = "<!-- table training -->", "<!-- end table -->"
+
+
+BATCH = 64
+
+
+class Accuracies(NamedTuple):
+    """Shares of the test images that are classified rightly."""
+
+    float32: float
+    after_training: float
+    """Weights and activations cut to the format, nothing trained again."""
+    in_training: float
+    """Trained on with the format in the forward pass."""
+
+    @property
+    def recovered(self) -> float:
+        """The share of the loss that training in the format made good."""
+        lost = self.float32 - self.after_training
+        return (self.in_training - self.after_training) / lost if lost else 1.0
+
+
+def data() -> tuple[Any, Any, Any, Any]:
+    """Return images (count, 8, 8, 1) and labels to train on, and to test on: every second of scikit-learn's digits."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images / 16).astype(np.float32)[..., None]
+    tested = np.arange(len(images)) % 2 == 0
+    return images[~tested], digits.target[~tested], images[tested], digits.target[tested]
 
 
 def measured(framework: str, format: str, seeds: int) -> list[float]:

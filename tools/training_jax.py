@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import sys
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
-from sklearn.datasets import load_digits
 
 from bfpemu.jax import BFPDense
 from bfpemu.jax.linen import BFPConv
 
-BATCH = 64
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-
-class Accuracies(NamedTuple):
-    """Shares of the test images that are classified rightly."""
-
-    float32: float
-    after_training: float
-    """Weights and activations cut to the format, nothing trained again."""
-    in_training: float
-    """Trained on with the format in the forward pass."""
-
-    @property
-    def recovered(self) -> float:
-        """The share of the loss that training in the format made good."""
-        lost = self.float32 - self.after_training
-        return (self.in_training - self.after_training) / lost if lost else 1.0
+from tools.training import BATCH, Accuracies, data  # noqa: E402
 
 
 class Digits(nn.Module):
@@ -49,14 +36,6 @@ class Digits(nn.Module):
         if self.format is None:
             return nn.Dense(10, name="dense")(x)
         return BFPDense(10, weight_format=self.format, name="dense")(x)
-
-
-def data() -> tuple[Any, Any, Any, Any]:
-    """Return images and labels to train on, and to test on: every second."""
-    digits = load_digits()
-    images = (digits.images / 16).astype(np.float32)[..., None]
-    tested = np.arange(len(images)) % 2 == 0
-    return images[~tested], digits.target[~tested], images[tested], digits.target[tested]
 
 
 def accuracy(model: nn.Module, variables: Any, images: Any, labels: Any) -> float:

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import nn
 
-from bfpemu.torch import QATConfig, quantize_
+from bfpemu.torch import quantize_
 
-BATCH = 64
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-
-class Accuracies(NamedTuple):
-    """Shares of the test images that are classified rightly."""
-
-    float32: float
-    after_training: float
-    """Weights and activations cut to the format, nothing trained again."""
-    in_training: float
-    """Trained on with the format in the forward pass."""
-
-    @property
-    def recovered(self) -> float:
-        """The share of the loss that training in the format made good."""
-        lost = self.float32 - self.after_training
-        return (self.in_training - self.after_training) / lost if lost else 1.0
+from tools.training import BATCH, Accuracies, data  # noqa: E402
 
 
 def network() -> nn.Sequential:
@@ -41,15 +28,6 @@ def network() -> nn.Sequential:
         nn.Flatten(),
         nn.Linear(64, 10),
     )
-
-
-def data() -> tuple[Any, Any, Any, Any]:
-    """Return images and labels to train on, and to test on: every second."""
-    digits = load_digits()
-    images = torch.from_numpy((digits.images / 16).astype(np.float32)[:, None])
-    labels = torch.from_numpy(digits.target)
-    tested = np.arange(len(images)) % 2 == 0
-    return images[~tested], labels[~tested], images[tested], labels[tested]
 
 
 @torch.no_grad()
@@ -75,12 +53,13 @@ def train(model: nn.Module, images: Any, labels: Any, epochs: int, seed: int) ->
 
 def run(format: str = "bfp4", *, epochs: int = 20, further: int = 10, seed: int = 0) -> Accuracies:
     """Return the three accuracies, for weights and activations in `format`."""
-    images, labels, test_images, test_labels = data()
+    images, labels, test_images, test_labels = map(torch.from_numpy, data())
+    images, test_images = images.movedim(-1, 1), test_images.movedim(-1, 1)
     torch.manual_seed(seed)
     plain = network()
     train(plain, images, labels, epochs, seed)
     quantized = copy.deepcopy(plain)
-    quantize_(quantized, QATConfig(weight=format, act=format))
+    quantize_(quantized, weight_format=format)
     after = accuracy(quantized, test_images, test_labels)
     train(quantized, images, labels, further, seed + 1)
     return Accuracies(accuracy(plain, test_images, test_labels), after, accuracy(quantized, test_images, test_labels))

@@ -10,7 +10,7 @@ from bfpemu import units
 from bfpemu.catalog import FormatLike, presets, resolve
 from bfpemu.errors import SpecError
 from bfpemu.formats.preset import Preset
-from bfpemu.formats.serialise import preset_from_dict, to_dict
+from bfpemu.formats.serialise import preset_from_dict, preset_to_dict
 from bfpemu.formats.unit import DotProductUnit
 from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
 
@@ -21,16 +21,14 @@ StoredUnit: TypeAlias = str | DotProductUnit | dict[str, Any]
 
 
 def stored_format(preset: Preset) -> str | dict[str, Any]:
-    """Return the name of a preset where the catalogue has it so, else its format, conversion and layout.
+    """Return the name of a preset where the catalogue has it so, else every parameter of it.
 
     Examples
     --------
     >>> stored_format(resolve("BFP8")), stored_format(resolve((5, 64)))["format"]["block_size"]
     ('bfp8', 64)
     """
-    if presets().get(preset.name) == preset:
-        return preset.name
-    return {part: to_dict(getattr(preset, part)) for part in ("format", "conversion", "layout")}
+    return preset.name if presets().get(preset.name) == preset else preset_to_dict(preset)
 
 
 def resolved_format(format: StoredFormat, rounding: str | None = None) -> Preset:

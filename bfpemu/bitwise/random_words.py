@@ -38,9 +38,9 @@ def folded_seed(seed: int, number: int) -> int:
     return mixed(mixed(_checked(seed)) ^ _checked(number))
 
 
-def folded_words(do: Operations, seed: int, numbers: Array) -> Array:
-    """Return `folded_seed` of a seed and each of an array of signed 32-bit integers, such as the number of a step."""
-    return mixed_words(do, numbers ^ _signed(mixed(_checked(seed))))
+def folded_words(do: Operations, seed: int | Array, number: int | Array) -> Array:
+    """Return `folded_seed` where the seed, the number or both are arrays of signed 32-bit integers."""
+    return mixed_words(do, _mixed_seed(do, seed) ^ number)
 
 
 def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
@@ -63,8 +63,7 @@ def random_words(do: Operations, values: Array, seed: int | Array) -> Array:
     DataError
         ``random-words``.
     """
-    key = _signed(mixed(_checked(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
-    return mixed_words(do, mixed_words(do, do.positions(values)) ^ key)
+    return mixed_words(do, mixed_words(do, do.positions(values)) ^ _mixed_seed(do, seed))
 
 
 def mixed_words(do: Operations, words: Array) -> Array:
@@ -75,6 +74,10 @@ def mixed_words(do: Operations, words: Array) -> Array:
         if factor != 1:
             words = do.multiply(words, _signed(factor))
     return words
+
+
+def _mixed_seed(do: Operations, seed: int | Array) -> Array:
+    return _signed(mixed(_checked(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
 
 
 def _signed(word: int) -> int:

@@ -3,7 +3,8 @@
 * `bfp_quantize`, `BFPQuantizerSTE`: arrays rounded to a format, with a straight-through gradient.
 * `dot_general`, `conv_general_dilated`: what models of Flax take in place of JAX's own operations; `QATConfig` says
   what they quantise.
-* `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx.
+* `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx, with
+  `quantize_model` for models that exist, which returns a `Report`. Both have `next_step` and `nonfinite_blocks`.
 
 Flax is loaded when a layer is first asked for.
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bfpemu.adapters.configuration import QATConfig
+from bfpemu.adapters.conversion import Report
 from bfpemu.context import backend, get_backend
-from bfpemu.jax.configuration import QATConfig
 from bfpemu.jax.conv import conv_general_dilated
 from bfpemu.jax.dot import dot_general
 from bfpemu.jax.quantize import BFPQuantizerSTE, bfp_quantize
@@ -30,6 +32,7 @@ __all__ = [
     "BFPLinear",
     "BFPQuantizerSTE",
     "QATConfig",
+    "Report",
     "backend",
     "bfp_quantize",
     "conv_general_dilated",

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from bfpemu.adapters.configuration import Estimator
 from bfpemu.autoflex import Autoflex, AutoflexState, Observation, adjust, start
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import DataTypeError, SpecError
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.formats.preset import Preset
-from bfpemu.jax.configuration import Estimator
 from bfpemu.jax.quantize import floats, key_of, straight_through, words_of
 
 FLEX16_5 = AutoflexConfig(minimum_exponent=-31)

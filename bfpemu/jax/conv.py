@@ -11,10 +11,11 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from bfpemu.adapters.configuration import QATConfig, Slot, as_config
+from bfpemu.adapters.emulated import Geometry
 from bfpemu.errors import DataError
-from bfpemu.jax.configuration import QATConfig, Slot, as_config
-from bfpemu.jax.emulated_conv import Geometry, conv2d
-from bfpemu.jax.products import Run, cast, given_options, multiplied, operand
+from bfpemu.jax.emulated_conv import conv2d
+from bfpemu.jax.products import Run, cast, check_bare, given_options, multiplied, operand
 from bfpemu.jax.quantize import floats, key_of
 
 Pairs = tuple[tuple[int, int], ...]
@@ -50,23 +51,41 @@ class Convolution:
     @property
     def sums(self) -> tuple[Run, Run]:
         """The input channels of a group: a block lies within one place of the kernel."""
-        return Run((self.numbers.lhs_spec[1],), self.groups), Run((self.numbers.rhs_spec[1],))
+        return self._of_lhs(1, self.groups), self._of_rhs(1)
 
     @property
     def outputs(self) -> tuple[Run, Run]:
         """The output channels of a group."""
-        return Run((self.numbers.out_spec[1],), self.groups), Run((self.numbers.rhs_spec[0],), self.groups)
+        return self._of_out(1, self.groups), self._of_rhs(0, self.groups)
 
     @property
     def rows(self) -> tuple[Run, Run]:
         """The images: along height and width the operands are shifted against each other."""
-        return Run((self.numbers.out_spec[0],)), Run((self.numbers.lhs_spec[0],))
+        return self._of_out(0), self._of_lhs(0)
+
+    def _of_lhs(self, place: int, groups: int = 1) -> Run:
+        """Return a run of images along one of (image, channel, ...); words count channels last (spec 14.13)."""
+        image, channel, *places = self.numbers.lhs_spec
+        return Run((self.numbers.lhs_spec[place],), groups, (image, *places, channel))
+
+    def _of_out(self, place: int, groups: int = 1) -> Run:
+        image, channel, *places = self.numbers.out_spec
+        return Run((self.numbers.out_spec[place],), groups, (image, *places, channel))
+
+    def _of_rhs(self, place: int, groups: int = 1) -> Run:
+        """Return a run of kernels along one of (output, input, ...); words count outputs last (spec 14.13)."""
+        outputs, inputs, *places = self.numbers.rhs_spec
+        return Run((self.numbers.rhs_spec[place],), groups, (*places, inputs, outputs))
 
     def emulated(self, lhs: Array, rhs: Array, config: QATConfig, seed: Array) -> Array:
         """Return the convolution as the unit of `config` computes it."""
         channels_first = (
-            operand(lhs, config, Slot.ACT, seed).moved(lambda array: array.transpose(self.numbers.lhs_spec)),
-            operand(rhs, config, Slot.WEIGHT, seed).moved(lambda array: array.transpose(self.numbers.rhs_spec)),
+            operand(lhs, config, Slot.ACT, seed, self.sums[0].order).moved(
+                lambda array: array.transpose(self.numbers.lhs_spec)
+            ),
+            operand(rhs, config, Slot.WEIGHT, seed, self.sums[1].order).moved(
+                lambda array: array.transpose(self.numbers.rhs_spec)
+            ),
         )
         if len(self.strides) != 2 or set(self.lhs_dilation) != {1} or min(map(min, self.padding)) < 0:
             raise DataError(
@@ -75,7 +94,8 @@ class Convolution:
                 f"got {len(self.strides)} axes, lhs_dilation {self.lhs_dilation} and padding {self.padding}",
             )
         dtype = dict(self.options).get("preferred_element_type") or self.dtype or jnp.result_type(lhs, rhs)
-        found = conv2d(Geometry(self.strides, self.padding, self.rhs_dilation, self.groups), *channels_first, config)
+        geometry = Geometry(self.strides, self.padding, self.rhs_dilation, self.groups)
+        found = conv2d(geometry, *channels_first, config)
         return found.transpose(np.argsort(self.numbers.out_spec).tolist()).astype(dtype)
 
 
@@ -101,9 +121,9 @@ class QuantizedConvGeneralDilated:
         preferred_element_type: Any = None,
         *,
         out_sharding: Any = None,
-        seed: ArrayLike | None = None,
+        step: ArrayLike = 0,
     ) -> Array:
-        """Return the convolution; parameters are those of `jax.lax.conv_general_dilated`, and a seed."""
+        """Return the convolution; parameters are those of `jax.lax.conv_general_dilated`, and a step (spec 14.13)."""
         images, kernels = floats(lhs), floats(rhs)
         if batch_group_count != 1:
             raise DataError("convolution", f"batch_group_count must be 1 (spec 14.8), got {batch_group_count}")
@@ -123,7 +143,7 @@ class QuantizedConvGeneralDilated:
             ),
             self.dtype,
         )
-        return multiplied(product, self.config, images, kernels, key_of(self.config.seed if seed is None else seed))
+        return multiplied(product, self.config, images, kernels, key_of(self.config.layer_seed, step))
 
 
 def conv_general_dilated(
@@ -144,7 +164,7 @@ def conv_general_dilated(
     Returns
     -------
     callable
-        With the parameters of `jax.lax.conv_general_dilated`, and `seed`.
+        With the parameters of `jax.lax.conv_general_dilated`, and `step`, which stochastic rounding counts.
 
     Raises
     ------
@@ -157,9 +177,9 @@ def conv_general_dilated(
     Examples
     --------
     >>> import flax.linen as nn
-    >>> layer = nn.Conv(8, (3, 3), conv_general_dilated=conv_general_dilated(weight="bfp4"))
+    >>> layer = nn.Conv(8, (3, 3), conv_general_dilated=conv_general_dilated(weight_format="bfp4"))
     """
-    return QuantizedConvGeneralDilated(as_config(config, fields), dtype)
+    return QuantizedConvGeneralDilated(check_bare(as_config(config, fields)), dtype)
 
 
 def _all(values: Sequence[int] | None, places: int) -> tuple[int, ...]:

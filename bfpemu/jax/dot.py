@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from bfpemu.adapters.configuration import QATConfig, Slot, as_config
 from bfpemu.errors import DataError
 from bfpemu.jax import emulated
-from bfpemu.jax.configuration import QATConfig, Slot, as_config
-from bfpemu.jax.products import Run, cast, given_options, multiplied, operand
+from bfpemu.jax.products import Run, cast, check_bare, given_options, multiplied, operand
 from bfpemu.jax.quantize import floats, key_of
 
 DimensionNumbers: TypeAlias = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
@@ -93,9 +93,9 @@ class QuantizedDotGeneral:
         preferred_element_type: Any = None,
         *,
         out_sharding: Any = None,
-        seed: ArrayLike | None = None,
+        step: ArrayLike = 0,
     ) -> Array:
-        """Return the product; parameters are those of `jax.lax.dot_general`, and a seed."""
+        """Return the product; parameters are those of `jax.lax.dot_general`, and a step (spec 14.13)."""
         activation, weight = floats(lhs), floats(rhs)
         contracted, batched = dimension_numbers
         product = DotProduct(
@@ -113,7 +113,7 @@ class QuantizedDotGeneral:
                 "a product must have an axis that is summed, for blocks to run along (spec 14.8), "
                 f"got dimension_numbers {dimension_numbers}",
             )
-        return multiplied(product, self.config, activation, weight, key_of(self.config.seed if seed is None else seed))
+        return multiplied(product, self.config, activation, weight, key_of(self.config.layer_seed, step))
 
 
 def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields: Any) -> QuantizedDotGeneral:
@@ -132,7 +132,7 @@ def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields:
     Returns
     -------
     callable
-        ``f(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None, *, seed=None)``.
+        ``f(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None, *, step=0)``.
         Layers cast their parameters before they call it; `BFPDense` quantises before that.
 
     Raises
@@ -145,9 +145,9 @@ def dot_general(config: QATConfig | None = None, *, dtype: Any = None, **fields:
     Examples
     --------
     >>> import flax.linen as nn
-    >>> layer = nn.Dense(4, dot_general=dot_general(weight="bfp4", act="bfp8"))
+    >>> layer = nn.Dense(4, dot_general=dot_general(weight_format="bfp4", act_format="bfp8"))
     """
-    return QuantizedDotGeneral(as_config(config, fields), dtype)
+    return QuantizedDotGeneral(check_bare(as_config(config, fields)), dtype)
 
 
 def _counted(

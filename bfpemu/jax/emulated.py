@@ -7,27 +7,20 @@ host. The callback is pure integer work: nothing in it depends on how XLA's thre
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from itertools import chain
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from jax import Array, lax
 
-from bfpemu.arithmetic.unit import DotProductUnit
+from bfpemu.adapters.configuration import QATConfig, Slot
+from bfpemu.adapters.emulated import AnyArray, Emulator, emulator
 from bfpemu.errors import DataError, DataTypeError
-from bfpemu.formats.preset import Preset
-from bfpemu.formats.unit import FloatFormat
-from bfpemu.formats.unit_operands import check_operand_formats, is_same_format
-from bfpemu.jax.configuration import QATConfig
+from bfpemu.formats.unit import DotProductUnit, FloatFormat
 from bfpemu.jax.exactness import Plan, Way, holds, plan
 from bfpemu.jax.products import Operand
-from bfpemu.tensor import BFPTensor
-
-AnyArray = npt.NDArray[Any]
 
 _PIECE_BYTES = 96 << 10
 """XLA's runtime copies what has less than 100 KiB at once, the rest on threads of its own."""
@@ -36,18 +29,18 @@ _MOST_PIECES = 1 << 9
 
 def matmul(lhs: Operand, rhs: Operand, config: QATConfig) -> Array:
     """Return what the unit of `config` computes of activations (..., M, K) and weights (..., K, N)."""
-    unit, act, weight = checked(config)
+    of_unit = emulator_of(config)
     a, b = lhs.values, rhs.values
     shape = (*jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
-    found = result_of(unit, shape)
+    found = result_of(of_unit.unit, shape)
 
     def on_host() -> Array:
-        return called_back(partial(_matmul_on_host, unit, act, weight), found, lhs, rhs)
+        return called_back(of_unit.matmul, found, lhs, rhs)
 
-    way = plan(unit, act.format, weight.format, a.shape[-1])
+    way = plan(of_unit.unit, of_unit.act.format, of_unit.weight.format, a.shape[-1])
     if is_unproven(way, lhs, rhs):
         return on_host()
-    left, right = lhs.quantized(act, -1, config), rhs.quantized(weight, -2, config)
+    left, right = lhs.quantized(of_unit.act, -1, config), rhs.quantized(of_unit.weight, -2, config)
     return proven_or(way, left, right, lambda found: found, on_host)
 
 
@@ -65,28 +58,13 @@ def proven_or(
     return found
 
 
-def checked(config: QATConfig) -> tuple[DotProductUnit, Preset, Preset]:
-    """Return unit and formats of a configuration that has them, when they fit each other.
-
-    Raises
-    ------
-    SpecError
-        ``unit``.
-    DataError
-        ``operand-format``.
-    """
-    unit, act, weight = config.accumulator, config.act, config.weight
-    assert isinstance(unit, DotProductUnit)
-    assert isinstance(act, Preset)
-    assert isinstance(weight, Preset)
-    check_operand_formats(unit, act.format, weight.format)
-    for name, preset, wanted in (("act", act, unit.a_format), ("weight", weight, unit.b_format)):
-        if wanted is not None and not is_same_format(wanted, preset.format):
-            raise DataError(
-                "operand-format",
-                f"{name} must have the format {wanted.name!r} of the unit (spec 6.13), got {preset.format.name!r}",
-            )
-    return unit, act, weight
+def emulator_of(config: QATConfig) -> Emulator:
+    """Return what computes the products of a configuration with a unit."""
+    unit, act, weight = config.unit, config.format_of(Slot.ACT), config.format_of(Slot.WEIGHT)
+    assert unit is not None
+    assert act is not None
+    assert weight is not None
+    return emulator(unit, act, weight)
 
 
 def result_of(unit: DotProductUnit, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
@@ -170,25 +148,3 @@ def _pieces(operand: Array) -> list[Array]:
             f"MiB (spec 14.11), got {operand.nbytes >> 20}; divide the product, or use bfpemu.matmul",
         )
     return jnp.array_split(operand.reshape(-1), count)
-
-
-def encoded(values: AnyArray, preset: Preset, axis: int, words: AnyArray | None) -> BFPTensor:
-    """Return an operand as codes; random words are unsigned here."""
-    return BFPTensor(values, preset, axis=axis, random_words=None if words is None else words.view(np.uint32))
-
-
-def _matmul_on_host(
-    unit: DotProductUnit,
-    act: Preset,
-    weight: Preset,
-    lhs: AnyArray,
-    rhs: AnyArray,
-    lhs_words: AnyArray | None,
-    rhs_words: AnyArray | None,
-) -> AnyArray:
-    return as_array(unit.matmul(encoded(lhs, act, -1, lhs_words), encoded(rhs, weight, -2, rhs_words)))
-
-
-def as_array(result: AnyArray | BFPTensor) -> AnyArray:
-    """Return the numbers that a unit gave."""
-    return result.dequantize() if isinstance(result, BFPTensor) else result

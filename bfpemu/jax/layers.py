@@ -6,33 +6,28 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
-from bfpemu.arithmetic.operations import UnitLike
-from bfpemu.catalog import FormatLike
-from bfpemu.jax.configuration import QATConfig
+from bfpemu.adapters.configuration import QATConfig, Slot
+from bfpemu.jax.products import Run
+from bfpemu.jax.quantize import key_of
 
 
-def layer_config(
-    weight_format: FormatLike | None,
-    act_format: FormatLike | None,
-    quantize_input: bool,
-    grad_format: FormatLike | None,
-    accumulator: UnitLike | None,
-    rounding: str | None,
-    seed: int,
-    ste: str,
-) -> QATConfig:
-    """Return the configuration that the arguments of a layer stand for, named as on the public page."""
-    act = weight_format if act_format is None else act_format
-    return QATConfig(
-        weight=weight_format,
-        act=act if quantize_input else None,
-        gradient=grad_format,
-        accumulator=accumulator,
-        rounding=rounding,
-        seed=seed,
-        ste=ste,
-    )
+def count_of_nonfinite(x: Array, config: QATConfig) -> Array:
+    """Return how many blocks of an input hold a NaN or an infinity, along its last axis (spec 14.14)."""
+    preset = config.format_of(Slot.ACT)
+    assert preset is not None  # QATConfig refuses to count without one
+    size = preset.format.elements_per_block
+    assert size is not None
+    bad = ~jnp.isfinite(x.reshape(-1, x.shape[-1]))
+    of_blocks = jnp.pad(bad, ((0, 0), (0, -x.shape[-1] % size))).reshape(-1, size)
+    return jnp.sum(jnp.any(of_blocks, axis=-1), dtype=jnp.int32)
+
+
+def output_of(y: Array, config: QATConfig, step: ArrayLike, features: int = 1) -> Array:
+    """Return a result with its bias in the format of the output, in blocks along its last axes."""
+    run = Run(tuple(range(y.ndim - features, y.ndim)))
+    return run.quantized(y, config, Slot.OUTPUT, key_of(config.layer_seed, step))
 
 
 def unpromoted(*operands: Array | None, dtype: Any = None, inexact: bool = True) -> list[Array | None]:

@@ -7,46 +7,81 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
+from flax import traverse_util
 from jax import Array
 from jax.typing import ArrayLike
 
-from bfpemu.arithmetic.operations import UnitLike
+from bfpemu.adapters.configuration import FIELDS, QATConfig
+from bfpemu.adapters.text import StoredUnit
 from bfpemu.catalog import FormatLike
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.jax.autoflex import FLEX16_5, autoflex_quantize, traced
-from bfpemu.jax.configuration import QATConfig
-from bfpemu.jax.conv import conv_general_dilated
-from bfpemu.jax.dot import dot_general
-from bfpemu.jax.layers import layer_config, unpromoted
+from bfpemu.jax.conv import QuantizedConvGeneralDilated
+from bfpemu.jax.dot import QuantizedDotGeneral
+from bfpemu.jax.layers import count_of_nonfinite, output_of, unpromoted
 
+STATE = "bfpemu"
+"""The collection of what layers count: steps of stochastic rounding, blocks that are not finite."""
 _KERNEL = nn.initializers.lecun_normal()
 _BIAS = nn.initializers.zeros_init()
 
 
-class BFPDense(nn.Module):
+class _Quantized(nn.Module, kw_only=True):
+    """What layers with quantised operands have in common; attributes are the fields of `QATConfig`."""
+
+    weight_format: FormatLike | None = "bfp8"
+    act_format: FormatLike | None = None
+    quantize_input: bool = True
+    quantize_output: bool = False
+    output_format: FormatLike | None = None
+    grad_format: FormatLike | None = None
+    rounding: str | None = None
+    seed: int = 0
+    layer_number: int = 0
+    ste: str = "identity"
+    accumulator: StoredUnit | None = None
+    counts_nonfinite: bool = False
+    whole_axis: bool = False
+    config: QATConfig | None = None
+    """Takes the place of all before."""
+
+    @property
+    def _config(self) -> QATConfig:
+        return self.config or QATConfig(**{name: getattr(self, name) for name in FIELDS})
+
+    def _started(self, x: Array, step: ArrayLike | None) -> ArrayLike:
+        """Count what is to be counted, and return the step; a layer without its state is at step 0."""
+        config, zero = self._config, lambda: jnp.zeros((), jnp.int32)
+        if config.counts_nonfinite and self.is_mutable_collection(STATE):
+            blocks = self.variable(STATE, "nonfinite_blocks", zero)
+            if not self.is_initializing():
+                blocks.value += count_of_nonfinite(x, config)
+        if config.is_stochastic and (self.is_initializing() or self.has_variable(STATE, "rounding_step")):
+            state = self.variable(STATE, "rounding_step", zero)
+            step = state.value if step is None else step
+        return 0 if step is None else step
+
+
+class BFPDense(_Quantized):
     """A dense layer in block floating point; blocks run along the inputs, rows never share one.
 
     Parameters and their names are those of `flax.linen.Dense`, so its checkpoints load. The kernel is
-    quantised in `param_dtype`, before it is cast; the bias is added after the product.
+    quantised in `param_dtype`, before it is cast; the bias is added after the product. With stochastic rounding
+    the collection ``bfpemu`` has the step, which `next_step` moves on.
 
     Attributes
     ----------
     features : int
         Outputs.
     use_bias : bool
-    weight_format : str, tuple, BFPSpec or Preset
-    quantize_input : bool
-        Whether inputs are quantised.
-    act_format : optional
-        The format of inputs; that of the weights unless given.
-    grad_format, accumulator, rounding, seed, ste
-        As in `QATConfig`.
+    weight_format, act_format, quantize_input, quantize_output, and other fields of `QATConfig`
+        By their names alone; or ``config``, which takes their place.
     dtype, param_dtype, precision, kernel_init, bias_init
         As in `flax.linen.Dense`.
 
     Examples
     --------
-    >>> import jax, jax.numpy as jnp
+    >>> import jax
     >>> layer = BFPDense(features=2, weight_format="bfp4")
     >>> variables = layer.init(jax.random.key(0), jnp.ones((3, 40)))
     >>> jax.tree.map(jnp.shape, variables["params"])
@@ -55,14 +90,6 @@ class BFPDense(nn.Module):
 
     features: int
     use_bias: bool = True
-    weight_format: FormatLike = "bfp8"
-    quantize_input: bool = True
-    act_format: FormatLike | None = None
-    grad_format: FormatLike | None = None
-    accumulator: UnitLike | None = None
-    rounding: str | None = None
-    seed: int = 0
-    ste: str = "identity"
     dtype: Any = None
     param_dtype: Any = jnp.float32
     precision: Any = None
@@ -70,20 +97,21 @@ class BFPDense(nn.Module):
     bias_init: Callable[..., Any] = _BIAS
 
     @nn.compact
-    def __call__(self, inputs: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
+    def __call__(self, inputs: ArrayLike, *, step: ArrayLike | None = None) -> Array:
         """Return the product of quantised inputs and kernel, plus the bias.
 
-        `seed` replaces that of the layer; with stochastic rounding, give another at every step.
+        `step` takes the place of the step in the collection ``bfpemu`` (spec 14.13).
         """
         x = jnp.asarray(inputs)
+        step = self._started(x, step)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
-        product = dot_general(_config(self), dtype=self.dtype)
-        found = product(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=self.precision, seed=seed)
-        return found if bias is None else found + bias.astype(found.dtype)
+        product = QuantizedDotGeneral(self._config, self.dtype)
+        found = product(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=self.precision, step=step)
+        return output_of(found if bias is None else found + bias.astype(found.dtype), self._config, step)
 
 
-class BFPConv(nn.Module):
+class BFPConv(_Quantized):
     """A convolution in block floating point; blocks run along the input channels of each place of the kernel.
 
     Parameters and their names are those of `flax.linen.Conv`; inputs have their channels last.
@@ -92,12 +120,12 @@ class BFPConv(nn.Module):
     ----------
     features, kernel_size, strides, padding, input_dilation, kernel_dilation, feature_group_count, use_bias
         As in `flax.linen.Conv`, as are `dtype`, `param_dtype`, `precision`, `kernel_init` and `bias_init`.
-    weight_format, quantize_input, act_format, grad_format, accumulator, rounding, seed, ste
+    weight_format, act_format, quantize_input, quantize_output, and other fields of `QATConfig`
         As in `BFPDense`.
 
     Examples
     --------
-    >>> import jax, jax.numpy as jnp
+    >>> import jax
     >>> layer = BFPConv(features=4, kernel_size=(3, 3))
     >>> y, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 5, 5, 2)))
     >>> y.shape
@@ -112,14 +140,6 @@ class BFPConv(nn.Module):
     kernel_dilation: int | Sequence[int] = 1
     feature_group_count: int = 1
     use_bias: bool = True
-    weight_format: FormatLike = "bfp8"
-    quantize_input: bool = True
-    act_format: FormatLike | None = None
-    grad_format: FormatLike | None = None
-    accumulator: UnitLike | None = None
-    rounding: str | None = None
-    seed: int = 0
-    ste: str = "identity"
     dtype: Any = None
     param_dtype: Any = jnp.float32
     precision: Any = None
@@ -127,18 +147,19 @@ class BFPConv(nn.Module):
     bias_init: Callable[..., Any] = _BIAS
 
     @nn.compact
-    def __call__(self, inputs: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
-        """Return the convolution of quantised inputs and kernel, plus the bias; `seed` as in `BFPDense`."""
+    def __call__(self, inputs: ArrayLike, *, step: ArrayLike | None = None) -> Array:
+        """Return the convolution of quantised inputs and kernel, plus the bias; `step` as in `BFPDense`."""
         x = jnp.asarray(inputs)
+        step = self._started(x, step)
         size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
         params = {"kernel": self.param("kernel", self.kernel_init, shape, self.param_dtype)}
         if self.use_bias:
             params["bias"] = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        convolve = conv_general_dilated(_config(self), dtype=self.dtype)
+        convolve = QuantizedConvGeneralDilated(self._config, self.dtype)
 
-        def with_seed(*args: Any, **options: Any) -> Array:
-            return convolve(*args, **options, seed=seed)
+        def at_step(*args: Any, **options: Any) -> Array:
+            return convolve(*args, **options, step=step)
 
         # Padding and shapes are the business of Flax's own layer, which is given the parameters.
         layer = nn.Conv(
@@ -154,11 +175,11 @@ class BFPConv(nn.Module):
             param_dtype=self.param_dtype,
             precision=self.precision,
             promote_dtype=unpromoted,
-            conv_general_dilated=with_seed,
+            conv_general_dilated=at_step,
             parent=None,
         )
         found: Any = layer.apply({"params": params}, x)
-        return jnp.asarray(found)
+        return output_of(jnp.asarray(found), self._config, step)
 
 
 class BFPAutoflex(nn.Module):
@@ -173,7 +194,7 @@ class BFPAutoflex(nn.Module):
 
     Examples
     --------
-    >>> import jax, jax.numpy as jnp
+    >>> import jax
     >>> layer, x = BFPAutoflex(), jnp.array([1.0, 0.3])
     >>> variables = layer.init(jax.random.key(0), x)
     >>> y, variables = layer.apply(variables, x, mutable=["autoflex"])
@@ -194,14 +215,40 @@ class BFPAutoflex(nn.Module):
         return found
 
 
-def _config(layer: BFPDense | BFPConv) -> QATConfig:
-    return layer_config(
-        layer.weight_format,
-        layer.act_format,
-        layer.quantize_input,
-        layer.grad_format,
-        layer.accumulator,
-        layer.rounding,
-        layer.seed,
-        layer.ste,
-    )
+def next_step(variables: Any) -> Any:
+    """Return variables with which stochastically rounding layers draw other words; call it after each step of training.
+
+    Examples
+    --------
+    >>> import jax
+    >>> layer, x = BFPDense(features=2, rounding="stochastic"), jnp.ones((3, 40))
+    >>> variables = next_step(layer.init(jax.random.key(0), x))
+    >>> int(variables["bfpemu"]["rounding_step"])
+    1
+    """
+    unflattened: Any = traverse_util.unflatten_dict  # without types
+    state = {path: value + 1 if path[-1] == "rounding_step" else value for path, value in _state(variables).items()}
+    return {**variables, STATE: unflattened(state)} if state else variables
+
+
+def nonfinite_blocks(variables: Any) -> dict[str, int]:
+    """Return how many blocks of its inputs held a NaN or an infinity, for every layer that counts them (spec 14.14).
+
+    Layers count where the collection ``bfpemu`` is mutable.
+
+    Examples
+    --------
+    >>> import jax
+    >>> layer, x = BFPDense(features=2, counts_nonfinite=True), jnp.array([[1.0, jnp.inf]])
+    >>> _, state = layer.apply(layer.init(jax.random.key(0), x), x, mutable=["bfpemu"])
+    >>> nonfinite_blocks(state)
+    {'': 1}
+    """
+    state = _state(variables)
+    return {".".join(path[:-1]): int(value) for path, value in state.items() if path[-1] == "nonfinite_blocks"}
+
+
+def _state(variables: Any) -> dict[tuple[str, ...], Any]:
+    """Return what layers count, by path."""
+    flattened: Any = traverse_util.flatten_dict  # without types
+    return dict(flattened(variables.get(STATE, {})))

@@ -1,46 +1,99 @@
-"""Layers for Flax nnx, and quantisation of models that exist (spec 14.8)."""
+"""Layers for Flax nnx, and quantisation of models that exist (spec 14.8, 14.12)."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
 
-from bfpemu.arithmetic.operations import UnitLike
+from bfpemu.adapters.configuration import QATConfig, layer_config
+from bfpemu.adapters.conversion import Filter, Report, Rules, Selection
+from bfpemu.adapters.text import StoredFormat
 from bfpemu.catalog import FormatLike, resolve
-from bfpemu.errors import DataError
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.jax.autoflex import FLEX16_5, TracedState, autoflex_quantize, traced
-from bfpemu.jax.configuration import QATConfig, as_config
-from bfpemu.jax.conv import conv_general_dilated
-from bfpemu.jax.dot import dot_general
-from bfpemu.jax.layers import layer_config, unpromoted
+from bfpemu.jax.conv import QuantizedConvGeneralDilated
+from bfpemu.jax.dot import QuantizedDotGeneral
+from bfpemu.jax.layers import count_of_nonfinite, output_of, unpromoted
 
 
-class BFPLinear(nnx.Linear):
+class Counter(nnx.Variable[Array]):
+    """What a layer counts: no parameter, so no gradient and no optimizer sees it."""
+
+
+class _Quantized(nnx.Module):
+    """What layers with quantised operands have in common; it stands before the float layer in the bases."""
+
+    config: QATConfig
+    rounding_step: Counter
+    """Which step of training this is, in a layer that rounds stochastically (spec 14.13)."""
+    nonfinite_blocks: Counter
+    """How many blocks of the inputs held a NaN or an infinity, in a layer that counts them (spec 14.14)."""
+    operation: ClassVar[str] = "dot_general"
+    """The attribute of the float layer that multiplies."""
+    quantized: ClassVar[Callable[..., Any]] = QuantizedDotGeneral
+    """What takes its place."""
+
+    @classmethod
+    def from_float(cls, layer: Any, config: QATConfig) -> Self:
+        """Make a layer one of this class, in place; parameters stay as they are."""
+        layer.__class__ = cls
+        layer._start(config)
+        found: Self = layer
+        return found
+
+    def _start(self, config: QATConfig) -> None:
+        """Take a configuration, and the state that it needs."""
+        layer: Any = self
+        self.config = config
+        setattr(self, self.operation, type(self).quantized(config, layer.dtype))
+        # The layer would cast its kernel first; so the kernel is quantised from the values it has.
+        layer.promote_dtype = _unpromoted
+        needed = {"rounding_step": config.is_stochastic, "nonfinite_blocks": config.counts_nonfinite}
+        for name, is_needed in needed.items():
+            if is_needed:
+                setattr(self, name, getattr(self, name, None) or Counter(jnp.zeros((), jnp.int32)))
+            elif hasattr(self, name):
+                delattr(self, name)
+
+    def _called(self, of_float: Any, inputs: ArrayLike, out_sharding: Any, step: ArrayLike | None) -> Array:
+        """Return what the float layer gives with quantised operands, in the format of the output."""
+        x, config, features = jnp.asarray(inputs), self.config, getattr(self, "out_features", 1)
+        if config.counts_nonfinite:
+            self.nonfinite_blocks.set_value(self.nonfinite_blocks.get_value() + count_of_nonfinite(x, config))
+        if step is None:
+            step = self.rounding_step.get_value() if config.is_stochastic else 0
+        other = copy.copy(self)
+        # Not by setattr, which guards the variables of a layer that a traced function closes over.
+        vars(other)[self.operation] = partial(getattr(self, self.operation), step=step)
+        found: Array = of_float.__call__(other, x, out_sharding)
+        return output_of(found, config, step, len(features) if isinstance(features, tuple) else 1)
+
+
+class BFPLinear(_Quantized, nnx.Linear):
     """A linear layer in block floating point; blocks run along the inputs, rows never share one.
 
     Parameters are those of `flax.nnx.Linear`, so its checkpoints load. The kernel is quantised before it
-    is cast to `dtype`; the bias is added after the product.
+    is cast to `dtype`; the bias is added after the product. With stochastic rounding the variable `rounding_step` has
+    the step, which `next_step` moves on.
 
     Parameters
     ----------
     in_features, out_features : int
-    use_bias, weight_format, act_format, quantize_input, grad_format, accumulator, rounding, seed, ste
+    use_bias, weight_format, act_format, quantize_input, quantize_output
         As for `bfpemu.jax.BFPDense`.
-    rngs : nnx.Rngs
     **options
-        As for `flax.nnx.Linear`.
+        Other fields of `QATConfig`, or ``config``, which takes the place of all before; and those of
+        `flax.nnx.Linear`, with ``rngs``.
 
     Examples
     --------
-    >>> import jax.numpy as jnp
     >>> layer = BFPLinear(40, 2, weight_format="bfp4", rngs=nnx.Rngs(0))
     >>> layer(jnp.ones((3, 40))).shape
     (3, 2)
@@ -51,56 +104,54 @@ class BFPLinear(nnx.Linear):
         in_features: int,
         out_features: int,
         use_bias: bool = True,
-        weight_format: FormatLike = "bfp8",
-        act_format: FormatLike | None = None,
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
         quantize_input: bool = True,
-        *,
-        grad_format: FormatLike | None = None,
-        accumulator: UnitLike | None = None,
-        rounding: str | None = None,
-        seed: int = 0,
-        ste: str = "identity",
-        rngs: nnx.Rngs,
+        quantize_output: bool = False,
         **options: Any,
     ) -> None:
-        config = layer_config(weight_format, act_format, quantize_input, grad_format, accumulator, rounding, seed, ste)
-        super().__init__(
-            in_features,
-            out_features,
-            use_bias=use_bias,
-            rngs=rngs,
-            dot_general=dot_general(config, dtype=options.get("dtype")),
-            promote_dtype=_unpromoted,
-            **options,
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
+        super().__init__(in_features, out_features, use_bias=use_bias, **options)
+        self._start(config)
 
-    def __call__(self, inputs: ArrayLike, out_sharding: Any = None, *, seed: ArrayLike | None = None) -> Array:
-        """Return the product of quantised inputs and kernel, plus the bias.
-
-        `seed` replaces that of the layer; with stochastic rounding, give another at every step.
-        """
-        layer = self if seed is None else _with_seed(self, "dot_general", seed)
-        found: Array = nnx.Linear.__call__(layer, jnp.asarray(inputs), out_sharding)
-        return found
+    def __call__(self, inputs: ArrayLike, out_sharding: Any = None, *, step: ArrayLike | None = None) -> Array:
+        """Return the product of quantised inputs and kernel, plus the bias; `step` takes the place of the state's."""
+        return self._called(nnx.Linear, inputs, out_sharding, step)
 
 
-class BFPConv(nnx.Conv):
+class BFPLinearGeneral(_Quantized, nnx.LinearGeneral):
+    """A linear layer along several axes, which are one for blocks; `quantize_model` makes it."""
+
+    def __call__(self, inputs: ArrayLike, out_sharding: Any = None, *, step: ArrayLike | None = None) -> Array:
+        """Return the product of quantised inputs and kernel, plus the bias; `step` as for `BFPLinear`."""
+        return self._called(nnx.LinearGeneral, inputs, out_sharding, step)
+
+
+class BFPConv(_Quantized, nnx.Conv):
     """A convolution in block floating point; blocks run along the input channels of each place of the kernel.
 
     Parameters
     ----------
-    in_features, out_features, kernel_size, strides, padding
-        As for `flax.nnx.Conv`, as are other options.
-    weight_format, act_format, quantize_input, grad_format, accumulator, rounding, seed, ste
-        As for `bfpemu.jax.BFPDense`.
+    in_features, out_features, kernel_size, strides
+        As for `flax.nnx.Conv`.
+    weight_format, act_format, quantize_input, quantize_output, **options
+        As for `BFPLinear`, and those of `flax.nnx.Conv`.
 
     Examples
     --------
-    >>> import jax.numpy as jnp
     >>> layer = BFPConv(2, 4, (3, 3), rngs=nnx.Rngs(0))
     >>> layer(jnp.ones((1, 5, 5, 2))).shape
     (1, 5, 5, 4)
     """
+
+    operation = "conv_general_dilated"
+    quantized = QuantizedConvGeneralDilated
 
     def __init__(
         self,
@@ -108,35 +159,25 @@ class BFPConv(nnx.Conv):
         out_features: int,
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
-        weight_format: FormatLike = "bfp8",
-        act_format: FormatLike | None = None,
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
         quantize_input: bool = True,
-        *,
-        grad_format: FormatLike | None = None,
-        accumulator: UnitLike | None = None,
-        rounding: str | None = None,
-        seed: int = 0,
-        ste: str = "identity",
-        rngs: nnx.Rngs,
+        quantize_output: bool = False,
         **options: Any,
     ) -> None:
-        config = layer_config(weight_format, act_format, quantize_input, grad_format, accumulator, rounding, seed, ste)
-        super().__init__(
-            in_features,
-            out_features,
-            kernel_size,
-            strides,
-            rngs=rngs,
-            conv_general_dilated=conv_general_dilated(config, dtype=options.get("dtype")),
-            promote_dtype=_unpromoted,
-            **options,
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
+        super().__init__(in_features, out_features, kernel_size, strides, **options)
+        self._start(config)
 
-    def __call__(self, inputs: ArrayLike, out_sharding: Any = None, *, seed: ArrayLike | None = None) -> Array:
-        """Return the convolution of quantised inputs with the quantised kernel, plus the bias."""
-        layer = self if seed is None else _with_seed(self, "conv_general_dilated", seed)
-        found: Array = nnx.Conv.__call__(layer, jnp.asarray(inputs), out_sharding)
-        return found
+    def __call__(self, inputs: ArrayLike, out_sharding: Any = None, *, step: ArrayLike | None = None) -> Array:
+        """Return the convolution of quantised inputs and kernel, plus the bias; `step` as for `BFPLinear`."""
+        return self._called(nnx.Conv, inputs, out_sharding, step)
 
 
 class AutoflexVariable(nnx.Variable[TracedState]):
@@ -153,7 +194,6 @@ class BFPAutoflex(nnx.Module):
 
     Examples
     --------
-    >>> import jax.numpy as jnp
     >>> layer = BFPAutoflex()
     >>> layer(jnp.array([1.0, 0.3])).tolist(), int(layer.state.exponent)
     ([1.0, 0.29998779296875], -14)
@@ -171,68 +211,103 @@ class BFPAutoflex(nnx.Module):
         return found
 
 
+_TYPES: dict[type[nnx.Module], type[_Quantized]] = {
+    nnx.Linear: BFPLinear,
+    nnx.LinearGeneral: BFPLinearGeneral,
+    nnx.Conv: BFPConv,
+    BFPLinear: BFPLinear,
+    BFPLinearGeneral: BFPLinearGeneral,
+    BFPConv: BFPConv,
+}
+"""Type of a layer -> what it becomes; a subclass stays, for nobody knows what it does."""
+
+
 def quantize_model(
-    model: nnx.Module,
-    config: QATConfig | None = None,
-    chosen: Callable[[str, nnx.Module], bool] = lambda path, layer: True,
-    **fields: Any,
-) -> dict[str, str]:
-    """Make the linear layers and convolutions of a model quantise, in place; parameters stay as they are.
+    model: nnx.Module, rules: Rules | None = None, filter_fn: Filter | None = None, **options: Any
+) -> tuple[Any, Report]:
+    """Return a copy of a model with its linear layers and convolutions quantised, and what was done (spec 14.12).
 
     Parameters
     ----------
     model : nnx.Module
-    config : QATConfig, optional
-        What is quantised, and how; a keyword is a field of it.
-    chosen : callable
-        Says of each layer, by its path such as ``"decoder/0/mlp"`` and itself, whether it is meant.
+        It stays as it is; variables are copied, their arrays are not.
+    rules : QATConfig or sequence of (pattern, QATConfig or None), optional
+        One configuration for every layer, or one for each pattern of names such as ``"decoder.0.mlp"``; a pattern
+        must fit a layer, a layer must fit at most one pattern, and layers that fit none stay as they are.
+    filter_fn : callable, optional
+        Called with a layer and its name; layers for which it returns False stay as they are.
+    **options
+        Without rules: fields of a `QATConfig` for every layer.
 
     Returns
     -------
-    dict
-        Path of every layer that was changed -> its type.
+    model : nnx.Module
+    report : Report
 
     Raises
     ------
     DataError
-        ``nothing-converted``.
+        ``nothing-converted``; ``layer-rules`` for a layer that two rules fit, or a rule that fits none.
     SpecError
-        As `QATConfig`.
+        ``layer-rules`` for what is no rule, ``unknown-key`` for what is no option, or the code of an option.
 
     Examples
     --------
     >>> model = nnx.Sequential(nnx.Linear(4, 8, rngs=nnx.Rngs(0)), nnx.relu, nnx.Linear(8, 2, rngs=nnx.Rngs(1)))
-    >>> quantize_model(model, weight="bfp4", act="bfp8")
-    {'layers/0': 'Linear', 'layers/2': 'Linear'}
+    >>> quantized, report = quantize_model(model, weight_format="bfp4", act_format="bfp8")
+    >>> print(report)
+    converted layers.0: Linear -> BFPLinear, weight bfp4, act bfp8
+    converted layers.2: Linear -> BFPLinear, weight bfp4, act bfp8
     """
-    config = as_config(config, fields)
-    found, seen = {}, set()
-    for path, node in nnx.iter_graph(model):
-        name = "/".join(map(str, path))
-        if isinstance(node, nnx.Module):
-            seen.add(type(node).__name__)
-        if isinstance(node, nnx.Linear | nnx.LinearGeneral | nnx.Conv) and chosen(name, node):
-            if isinstance(node, nnx.Conv):
-                node.conv_general_dilated = conv_general_dilated(config, dtype=node.dtype)
-            else:
-                node.dot_general = dot_general(config, dtype=node.dtype)
-            # The layer would cast its kernel first; so the kernel is quantised from the values it has.
-            node.promote_dtype = _unpromoted
-            found[name] = type(node).__name__
-    if not found:
-        raise DataError(
-            "nothing-converted",
-            "a model must have a Linear, LinearGeneral or Conv that is chosen (spec 14.8), got modules of types "
-            f"{', '.join(sorted(seen)) or 'none'}",
-        )
-    return found
+    selection, clone = Selection(rules, filter_fn, options), nnx.clone(model)
+    chosen = []
+    for path, node in nnx.iter_graph(clone):
+        target = _TYPES.get(type(node))
+        if target is not None or (isinstance(node, nnx.Module) and _has_parameters(node)):
+            new = None if target is None else target.__name__
+            config = selection.config(".".join(map(str, path)), node, type(node).__name__, new)
+            if target is not None and config is not None:
+                chosen.append((node, target, config))
+    report = selection.report("Linear, LinearGeneral and Conv")
+    for layer, target, config in chosen:
+        target.from_float(layer, config)
+    return clone, report
 
 
-def _with_seed(layer: Any, operation: str, seed: ArrayLike) -> Any:
-    """Return a layer of the same parameters whose operation has another seed."""
-    other = copy.copy(layer)
-    setattr(other, operation, partial(getattr(layer, operation), seed=seed))
-    return other
+def next_step(model: nnx.Module) -> None:
+    """Give every stochastically rounding layer other random words from now on; call it after each step of training.
+
+    Examples
+    --------
+    >>> layer = BFPLinear(4, 4, rounding="stochastic", rngs=nnx.Rngs(0))
+    >>> next_step(layer)
+    >>> int(layer.rounding_step.get_value())
+    1
+    """
+    for _, layer in nnx.iter_graph(model):
+        if isinstance(layer, _Quantized) and layer.config.is_stochastic:
+            layer.rounding_step.set_value(layer.rounding_step.get_value() + 1)
+
+
+def nonfinite_blocks(model: nnx.Module) -> dict[str, int]:
+    """Return how many blocks of its inputs held a NaN or an infinity, for every layer that counts them (spec 14.14).
+
+    Examples
+    --------
+    >>> layer = BFPLinear(2, 4, counts_nonfinite=True, rngs=nnx.Rngs(0))
+    >>> _ = layer(jnp.array([[1.0, jnp.inf]]))
+    >>> nonfinite_blocks(layer)
+    {'': 1}
+    """
+    return {
+        ".".join(map(str, path)): int(layer.nonfinite_blocks.get_value())
+        for path, layer in nnx.iter_graph(model)
+        if isinstance(layer, _Quantized) and layer.config.counts_nonfinite
+    }
+
+
+def _has_parameters(layer: nnx.Module) -> bool:
+    return any(isinstance(value, nnx.Param) for value in vars(layer).values())
 
 
 def _unpromoted(operands: Any, /, *, dtype: Any = None, inexact: bool = True) -> Any:

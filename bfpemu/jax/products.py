@@ -18,9 +18,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from bfpemu.formats import Rounding
+from bfpemu.adapters.configuration import Estimator, QATConfig, Slot
+from bfpemu.adapters.seeds import is_stochastic
+from bfpemu.errors import SpecError
 from bfpemu.formats.preset import Preset
-from bfpemu.jax.configuration import Estimator, QATConfig, Slot
 from bfpemu.jax.quantize import key_of, straight_through, words_of
 from bfpemu.jax.sharding import check_shards
 
@@ -41,11 +42,17 @@ class Operand(NamedTuple):
         return straight_through(self.values, preset, axis, Estimator(config.ste), self.words)
 
 
-def operand(x: Array, config: QATConfig, slot: Slot, seed: Array) -> Operand:
-    """Return an array with the random words of its slot, which follow from positions in the array as it is here."""
-    preset = config.format_of(slot)
-    is_random = preset is not None and preset.conversion.rounding is Rounding.STOCHASTIC
-    return Operand(x, words_of(x, key_of(seed, slot)) if is_random else None)
+def operand(x: Array, config: QATConfig, slot: int, seed: Array, order: tuple[int, ...] | None = None) -> Operand:
+    """Return an array with the random words of its slot.
+
+    They follow from positions in the array as it is here, or with its axes in an order (spec 14.13).
+    """
+    if not is_stochastic(config.format_of(slot)):
+        return Operand(x, None)
+    key = key_of(seed, slot)
+    if order is None:
+        return Operand(x, words_of(x, key))
+    return Operand(x, words_of(x.transpose(order), key).transpose([order.index(axis) for axis in range(x.ndim)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +61,15 @@ class Run:
 
     axes: tuple[int, ...]
     groups: int = 1
+    order: tuple[int, ...] | None = None
+    """All axes in the order in which random words are drawn, if another than theirs."""
 
-    def quantized(self, x: Array, config: QATConfig, slot: Slot, seed: Array) -> Array:
+    def quantized(self, x: Array, config: QATConfig, slot: int, seed: Array) -> Array:
         """Return `x` in the format of a slot, with straight-through gradient; `x` itself without a format."""
         preset = config.format_of(slot)
         if preset is None:
             return x
-        found = operand(x, config, slot, seed)
+        found = operand(x, config, slot, seed, self.order)
         if len(self.axes) == 1 and self.groups == 1:
             return found.quantized(preset, self.axes[0], config)
         last = range(-len(self.axes), 0)
@@ -97,7 +106,7 @@ class Product(Protocol):
 
 def multiplied(product: Product, config: QATConfig, lhs: Array, rhs: Array, seed: Array) -> Array:
     """Return a product with the operands, the unit and the backward pass of `config`."""
-    if config.accumulator is None and config.gradient is None:
+    if config.accumulator is None and config.grad_format is None:
         return _forward(product, config, lhs, rhs, seed)
     return _with_own_gradient(product, config, lhs, rhs, seed)
 
@@ -126,7 +135,7 @@ def _backward(
 ) -> tuple[Array, Array, None]:
     lhs, rhs, seed = saved
     forward, pull = jax.vjp(lambda x, w: _forward(product, config, x, w, seed), lhs, rhs)
-    if config.gradient is None:
+    if config.grad_format is None:
         return (*pull(gradient.astype(forward.dtype)), None)
     (of_gradient, of_rhs), (of_gradient_too, of_lhs) = product.outputs, product.rows
     weight = of_rhs.quantized(rhs, config, Slot.DX_WEIGHT, seed)
@@ -144,13 +153,31 @@ def _backward(
     )
 
 
-def _straight_through(run: Run, config: QATConfig, slot: Slot, seed: Array, x: Array, gradient: Array) -> Array:
+def _straight_through(run: Run, config: QATConfig, slot: int, seed: Array, x: Array, gradient: Array) -> Array:
     """Return the gradient of what was quantised in the forward pass: a mask where the ste clips."""
     found: Array = jax.vjp(lambda value: run.quantized(value, config, slot, seed), x)[1](gradient)[0]
     return found
 
 
 _with_own_gradient.defvjp(_saved, _backward)
+
+
+def check_bare(config: QATConfig) -> QATConfig:
+    """Return a configuration that says nothing of a layer around the product.
+
+    Raises
+    ------
+    SpecError
+        ``layer-type``, with ``quantize_output`` or ``counts_nonfinite``.
+    """
+    if config.quantize_output or config.counts_nonfinite:
+        name = "quantize_output" if config.quantize_output else "counts_nonfinite"
+        raise SpecError(
+            "layer-type",
+            f"{name} needs a layer, since a product knows no bias and keeps no count (spec 14.8, 14.14), got it for a "
+            "product alone; use BFPDense, BFPConv or quantize_model",
+        )
+    return config
 
 
 def given_options(**options: object) -> tuple[tuple[str, object], ...]:

@@ -12,13 +12,14 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from bfpemu.adapters.configuration import Estimator, estimator
+from bfpemu.adapters.seeds import checked_seed
 from bfpemu.bitwise import fake_quantize, random_words, saturates
-from bfpemu.bitwise.random_words import mixed_words
+from bfpemu.bitwise.random_words import folded_words
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError, DataTypeError
-from bfpemu.formats import Conversion, check
+from bfpemu.formats import Conversion
 from bfpemu.formats.preset import Preset
-from bfpemu.jax.configuration import Estimator
 from bfpemu.jax.operations import JaxOperations
 from bfpemu.jax.sharding import check_shards
 
@@ -82,9 +83,8 @@ def bfp_quantize(
     preset = resolve(format, conversion, rounding)
     check_shards(x, preset.format, axis, whole_axis=whole_axis)
     words = None if seed is None else words_of(x, key_of(seed))
-    found = check.choice(Estimator, "field-type", "ste", ste, "14.7")
     given = None if exponents is None else jnp.asarray(exponents)
-    return straight_through(x, preset, axis, found, words, given)
+    return straight_through(x, preset, axis, estimator(ste), words, given)
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,8 +93,8 @@ class BFPQuantizerSTE:
 
     Parameters
     ----------
-    format, axis, rounding, ste
-        As for `bfp_quantize`.
+    format, axis, rounding, seed, ste
+        As for `bfp_quantize`; a call may bring another seed.
 
     Examples
     --------
@@ -108,16 +108,17 @@ class BFPQuantizerSTE:
     axis: int | None = -1
     _: KW_ONLY
     rounding: str | None = None
+    seed: int | None = None
     ste: str = "identity"
 
     def __post_init__(self) -> None:
         """Resolve the format, so that equal quantisers are equal."""
         object.__setattr__(self, "format", resolve(self.format, rounding=self.rounding))
-        object.__setattr__(self, "ste", check.choice(Estimator, "field-type", "ste", self.ste, "14.7"))
+        object.__setattr__(self, "ste", estimator(self.ste))
 
     def __call__(self, x: ArrayLike, *, seed: ArrayLike | None = None) -> Array:
         """Return `x` rounded to the format; errors are those of `bfp_quantize`."""
-        return bfp_quantize(x, self.format, self.axis, seed=seed, ste=self.ste)
+        return bfp_quantize(x, self.format, self.axis, seed=self.seed if seed is None else seed, ste=self.ste)
 
     def __repr__(self) -> str:
         return f"BFPQuantizerSTE({resolve(self.format).name!r}, axis={self.axis})"
@@ -151,7 +152,7 @@ def floats(data: ArrayLike) -> Array:
     return x
 
 
-def key_of(seed: ArrayLike, *streams: int) -> Array:
+def key_of(seed: ArrayLike, *streams: ArrayLike) -> Array:
     """Return the seed of a stream of a seed (spec 14.6), as one signed 32-bit integer.
 
     Raises
@@ -159,23 +160,24 @@ def key_of(seed: ArrayLike, *streams: int) -> Array:
     DataError
         ``random-words``.
     """
-    if isinstance(seed, int):
-        if isinstance(seed, bool) or not 0 <= seed < 1 << 32:
-            raise DataError("random-words", f"seed must be 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
-        key = jnp.asarray(np.uint32(seed).view(np.int32))
-    else:
-        key = jnp.asarray(seed)
-        if key.shape != () or not jnp.issubdtype(key.dtype, jnp.integer):
-            raise DataError(
-                "random-words",
-                f"seed must be one integer (spec 14.6), got {key.dtype.name} of shape {key.shape}; "
-                "jax.random.bits(key) makes one of a key",
-            )
-        key = key.astype(jnp.uint32)
-        key = lax.bitcast_convert_type(key, jnp.int32)
+    key = _word(seed, "seed")
     for stream in streams:
-        key = mixed_words(_JAX, mixed_words(_JAX, key) ^ stream)
+        key = folded_words(_JAX, key, _word(stream, "step"))
     return key
+
+
+def _word(number: ArrayLike, name: str) -> Array:
+    """Return a seed, or the number of a step, as a signed integer of the same 32 bits."""
+    if isinstance(number, int):
+        return jnp.asarray(np.uint32(checked_seed(number, name)).view(np.int32))
+    found = jnp.asarray(number)
+    if found.shape != () or not jnp.issubdtype(found.dtype, jnp.integer):
+        raise DataError(
+            "random-words",
+            f"{name} must be one integer (spec 14.6), got {found.dtype.name} of shape {found.shape}; "
+            "jax.random.bits(key) makes one of a key",
+        )
+    return lax.bitcast_convert_type(found.astype(jnp.uint32), jnp.int32)
 
 
 @jax.jit

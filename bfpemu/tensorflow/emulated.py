@@ -13,20 +13,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from bfpemu.arithmetic.unit import DotProductUnit
+from bfpemu.adapters.configuration import QATConfig, Slot
+from bfpemu.adapters.emulated import AnyArray, Emulator, Geometry, emulator
 from bfpemu.bitwise.operations import Array
 from bfpemu.bitwise.random_words import random_words
-from bfpemu.errors import DataError
-from bfpemu.formats.preset import Preset
-from bfpemu.formats.unit_operands import check_operand_formats, is_same_format
-from bfpemu.tensor import BFPTensor
-from bfpemu.tensorflow.operands import Operands, Slot
+from bfpemu.tensorflow.operands import seed_of
 from bfpemu.tensorflow.quantize import DO
-
-AnyArray = npt.NDArray[Any]
 
 
 @cache
@@ -37,38 +31,9 @@ def clean_thread() -> ThreadPoolExecutor:
     return executor
 
 
-def check_unit(operands: Operands) -> None:
-    """Refuse formats that the unit does not take, and start its thread.
-
-    Raises
-    ------
-    SpecError
-        ``unit``.
-    DataError
-        ``operand-format``.
-    """
-    unit, act, weight = _parts(operands)
-    check_operand_formats(unit, act.format, weight.format)
-    for name, preset, wanted in (("act_format", act, unit.a_format), ("weight_format", weight, unit.b_format)):
-        if wanted is not None and not is_same_format(wanted, preset.format):
-            raise DataError(
-                "operand-format",
-                f"{name} must be the format {wanted.name!r} of the unit (spec 6.13), got {preset.format.name!r}",
-            )
-    clean_thread()
-
-
-def matmul(x: Array, weight: Array, operands: Operands, step: Array | None) -> Array:
+def matmul(x: Array, weight: Array, config: QATConfig, step: Array | None) -> Array:
     """Return what the unit computes of inputs (M, K) and weights (K, N)."""
-    unit, act, weight_preset = _parts(operands)
-
-    def compute(x: AnyArray, weight: AnyArray, *words: AnyArray) -> Any:
-        x_words, weight_words = _placed(words, act, weight_preset)
-        a = BFPTensor(x, act, axis=-1, random_words=x_words)
-        b = BFPTensor(weight, weight_preset, axis=0, random_words=weight_words)
-        return unit.matmul(a, b)
-
-    return _called(compute, x, weight, operands, step, (x.shape[0], weight.shape[1]))
+    return _called(_emulator(config).matmul, x, weight, config, step, (x.shape[0], weight.shape[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,68 +57,49 @@ class Windows:
 
 
 def conv2d(
-    x: Array, weight: Array, operands: Operands, step: Array | None, windows: Windows, shape: tuple[int | None, ...]
+    x: Array, weight: Array, config: QATConfig, step: Array | None, windows: Windows, shape: tuple[int | None, ...]
 ) -> Array:
     """Return what the unit computes of images, channels last, and a kernel (rows, columns, inputs, outputs)."""
-    unit, act, weight_preset = _parts(operands)
 
-    def compute(x: AnyArray, weight: AnyArray, *words: AnyArray) -> Any:
-        padding = [(0, 0), *windows.padding(x.shape[1:3], weight.shape[:2]), (0, 0)]
-        x_words, weight_words = _placed(words, act, weight_preset)
-        images = np.pad(x, padding).transpose(0, 3, 1, 2)
-        taps = weight.transpose(3, 2, 0, 1)
-        if x_words is not None:
-            x_words = np.pad(x_words, padding).transpose(0, 3, 1, 2)
-        if weight_words is not None:
-            weight_words = weight_words.transpose(3, 2, 0, 1)
-        a = BFPTensor(images, act, axis=1, random_words=x_words)
-        b = BFPTensor(taps, weight_preset, axis=1, random_words=weight_words)
-        strides, dilation = windows.strides, windows.dilation
-        found = unit.conv2d(
-            a, b, stride=(strides[0], strides[1]), dilation=(dilation[0], dilation[1]), groups=windows.groups
+    def compute(x: AnyArray, weight: AnyArray, x_words: AnyArray | None, weight_words: AnyArray | None) -> AnyArray:
+        padding = tuple(windows.padding(x.shape[1:3], weight.shape[:2]))
+        geometry = Geometry(windows.strides, padding, windows.dilation, windows.groups)
+        images, image_words = (None if array is None else array.transpose(0, 3, 1, 2) for array in (x, x_words))
+        kernels, kernel_words = (
+            None if array is None else array.transpose(3, 2, 0, 1) for array in (weight, weight_words)
         )
-        return _numbers(found).transpose(0, 2, 3, 1)
+        assert images is not None
+        assert kernels is not None
+        found = _emulator(config).conv2d(images, kernels, image_words, kernel_words, geometry=geometry)
+        return found.transpose(0, 2, 3, 1)
 
-    return _called(compute, x, weight, operands, step, shape)
+    return _called(compute, x, weight, config, step, shape)
 
 
-def _parts(operands: Operands) -> tuple[DotProductUnit, Preset, Preset]:
-    act, weight = operands.preset(Slot.ACT), operands.preset(Slot.WEIGHT)
+def _emulator(config: QATConfig) -> Emulator:
+    unit, act, weight = config.unit, config.format_of(Slot.ACT), config.format_of(Slot.WEIGHT)
+    assert unit is not None
     assert act is not None
     assert weight is not None
-    return operands.accumulator, act, weight
+    return emulator(unit, act, weight)
 
 
 def _called(
-    compute: Any, x: Array, weight: Array, operands: Operands, step: Array | None, shape: tuple[int | None, ...]
+    compute: Any, x: Array, weight: Array, config: QATConfig, step: Array | None, shape: tuple[int | None, ...]
 ) -> Array:
     """Return what `compute` makes of the operands and their random words, as NumPy arrays."""
-    words = []
-    for slot, values in ((Slot.ACT, x), (Slot.WEIGHT, weight)):
-        seed = operands.seed_of(slot, step)
-        if seed is not None:
-            words.append(random_words(DO, values, seed))
+    seeds = [seed_of(config, slot, step) for slot in (Slot.ACT, Slot.WEIGHT)]
+    words = [
+        random_words(DO, values, seed) for values, seed in zip((x, weight), seeds, strict=True) if seed is not None
+    ]
     dtype = x.dtype
 
-    def on_host(*arrays: AnyArray) -> AnyArray:
-        found = clean_thread().submit(lambda: _numbers(compute(*arrays))).result()
+    def on_host(x: AnyArray, weight: AnyArray, *drawn: AnyArray) -> AnyArray:
+        given = iter(drawn)
+        placed = [None if seed is None else next(given) for seed in seeds]
+        found = clean_thread().submit(lambda: compute(x, weight, *placed)).result()
         return np.ascontiguousarray(found.astype(dtype.as_numpy_dtype))
 
     found = tf.numpy_function(on_host, [x, weight, *words], dtype)
     found.set_shape(shape)
-    return found
-
-
-def _placed(words: Sequence[AnyArray], act: Preset, weight: Preset) -> tuple[AnyArray | None, AnyArray | None]:
-    """Return the random words of each operand that draws some, as the unsigned integers that they are."""
-    given = iter(words)
-    x_words, weight_words = (
-        next(given).view(np.uint32) if preset.conversion.rounding == "stochastic" else None for preset in (act, weight)
-    )
-    return x_words, weight_words
-
-
-def _numbers(result: Any) -> AnyArray:
-    """Return the numbers that a unit gave."""
-    found: AnyArray = result.dequantize() if isinstance(result, BFPTensor) else result
     return found

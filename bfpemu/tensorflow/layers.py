@@ -8,14 +8,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bfpemu.adapters.configuration import QATConfig, Slot, estimator, layer_config
+from bfpemu.adapters.seeds import check_seed
+from bfpemu.adapters.text import StoredFormat, resolved_format, stored_format
 from bfpemu.bitwise.operations import Array
 from bfpemu.errors import DataError
-from bfpemu.formats import Rounding, check
 from bfpemu.tensorflow import emulated
 from bfpemu.tensorflow.entry import entry
-from bfpemu.tensorflow.operands import Operands, Slot, StoredFormat, resolved_format, stored_format
+from bfpemu.tensorflow.operands import quantized
 from bfpemu.tensorflow.products import Product, apart
-from bfpemu.tensorflow.quantize import Estimator, as_tensor, straight_through
+from bfpemu.tensorflow.quantize import as_tensor, straight_through
 
 if keras.backend.backend() != "tensorflow":
     raise DataError(
@@ -54,16 +56,9 @@ class BFPQuantizerSTE(keras.layers.Layer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        preset = resolved_format(format)
-        self.preset = preset if rounding is None else preset.with_(rounding=rounding)
-        if (seed is None) == (self.preset.conversion.rounding is Rounding.STOCHASTIC):
-            raise DataError(
-                "random-words",
-                f"a seed goes with stochastic rounding and only with it (spec 3.7), got seed={seed!r} "
-                f"and {str(self.preset.conversion.rounding)!r}",
-            )
-        self.axis, self.seed = axis, seed
-        self.ste = check.choice(Estimator, "field-type", "ste", ste, "14.7")
+        self.preset = resolved_format(format, rounding)
+        check_seed(self.preset, seed)
+        self.axis, self.seed, self.ste = axis, seed, estimator(ste)
 
     @entry
     def call(self, inputs: Any) -> Array:
@@ -83,28 +78,48 @@ class BFPQuantizerSTE(keras.layers.Layer):  # type: ignore[misc]
 class _Quantized(keras.layers.Layer):  # type: ignore[misc]
     """What layers with quantised operands have in common; it stands before the float layer in the bases."""
 
-    operands: Operands
+    config: QATConfig
     rounding_step: Any = None
+    """Which call in training this is, in a layer that rounds stochastically (spec 14.13)."""
+    nonfinite_blocks: Any = None
+    """How many blocks of the inputs held a NaN or an infinity, in a layer that counts them (spec 14.14)."""
 
     def build(self, input_shape: Any) -> None:
-        """Make the variables of the float layer, and a count of steps where something is drawn.
-
-        The count is no weight of the layer: files and `set_weights` are those of the float layer.
-        """
+        """Make the weights of the float layer, and the state of this one."""
         super().build(input_shape)
-        if self.operands.is_stochastic:
-            self.rounding_step = tf.Variable(0, trainable=False, dtype=tf.int32, name="rounding_step")
+        if self.config.is_stochastic:
+            self.rounding_step = self._counter("rounding_step")
+        if self.config.counts_nonfinite:
+            self.nonfinite_blocks = self._counter("nonfinite_blocks")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the float layer and of the operands."""
-        return {**super().get_config(), **self.operands.to_config()}
+        """Return the arguments of the float layer and the fields of the configuration."""
+        return {**super().get_config(), **self.config.to_dict()}
 
-    def _prepared(self, operands: Operands) -> None:
-        """Keep the operands; a unit runs outside the graph, which XLA does not allow."""
-        self.operands = operands
-        if operands.accumulator is not None:
-            emulated.check_unit(operands)
+    def save_own_variables(self, store: Any) -> None:
+        """Store the weights of the float layer by their numbers, and the state by its names."""
+        super().save_own_variables(store)
+        for name, variable in state_of(self).items():
+            store[name] = variable
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take weights and state; a file of the float layer has no state, which stays as it is."""
+        found = {name: store[name] for name in store.keys()}  # noqa: SIM118 - a store is no mapping
+        for name, variable in state_of(self).items():
+            if name in found:
+                variable.assign(found[name])
+            found[name] = variable
+        super().load_own_variables(found)
+
+    def _prepared(self, config: QATConfig) -> None:
+        """Keep the configuration; a unit runs outside the graph, which XLA does not allow."""
+        self.config = config
+        if config.accumulator is not None:
+            emulated.clean_thread()
             self.supports_jit = False
+
+    def _counter(self, name: str) -> Any:
+        return self.add_weight(name=name, shape=(), dtype="int32", initializer="zeros", trainable=False)
 
     def _step(self, training: bool | None) -> Array | None:
         """Return the number of this call, which grows in training; None where nothing is drawn."""
@@ -115,11 +130,21 @@ class _Quantized(keras.layers.Layer):  # type: ignore[misc]
             self.rounding_step.assign(step + 1)
         return step
 
+    def _counted(self, x: Array) -> None:
+        """Count the blocks of the inputs that hold a NaN or an infinity."""
+        preset = self.config.format_of(Slot.ACT)
+        if self.nonfinite_blocks is None or preset is None:
+            return
+        size, length = preset.format.elements_per_block, x.shape[-1]
+        bad = tf.pad(tf.reshape(tf.cast(~tf.math.is_finite(x), tf.int32), [-1, length]), [[0, 0], [0, -length % size]])
+        of_blocks = tf.reduce_max(tf.reshape(bad, [-1, size]), axis=1)
+        self.nonfinite_blocks.assign_add(tf.reduce_sum(of_blocks))
+
     def _finished(self, product: Array, step: Array | None) -> Array:
         """Return a product with its bias, which is added after it, rounded and through the activation (spec 14.9)."""
         if self.use_bias:
             product = apart(product) + tf.cast(_master(self.bias), product.dtype)
-        product = self.operands.quantized(product, Slot.OUTPUT, -1, step)
+        product = quantized(self.config, product, Slot.OUTPUT, -1, step)
         return product if self.activation is None else self.activation(product)
 
 
@@ -131,20 +156,12 @@ class BFPDense(_Quantized, keras.layers.Dense):  # type: ignore[misc]
     ----------
     units, activation, use_bias
         As for `keras.layers.Dense`.
-    weight_format : str, tuple, BFPSpec or Preset, or None
-        None leaves the weights as they are.
-    act_format : the same
-        Of the inputs; None is the weights' format.
-    quantize_input, quantize_output : bool
-        The output is rounded with its bias, before the activation function.
-    grad_format : the same
-        Of gradients in the backward products, whose operands are then quantised too (spec 14.10).
-    rounding, seed, ste
-        As for `bfp_quantize`; each call in training draws anew.
-    accumulator : str or DotProductUnit, optional
-        The unit that computes the forward product, bit for bit, outside the graph (spec 14.11).
-    **kwargs
-        The other arguments of `keras.layers.Dense`.
+    weight_format, act_format, quantize_input, quantize_output
+        As in `QATConfig`; the output is rounded with its bias, before the activation function.
+    **options
+        Other fields of `QATConfig`, such as ``grad_format`` and ``accumulator``, or ``config``, which takes the
+        place of all before; and the other arguments of `keras.layers.Dense`. With stochastic rounding each call in
+        training draws anew; the count of them is a weight that is not trained. A unit computes outside the graph.
 
     Examples
     --------
@@ -162,36 +179,26 @@ class BFPDense(_Quantized, keras.layers.Dense):  # type: ignore[misc]
         act_format: StoredFormat | None = None,
         quantize_input: bool = True,
         quantize_output: bool = False,
-        *,
-        grad_format: StoredFormat | None = None,
-        rounding: str | None = None,
-        seed: int = 0,
-        ste: str = "identity",
-        accumulator: Any = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
-        self._prepared(
-            Operands(
-                weight_format=weight_format,
-                act_format=act_format,
-                quantize_input=quantize_input,
-                quantize_output=quantize_output,
-                grad_format=grad_format,
-                rounding=rounding,
-                seed=seed,
-                ste=ste,
-                accumulator=accumulator,
-            )
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
+        super().__init__(units, activation=activation, use_bias=use_bias, **options)
+        self._prepared(config)
 
     @entry
     def call(self, inputs: Any, training: bool | None = None) -> Array:
         """Return the layer's result."""
         x, step = as_tensor(inputs), self._step(training)
+        self._counted(x)
         product = Product(tf.matmul, emulated.matmul, weight_axis=0)
         rows = tf.reshape(x, [-1, x.shape[-1]])
-        found = product(rows, _master(self.kernel), self.operands, step)
+        found = product(rows, _master(self.kernel), self.config, step)
         shape = [tf.shape(x)[axis] if length is None else length for axis, length in enumerate(x.shape[:-1])]
         return self._finished(tf.reshape(found, [*shape, self.units]), step)
 
@@ -222,37 +229,27 @@ class BFPConv2D(_Quantized, keras.layers.Conv2D):  # type: ignore[misc]
         act_format: StoredFormat | None = None,
         quantize_input: bool = True,
         quantize_output: bool = False,
-        *,
-        grad_format: StoredFormat | None = None,
-        rounding: str | None = None,
-        seed: int = 0,
-        ste: str = "identity",
-        accumulator: Any = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, **kwargs)
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
+        )
+        super().__init__(filters, kernel_size, **options)
         if self.data_format != "channels_last":
             raise DataError(
                 "convolution", f"images must have their channels last (spec 14.8), got {self.data_format!r}"
             )
-        self._prepared(
-            Operands(
-                weight_format=weight_format,
-                act_format=act_format,
-                quantize_input=quantize_input,
-                quantize_output=quantize_output,
-                grad_format=grad_format,
-                rounding=rounding,
-                seed=seed,
-                ste=ste,
-                accumulator=accumulator,
-            )
-        )
+        self._prepared(config)
 
     @entry
     def call(self, inputs: Any, training: bool | None = None) -> Array:
         """Return the layer's result."""
         x, step = as_tensor(inputs), self._step(training)
+        self._counted(x)
         windows = emulated.Windows(tuple(self.strides), tuple(self.dilation_rate), self.padding == "same", self.groups)
         shape = tuple(self.compute_output_shape(tuple(x.shape)))
         product = Product(
@@ -261,7 +258,7 @@ class BFPConv2D(_Quantized, keras.layers.Conv2D):  # type: ignore[misc]
             weight_axis=2,
             groups=self.groups,
         )
-        return self._finished(product(x, _master(self.kernel), self.operands, step), step)
+        return self._finished(product(x, _master(self.kernel), self.config, step), step)
 
 
 def _convolved(windows: emulated.Windows, x: Array, kernel: Array) -> Array:
@@ -273,3 +270,25 @@ def _convolved(windows: emulated.Windows, x: Array, kernel: Array) -> Array:
 def _master(variable: Any) -> Array:
     """Return a variable as it is stored: quantised before it is cast to the dtype of a mixed-precision policy."""
     return tf.convert_to_tensor(variable._value)
+
+
+def state_of(layer: Any) -> dict[str, Any]:
+    """Return what a layer of this package counts, by name: weights that no float layer has."""
+    if not isinstance(layer, _Quantized):
+        return {}
+    found = {"rounding_step": layer.rounding_step, "nonfinite_blocks": layer.nonfinite_blocks}
+    return {name: variable for name, variable in found.items() if variable is not None}
+
+
+def nonfinite_blocks(model: Any) -> dict[str, int]:
+    """Return how many blocks of its inputs held a NaN or an infinity, for every layer that counts them (spec 14.14).
+
+    Examples
+    --------
+    >>> layer = BFPDense(2, counts_nonfinite=True, name="head")
+    >>> _ = layer(tf.constant([[1.0, float("inf"), 0.0]]))
+    >>> nonfinite_blocks(layer)
+    {'head': 1}
+    """
+    counts = {layer.name: state_of(layer).get("nonfinite_blocks") for layer in model._flatten_layers()}
+    return {name: int(count) for name, count in counts.items() if count is not None}

@@ -1,4 +1,4 @@
-"""Products of quantised operands, their emulated forward pass and their backward products (spec 14.8 to 14.11)."""
+"""Products of quantised config, their emulated forward pass and their backward products (spec 14.8 to 14.11)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from bfpemu.adapters.configuration import Estimator, QATConfig, Slot
 from bfpemu.bitwise import saturates
 from bfpemu.bitwise.operations import Array
 from bfpemu.bitwise.random_words import random_words
 from bfpemu.formats import NanPolicy
 from bfpemu.formats.preset import Preset
-from bfpemu.tensorflow.operands import Operands, Slot
-from bfpemu.tensorflow.quantize import DO, Estimator
+from bfpemu.tensorflow.operands import quantized, seed_of
+from bfpemu.tensorflow.quantize import DO
 
 
 class Emulated(Protocol):
     """How a unit computes a product."""
 
-    def __call__(self, x: Array, weight: Array, operands: Operands, step: Array | None) -> Array:
+    def __call__(self, x: Array, weight: Array, config: QATConfig, step: Array | None) -> Array:
         """Return the product of the values as they were before any quantisation."""
 
 
@@ -36,45 +37,45 @@ class Product:
     groups: int = 1
     """Of a convolution; channels and outputs are divided among them."""
 
-    def __call__(self, x: Array, weight: Array, operands: Operands, step: Array | None) -> Array:
-        """Return the product with the operands, the unit and the backward pass that a layer asks for."""
-        if operands.grad_format is None and operands.accumulator is None:
-            return self._forward(x, weight, operands, step)
+    def __call__(self, x: Array, weight: Array, config: QATConfig, step: Array | None) -> Array:
+        """Return the product with the config, the unit and the backward pass that a layer asks for."""
+        if config.grad_format is None and config.accumulator is None:
+            return self._forward(x, weight, config, step)
 
         def product(x: Array, weight: Array) -> Any:
-            if operands.accumulator is None:
-                y = self._forward(x, weight, operands, step)
+            if config.accumulator is None:
+                y = self._forward(x, weight, config, step)
             else:
-                y = self.emulated(x, weight, operands, step)
-            return y, lambda upstream: self._backward(x, weight, upstream, operands, step)
+                y = self.emulated(x, weight, config, step)
+            return y, lambda upstream: self._backward(x, weight, upstream, config, step)
 
         return tf.custom_gradient(product)(x, weight)
 
-    def _forward(self, x: Array, weight: Array, operands: Operands, step: Array | None) -> Array:
-        taken = self._along_channels(x, operands, Slot.ACT, step)
-        weights = operands.quantized(weight, Slot.WEIGHT, self.weight_axis, step)
+    def _forward(self, x: Array, weight: Array, config: QATConfig, step: Array | None) -> Array:
+        taken = self._along_channels(x, config, Slot.ACT, step)
+        weights = quantized(config, weight, Slot.WEIGHT, self.weight_axis, step)
         return self.function(taken, tf.cast(weights, taken.dtype))
 
     def _backward(
-        self, x: Array, weight: Array, upstream: Array, operands: Operands, step: Array | None
+        self, x: Array, weight: Array, upstream: Array, config: QATConfig, step: Array | None
     ) -> tuple[Array, Array]:
         """Return the gradients; each product quantises the original values along what it sums (spec 14.10)."""
-        if operands.grad_format is None:
+        if config.grad_format is None:
             with tf.GradientTape() as tape:
                 tape.watch([x, weight])
-                y = self._forward(x, weight, operands, step)
+                y = self._forward(x, weight, config, step)
             to_x, to_weight = tape.gradient(y, [x, weight], upstream)
             return to_x, to_weight
-        by_outputs = self._along_channels(upstream, operands, Slot.DX_GRADIENT, step)
-        weights = self._along_channels(weight, operands, Slot.DX_WEIGHT, step)
+        by_outputs = self._along_channels(upstream, config, Slot.DX_GRADIENT, step)
+        weights = self._along_channels(weight, config, Slot.DX_WEIGHT, step)
         to_x, _ = self._pulled_back(x, tf.cast(weights, x.dtype), by_outputs)
-        by_rows = _along_rows(upstream, operands, Slot.DW_GRADIENT, step)
-        rows = _along_rows(x, operands, Slot.DW_ACT, step)
+        by_rows = _along_rows(upstream, config, Slot.DW_GRADIENT, step)
+        rows = _along_rows(x, config, Slot.DW_ACT, step)
         _, to_weight = self._pulled_back(rows, tf.cast(weight, x.dtype), by_rows)
         to_weight = tf.cast(to_weight, weight.dtype)
-        if operands.ste == Estimator.CLIP:
-            to_x = self._clipped(to_x, x, operands, Slot.ACT, -1, step)
-            to_weight = self._clipped(to_weight, weight, operands, Slot.WEIGHT, self.weight_axis, step)
+        if config.ste == Estimator.CLIP:
+            to_x = self._clipped(to_x, x, config, Slot.ACT, -1, step)
+            to_weight = self._clipped(to_weight, weight, config, Slot.WEIGHT, self.weight_axis, step)
         return to_x, to_weight
 
     def _pulled_back(self, x: Array, weight: Array, upstream: Array) -> tuple[Array, Array]:
@@ -85,22 +86,22 @@ class Product:
         to_x, to_weight = tape.gradient(y, [x, weight], upstream)
         return to_x, to_weight
 
-    def _along_channels(self, values: Array, operands: Operands, slot: Slot, step: Array | None) -> Array:
+    def _along_channels(self, values: Array, config: QATConfig, slot: int, step: Array | None) -> Array:
         """Return an operand in blocks along its last axis; no block crosses a group."""
         if self.groups == 1:
-            return operands.quantized(values, slot, -1, step)
-        return _joined(operands.quantized(_divided(values, self.groups), slot, -1, step), values)
+            return quantized(config, values, slot, -1, step)
+        return _joined(quantized(config, _divided(values, self.groups), slot, -1, step), values)
 
     def _clipped(
-        self, gradient: Array, values: Array, operands: Operands, slot: Slot, axis: int, step: Array | None
+        self, gradient: Array, values: Array, config: QATConfig, slot: int, axis: int, step: Array | None
     ) -> Array:
         """Return a gradient that is 0 where the forward operand saturated (spec 14.7)."""
-        preset = operands.preset(slot)
+        preset = config.format_of(slot)
         if preset is None:
             return gradient
-        groups = self.groups if slot is Slot.ACT else 1
+        groups = self.groups if slot == Slot.ACT else 1
         divided = _divided(values, groups)
-        seed = operands.seed_of(slot, step)
+        seed = seed_of(config, slot, step)
         words = None if seed is None else random_words(DO, divided, seed)
         outside = saturates(DO, divided, preset, axis, random_words=words)
         return tf.where(_joined(outside, values), tf.zeros_like(gradient), gradient)
@@ -132,11 +133,11 @@ def _joined(values: Array, like: Array) -> Array:
     return DO.reshape_like(values, like)
 
 
-def _along_rows(values: Array, operands: Operands, slot: Slot, step: Array | None) -> Array:
+def _along_rows(values: Array, config: QATConfig, slot: int, step: Array | None) -> Array:
     """Return an operand in blocks along its first axis, whose length may be unknown while tracing."""
-    preset = operands.preset(slot)
+    preset = config.format_of(slot)
     if preset is None or values.shape[0] is not None or not isinstance(preset.format.block_size, int):
-        return operands.quantized(values, slot, 0, step)
+        return quantized(config, values, slot, 0, step)
     # Whole blocks of rows, filled up; the position of an element in C order stays.
     size = preset.format.block_size
     rows = tf.shape(values)[0]
@@ -145,7 +146,7 @@ def _along_rows(values: Array, operands: Operands, slot: Slot, step: Array | Non
     others = values.shape[1:]
     blocks = tf.reshape(padded, [-1, size, *[tf.shape(values)[n] if d is None else d for n, d in enumerate(others, 1)]])
     blocks.set_shape([None, size, *others])
-    return DO.reshape_like(tf.reshape(operands.quantized(blocks, slot, 1, step), tf.shape(padded))[:rows], values)
+    return DO.reshape_like(tf.reshape(quantized(config, blocks, slot, 1, step), tf.shape(padded))[:rows], values)
 
 
 def _filler(preset: Preset, dtype: Any) -> Array:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
 
+from bfpemu.adapters.configuration import Estimator, estimator
 from bfpemu.bitwise import fake_quantize, make_plan, random_words, saturates
 from bfpemu.bitwise.operations import Array
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError, DataTypeError
-from bfpemu.formats import Conversion, Rounding, check
+from bfpemu.formats import Conversion
 from bfpemu.formats.preset import Preset
 from bfpemu.tensorflow.entry import entry
 from bfpemu.tensorflow.operations import TensorflowOperations
 
 DO = TensorflowOperations()
-
-
-class Estimator(StrEnum):
-    """What the gradient of a quantised tensor is: a straight-through estimator (spec 14.7)."""
-
-    IDENTITY = "identity"
-    CLIP = "clip"
 
 
 @entry
@@ -75,9 +68,8 @@ def bfp_quantize(
     >>> bfp_quantize(tf.constant([1.0, 0.3]), (4, 32)).numpy().tolist()
     [1.0, 0.25]
     """
-    estimator = check.choice(Estimator, "field-type", "ste", ste, "14.7")
     return straight_through(
-        as_tensor(data), resolve(format, conversion, rounding), axis, estimator, seed=seed, exponents=exponents
+        as_tensor(data), resolve(format, conversion, rounding), axis, estimator(ste), seed=seed, exponents=exponents
     )
 
 
@@ -85,7 +77,7 @@ def straight_through(
     values: Array,
     preset: Preset,
     axis: int | None,
-    estimator: Estimator = Estimator.IDENTITY,
+    ste: Estimator = Estimator.IDENTITY,
     *,
     seed: Any = None,
     exponents: Any = None,
@@ -97,7 +89,7 @@ def straight_through(
 
     def quantized(x: Array) -> Any:
         def pulled_back(upstream: Array) -> Array:
-            if estimator is Estimator.IDENTITY:
+            if ste is Estimator.IDENTITY:
                 return upstream
             outside = saturates(DO, x, preset, axis, exponents=given, random_words=words)
             return tf.where(outside, tf.zeros_like(upstream), upstream)
@@ -130,11 +122,6 @@ def as_tensor(data: Any) -> Array:
             "give it one by an input_signature or tf.ensure_shape",
         )
     return values
-
-
-def is_stochastic(preset: Preset) -> bool:
-    """Return whether a preset takes a seed."""
-    return preset.conversion.rounding is Rounding.STOCHASTIC
 
 
 def _words(values: Array, seed: Any) -> Array | None:

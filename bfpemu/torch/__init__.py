@@ -17,37 +17,37 @@ from typing import TYPE_CHECKING, Any
 import bfpemu.torch.operator  # noqa: F401 - it is registered
 
 if TYPE_CHECKING:
+    from bfpemu.adapters.configuration import QATConfig
+    from bfpemu.adapters.conversion import Report
     from bfpemu.torch.autoflex import BFPAutoflex
     from bfpemu.torch.base import BFPLayer
-    from bfpemu.torch.configuration import QATConfig
     from bfpemu.torch.convert import convert_linear_to_bfp, quantize_
     from bfpemu.torch.functional import bfp_quantize
     from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLinear
     from bfpemu.torch.packed import load_packed, save_packed, to_torch
     from bfpemu.torch.quantizer import BFPQuantizerSTE
     from bfpemu.torch.registry import register_layer
-    from bfpemu.torch.report import Report
     from bfpemu.torch.steps import next_step, nonfinite_blocks
 
 _HOMES = {
-    "BFPAutoflex": "autoflex",
-    "BFPConv1d": "layers",
-    "BFPConv2d": "layers",
-    "BFPEmbedding": "layers",
-    "BFPLinear": "layers",
-    "BFPLayer": "base",
-    "BFPQuantizerSTE": "quantizer",
-    "QATConfig": "configuration",
-    "Report": "report",
-    "bfp_quantize": "functional",
-    "convert_linear_to_bfp": "convert",
-    "load_packed": "packed",
-    "next_step": "steps",
-    "nonfinite_blocks": "steps",
-    "quantize_": "convert",
-    "register_layer": "registry",
-    "save_packed": "packed",
-    "to_torch": "packed",
+    "BFPAutoflex": "torch.autoflex",
+    "BFPConv1d": "torch.layers",
+    "BFPConv2d": "torch.layers",
+    "BFPEmbedding": "torch.layers",
+    "BFPLinear": "torch.layers",
+    "BFPLayer": "torch.base",
+    "BFPQuantizerSTE": "torch.quantizer",
+    "QATConfig": "adapters.configuration",
+    "Report": "adapters.conversion",
+    "bfp_quantize": "torch.functional",
+    "convert_linear_to_bfp": "torch.convert",
+    "load_packed": "torch.packed",
+    "next_step": "torch.steps",
+    "nonfinite_blocks": "torch.steps",
+    "quantize_": "torch.convert",
+    "register_layer": "torch.registry",
+    "save_packed": "torch.packed",
+    "to_torch": "torch.packed",
 }
 
 __all__ = [
@@ -76,7 +76,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'bfpemu.torch' has no attribute {name!r}")
-    value = getattr(import_module(f"bfpemu.torch.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"bfpemu.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

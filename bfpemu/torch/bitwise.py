@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bfpemu.adapters.seeds import is_stochastic
 from bfpemu.bitwise import fake_quantize, random_words, saturates
-from bfpemu.bitwise.random_words import mixed_words
-from bfpemu.formats import Rounding
+from bfpemu.bitwise.random_words import folded_words
 from bfpemu.formats.preset import Preset
 
 _WORDS = {16: torch.int16, 32: torch.int32, 64: torch.int64}
@@ -154,12 +154,12 @@ def inside_range(x: Tensor, preset: Preset, axis: int | None, seed: Tensor | Non
 
 def _words(x: Tensor, preset: Preset, seed: Tensor | None, stream: int) -> Tensor | None:
     """Return a random word for each element, where the conversion takes them."""
-    if preset.conversion.rounding is not Rounding.STOCHASTIC or seed is None:
+    if not is_stochastic(preset) or seed is None:
         return None
     key, *numbers = seed.to(x.device).reshape(-1).to(torch.int32).unbind()
     if stream >= 0:
         numbers.append(torch.full_like(key, stream))
     for number in numbers:
-        key = mixed_words(OPERATIONS, torch.bitwise_xor(mixed_words(OPERATIONS, key), number))
+        key = folded_words(OPERATIONS, key, number)
     found: Tensor = random_words(OPERATIONS, x, key)
     return found

@@ -7,9 +7,10 @@ from collections import Counter
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 
+from bfpemu.adapters.shards import check_shard
+from bfpemu.adapters.text import preset_of
 from bfpemu.errors import DataError
 from bfpemu.formats import BFPSpec
-from bfpemu.torch.format_text import preset_of
 
 
 def quantized_shards(x: Tensor, text: str, axis: int | None, seed: Tensor | None, stream: int, *, clip: bool) -> Tensor:
@@ -27,20 +28,20 @@ def quantized_shards(x: Tensor, text: str, axis: int | None, seed: Tensor | None
     if any(isinstance(placement, Partial) for placement in x.placements):
         whole = [Replicate() if isinstance(placement, Partial) else placement for placement in x.placements]
         x = x.redistribute(placements=whole)
-    divided: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for number, placement in enumerate(x.placements):
         if isinstance(placement, Shard):  # an axis may be divided along several axes of the mesh
             axis_number = placement.dim % x.dim()
-            divided[axis_number] = max(divided[axis_number], 1) * x.device_mesh.size(number)
-    check_shards(preset_of(text).format, tuple(x.shape), axis, divided, is_stochastic=seed is not None)
+            counts[axis_number] = max(counts[axis_number], 1) * x.device_mesh.size(number)
+    check_shards(preset_of(text).format, tuple(x.shape), axis, counts, is_stochastic=seed is not None)
     local = quantized(x.to_local(), text, axis, seed, stream, clip=clip)
     return DTensor.from_local(local, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride())
 
 
 def check_shards(
-    spec: BFPSpec, shape: tuple[int, ...], axis: int | None, divided: dict[int, int], *, is_stochastic: bool
+    spec: BFPSpec, shape: tuple[int, ...], axis: int | None, counts: dict[int, int], *, is_stochastic: bool
 ) -> None:
-    """Refuse shards whose blocks would not be those of the whole tensor.
+    """Refuse shards whose blocks or random words would not be those of the whole tensor.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def check_shards(
     shape : tuple of int
         Of the whole tensor.
     axis : int or None
-    divided : dict of int to int
+    counts : dict of int to int
         Axis -> among how many processes it is divided.
     is_stochastic : bool
 
@@ -61,21 +62,10 @@ def check_shards(
     --------
     >>> check_shards(BFPSpec("bfp8", 8, 32), (4, 128), -1, {1: 2}, is_stochastic=False)
     """
-    for number, count in divided.items():
-        if count == 1:
-            continue
-        size, length = spec.block_size, -(-shape[number] // count)
-        if is_stochastic:
-            raise DataError(
-                "shard", "stochastic rounding must see the whole tensor (spec 14.6), got shards; replicate it first"
-            )
-        if axis is None or not isinstance(size, int):
-            raise DataError(
-                "shard", f"blocks over several axes must see the whole tensor (spec 4.4), got axis {number} in shards"
-            )
-        if number == axis % len(shape) and length % size:
-            raise DataError(
-                "shard",
-                f"a shard of axis {number} must be whole blocks of {size} elements (spec 14.4), got {length}; "
-                "divide another axis, or redistribute the tensor",
-            )
+    divided = {number for number, count in counts.items() if count > 1}
+    if divided and is_stochastic:
+        raise DataError(
+            "shard", "stochastic rounding must see the whole tensor (spec 14.6), got shards; replicate it first"
+        )
+    shard = tuple(-(-length // counts.get(number, 1)) for number, length in enumerate(shape))
+    check_shard(spec, shard, axis, divided, "; or redistribute the tensor")

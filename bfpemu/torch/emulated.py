@@ -7,35 +7,32 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bfpemu.arithmetic.unit import DotProductUnit, Result
-from bfpemu.formats import Rounding
-from bfpemu.formats import unit as formats
+from bfpemu.adapters.configuration import Slot
+from bfpemu.adapters.emulated import AnyArray, Emulator, Geometry, Margins, emulator
+from bfpemu.adapters.seeds import is_stochastic
+from bfpemu.adapters.text import preset_of, resolved_unit
 from bfpemu.formats.preset import Preset
-from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
-from bfpemu.tensor import BFPTensor
 from bfpemu.torch.certificate import certified_rows, significand_bits
-from bfpemu.torch.format_text import preset_of
 from bfpemu.torch.kernels import as_array, as_tensor, seeded_words
 
-_PADDING_MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+_PADDING_MODES: dict[str, Margins] = {
+    "zeros": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
 """What NumPy calls a ``padding_mode``."""
 _SCHEMA = "(Tensor x, Tensor weight, Tensor x_q, Tensor weight_q, str[] texts, Tensor? seed) -> Tensor"
 
 
-def unit_text(unit: formats.DotProductUnit) -> str:
-    """Return a unit as one text, for the operators."""
-    return json.dumps(unit_to_dict(unit), sort_keys=True)
-
-
 @lru_cache(maxsize=64)
-def _unit(text: str) -> DotProductUnit:
-    return unit_from_dict(json.loads(text), DotProductUnit)
+def _emulator(act: str, weight: str, unit: str) -> Emulator:
+    return emulator(resolved_unit(json.loads(unit)), preset_of(act), preset_of(weight))
 
 
 @torch.library.custom_op("bfpemu::emulated_linear", mutates_args=(), schema=_SCHEMA)
@@ -54,31 +51,22 @@ def emulated_linear(
     seed : Tensor, optional
         For stochastic rounding: of both operands, whose slots are their streams.
     """
-    act, of_weight, unit = preset_of(texts[0]), preset_of(texts[1]), _unit(texts[2])
+    found = _emulator(*texts)
     rows = as_array(x.cpu()).reshape(-1, x.shape[-1])
     product = np.empty((len(rows), len(weight)), np.float32)
     left = np.ones(len(rows), np.bool_)
-    bits = significand_bits(unit)
-    if (
-        bits is not None
-        and isinstance(act.format.block_size, int)
-        and act.conversion.rounding is not Rounding.STOCHASTIC
-    ):
+    bits = significand_bits(found.unit)
+    if bits is not None and isinstance(found.act.format.block_size, int) and not is_stochastic(found.act):
         taken = as_array(x_q.cpu().float()).reshape(rows.shape)
         columns = as_array(weight_q.cpu().float())
         left = ~certified_rows(taken, columns, bits)
         # NumPy's product is float32 throughout, whatever precision torch was told to multiply in; zeros are +0.
         product[~left] = taken[~left] @ columns.T + np.float32(0)
     if left.any():
-        words = _words(act, seed, 0, tuple(x.shape))
-        a = BFPTensor(
-            rows[left] if not left.all() else rows,
-            act,
-            random_words=None if words is None else words.reshape(rows.shape),
-        )
-        kernel = as_array(weight.cpu())
-        b = BFPTensor(kernel, of_weight, random_words=_words(of_weight, seed, 1, kernel.shape))
-        product[left] = _numbers(unit.matmul(a, _transposed(b), threads=torch.get_num_threads()))
+        columns = as_array(weight.cpu()).T
+        words = _words(found.act, seed, Slot.ACT, rows), _words(found.weight, seed, Slot.WEIGHT, columns)
+        given = rows[left] if not left.all() else rows
+        product[left] = found.matmul(given, columns, *words, threads=torch.get_num_threads())
     return as_tensor(product).reshape(*x.shape[:-1], len(weight)).to(x_q)
 
 
@@ -106,23 +94,22 @@ def emulated_convolution(
     around: list[int],
     mode: str,
 ) -> Tensor:
-    """Return the convolution of padded images (N, C, H, W) with kernels as a unit computes it (spec 6.14).
+    """Return the convolution of images (N, C, H, W) with kernels as a unit computes it (spec 6.14).
 
-    `around` and `mode` say how the images were padded: left, right, top and bottom, and the ``padding_mode`` of
-    the layer. Random words are those of the images without padding (spec 14.6), padded likewise.
+    `around` and `mode` say what lies around the images: left, right, top and bottom, and the ``padding_mode`` of
+    the layer.
     """
-    act, of_weight, unit = preset_of(texts[0]), preset_of(texts[1]), _unit(texts[2])
+    found = _emulator(*texts)
     left, right, top, bottom = around
-    inner = (*x.shape[:2], x.shape[2] - top - bottom, x.shape[3] - left - right)
-    words = _words(act, seed, 0, inner)
-    if words is not None:
-        words = np.pad(words, ((0, 0), (0, 0), (top, bottom), (left, right)), _PADDING_MODES[mode])
-    a = BFPTensor(as_array(x.cpu()), act, axis=1, random_words=words)
-    kernels = as_array(weight.cpu())
-    b = BFPTensor(kernels, of_weight, axis=1, random_words=_words(of_weight, seed, 1, kernels.shape))
-    steps: dict[str, Any] = {"stride": tuple(stride), "dilation": tuple(dilation), "groups": groups}
-    found = unit.conv2d(a, b, **steps, threads=torch.get_num_threads())
-    return as_tensor(_numbers(found)).to(x)
+    padding, margins = ((top, bottom), (left, right)), _PADDING_MODES[mode]
+    geometry = Geometry(tuple(stride), padding, tuple(dilation), groups, margins)
+    images, kernels = as_array(x.cpu()), as_array(weight.cpu())
+    words = (
+        _words(found.act, seed, Slot.ACT, images, (0, 2, 3, 1)),
+        _words(found.weight, seed, Slot.WEIGHT, kernels, (2, 3, 1, 0)),
+    )
+    product = found.conv2d(images, kernels, *words, geometry=geometry, threads=torch.get_num_threads())
+    return as_tensor(np.ascontiguousarray(product)).to(x)
 
 
 @emulated_convolution.register_fake
@@ -137,25 +124,17 @@ def _emulated_convolution_fake(
     around: list[int],
     mode: str,
 ) -> Tensor:
-    lengths = [(x.shape[2 + i] - dilation[i] * (weight.shape[2 + i] - 1) - 1) // stride[i] + 1 for i in range(2)]
-    return x.new_empty((x.shape[0], weight.shape[0], *lengths))
+    left, right, top, bottom = around
+    geometry = Geometry(tuple(stride), ((top, bottom), (left, right)), tuple(dilation))
+    return x.new_empty((x.shape[0], weight.shape[0], *geometry.places(x.shape[2:], weight.shape[2:])))
 
 
-def _words(preset: Preset, seed: Tensor | None, stream: int, shape: tuple[int, ...]) -> Any:
-    """Return a random word for each element of an array, where its conversion takes them."""
-    if preset.conversion.rounding is not Rounding.STOCHASTIC:
+def _words(
+    preset: Preset, seed: Tensor | None, stream: int, array: AnyArray, order: tuple[int, ...] | None = None
+) -> AnyArray | None:
+    """Return a random word for each element of an array, where its conversion takes them (spec 14.13)."""
+    if not is_stochastic(preset):
         return None
-    return seeded_words(np.empty(shape, np.uint8), seed, stream)
-
-
-def _transposed(tensor: BFPTensor) -> BFPTensor:
-    """Return a matrix of rows in blocks as one of columns in blocks; no code changes."""
-    axis = None if tensor.axis is None else 0
-    exponents = tensor.exponent_codes if axis is None else tensor.exponent_codes.T
-    shifts = tensor.shift_codes if axis is None else tensor.shift_codes.swapaxes(0, 1)
-    return BFPTensor.from_codes(exponents, tensor.element_codes.T, tensor.preset, axis, shift_codes=shifts)
-
-
-def _numbers(result: Result) -> np.ndarray[Any, Any]:
-    found = result.dequantize(np.float32) if isinstance(result, BFPTensor) else result
-    return np.ascontiguousarray(found)
+    if order is None:
+        return seeded_words(array, seed, stream)
+    return seeded_words(array.transpose(order), seed, stream).transpose([order.index(axis) for axis in range(4)])

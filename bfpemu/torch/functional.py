@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from operator import index
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bfpemu.adapters.configuration import Estimator, estimator
+from bfpemu.adapters.seeds import check_finds_exponents, check_seed, checked_seed, is_stochastic
+from bfpemu.adapters.text import format_text, preset_of
 from bfpemu.bitwise import make_plan
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import DataError, DataTypeError
-from bfpemu.formats import ExponentRule, Rounding, check
+from bfpemu.errors import DataTypeError
 from bfpemu.torch import operator
-from bfpemu.torch.format_text import format_text, preset_of
 
 LANES = (32, 64)
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """The dtypes that are quantised."""
-
-
-class Estimator(StrEnum):
-    """What the gradient of a quantised tensor is: a straight-through estimator."""
-
-    IDENTITY = "identity"
-    CLIP = "clip"
 
 
 def bfp_quantize(
@@ -82,7 +74,7 @@ def bfp_quantize(
     [1.0, 1.0]
     """
     text = format_text(format, rounding)
-    return quantized(data, text, axis, as_seed(text, seed), clip=is_clip(ste))
+    return quantized(data, text, axis, as_seed(text, seed), clip=estimator(ste) is Estimator.CLIP)
 
 
 def quantized(
@@ -149,24 +141,11 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
     SpecError
         ``adapter-format``.
     """
-    if not takes_seed(text):
-        if seed is not None:
-            raise DataError(
-                "random-words",
-                "seed must be given with rounding 'stochastic' and only with it (spec 3.7), got one without",
-            )
-        return None
-    if isinstance(seed, Tensor):
+    if takes_seed(text) != (seed is not None):
+        check_seed(preset_of(text), seed)
+    if seed is None or isinstance(seed, Tensor):
         return seed
-    if seed is None:
-        raise DataError("random-words", "stochastic rounding must have a seed (spec 14.6), got none; pass seed=")
-    try:
-        number = -1 if isinstance(seed, bool) else index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < 1 << 32:
-        raise DataError("random-words", f"seed must be an integer 0 to {(1 << 32) - 1} (spec 14.6), got {seed!r}")
-    return torch.tensor(number, dtype=torch.int64)
+    return torch.tensor(checked_seed(seed), dtype=torch.int64)
 
 
 def takes_seed(text: str) -> bool:
@@ -180,26 +159,12 @@ def takes_seed(text: str) -> bool:
         ``adapter-format``.
     """
     preset = preset_of(text)
-    if preset.conversion.exponent_rule is ExponentRule.GIVEN:
-        raise DataError(
-            "exponent-given",
-            f"the format of a tensor must find its own exponents (spec 3.5), got the rule 'given' of {preset.name!r}; "
-            "bfpemu.bfp_quantize takes exponents",
-        )
+    check_finds_exponents(preset)
     make_plan(preset, "float64", LANES)
-    return preset.conversion.rounding is Rounding.STOCHASTIC
+    return is_stochastic(preset)
 
 
-# A function of a text alone: the compiler keeps what it gave.
+# The compiler calls a function with this mark and keeps what it gave; `torch.compiler.assume_constant_result`
+# sets it too, but loads the whole compiler first.
+format_text._dynamo_marked_constant = True  # type: ignore[attr-defined]
 takes_seed._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def is_clip(ste: str) -> bool:
-    """Return whether an estimator clips.
-
-    Raises
-    ------
-    SpecError
-        ``field-type``.
-    """
-    return check.choice(Estimator, "field-type", "ste", ste, "14.7") is Estimator.CLIP

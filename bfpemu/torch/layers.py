@@ -8,35 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bfpemu.catalog import FormatLike
+from bfpemu.adapters.configuration import QATConfig, Slot, layer_config
+from bfpemu.adapters.text import StoredFormat
 from bfpemu.errors import SpecError
-from bfpemu.formats.unit import DotProductUnit
 from bfpemu.torch.base import BFPLayer
-from bfpemu.torch.configuration import QATConfig, Slot
+from bfpemu.torch.operands import channels_last
 from bfpemu.torch.products import convolution, linear
-
-
-def _page_config(
-    weight_format: FormatLike,
-    act_format: FormatLike | None,
-    quantize_input: bool,
-    quantize_output: bool,
-    grad_format: FormatLike | None,
-    accumulator: str | DotProductUnit | None,
-) -> QATConfig:
-    """Return the configuration that the arguments of the public page stand for."""
-    act = weight_format if act_format is None else act_format
-    return QATConfig(
-        weight=weight_format,
-        act=act if quantize_input else None,
-        gradient=grad_format,
-        output=act if quantize_output else None,
-        accumulator=accumulator,
-    )
 
 
 class BFPLinear(BFPLayer, nn.Linear):
@@ -46,19 +26,11 @@ class BFPLinear(BFPLayer, nn.Linear):
     ----------
     in_features, out_features, bias
         As for `torch.nn.Linear`.
-    weight_format : str, tuple, BFPSpec or Preset
-    act_format : str, tuple, BFPSpec or Preset, optional
-        That of weights unless given.
-    quantize_input, quantize_output : bool
-        Whether input and output are quantised, in the format of activations.
-    grad_format : str, tuple, BFPSpec or Preset, optional
-        With it the backward products quantise their operands, too (spec 14.10).
-    accumulator : str or DotProductUnit, optional
-        The unit that computes the forward product, bit for bit; gradients pass straight through.
-    config : QATConfig, optional
-        Replaces all these.
-    device, dtype
-        As for `torch.nn.Linear`.
+    weight_format, act_format, quantize_input, quantize_output
+        As in `QATConfig`.
+    **options
+        Other fields of `QATConfig`, such as ``grad_format`` and ``accumulator``, or ``config``, which takes the
+        place of all before; and ``device`` and ``dtype`` of `torch.nn.Linear`.
 
     Raises
     ------
@@ -67,6 +39,7 @@ class BFPLinear(BFPLayer, nn.Linear):
 
     Examples
     --------
+    >>> import torch
     >>> layer = BFPLinear(in_features=768, out_features=3072, weight_format="bfp8")
     >>> layer(torch.randn(32, 768)).shape
     torch.Size([32, 3072])
@@ -77,23 +50,21 @@ class BFPLinear(BFPLayer, nn.Linear):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        weight_format: FormatLike = "bfp8",
-        act_format: FormatLike | None = None,
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
         quantize_input: bool = True,
         quantize_output: bool = False,
-        *,
-        grad_format: FormatLike | None = None,
-        accumulator: str | DotProductUnit | None = None,
-        config: QATConfig | None = None,
-        device: Any = None,
-        dtype: torch.dtype | None = None,
+        **options: Any,
     ) -> None:
-        nn.Linear.__init__(self, in_features, out_features, bias, device, dtype)
-        found = config or _page_config(
-            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
-        self.check_layer(self, found)
-        self.set_config(found)
+        nn.Linear.__init__(self, in_features, out_features, bias, **options)
+        self.set_config(config)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product of quantised operands, and the bias."""
@@ -106,7 +77,8 @@ class _Convolution(BFPLayer):
     weight_axis = 1
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return self.finished(convolution(self, x, weight), bias, -weight.dim() + 1)
+        order = channels_last(x.dim(), weight.dim() - 2)
+        return self.finished(convolution(self, x, weight), bias, -weight.dim() + 1, order)
 
 
 class BFPConv1d(_Convolution, nn.Conv1d):
@@ -114,6 +86,7 @@ class BFPConv1d(_Convolution, nn.Conv1d):
 
     Examples
     --------
+    >>> import torch
     >>> BFPConv1d(3, 8, 3, padding=1)(torch.randn(2, 3, 10)).shape
     torch.Size([2, 8, 10])
     """
@@ -123,22 +96,21 @@ class BFPConv1d(_Convolution, nn.Conv1d):
         in_channels: int,
         out_channels: int,
         kernel_size: int | tuple[int],
-        weight_format: FormatLike = "bfp8",
-        act_format: FormatLike | None = None,
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
         quantize_input: bool = True,
         quantize_output: bool = False,
-        *,
-        grad_format: FormatLike | None = None,
-        accumulator: str | DotProductUnit | None = None,
-        config: QATConfig | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        nn.Conv1d.__init__(self, in_channels, out_channels, kernel_size, **kwargs)
-        found = config or _page_config(
-            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
-        self.check_layer(self, found)
-        self.set_config(found)
+        nn.Conv1d.__init__(self, in_channels, out_channels, kernel_size, **options)
+        self.set_config(config)
 
     @classmethod
     def check_layer(cls, layer: nn.Module, config: QATConfig) -> None:
@@ -155,10 +127,10 @@ class BFPConv2d(_Convolution, nn.Conv2d):
     ----------
     in_channels, out_channels, kernel_size
         As for `torch.nn.Conv2d`.
-    weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator, config
-        As for `BFPLinear`.
-    **kwargs
-        Other arguments of `torch.nn.Conv2d`.
+    weight_format, act_format, quantize_input, quantize_output
+        As in `QATConfig`.
+    **options
+        Other fields of `QATConfig`, or ``config``, as for `BFPLinear`; and arguments of `torch.nn.Conv2d`.
 
     Raises
     ------
@@ -167,6 +139,7 @@ class BFPConv2d(_Convolution, nn.Conv2d):
 
     Examples
     --------
+    >>> import torch
     >>> layer = BFPConv2d(in_channels=3, out_channels=64, kernel_size=3, weight_format="bfp8", padding=1)
     >>> layer(torch.randn(2, 3, 24, 24)).shape
     torch.Size([2, 64, 24, 24])
@@ -177,22 +150,21 @@ class BFPConv2d(_Convolution, nn.Conv2d):
         in_channels: int,
         out_channels: int,
         kernel_size: int | tuple[int, int],
-        weight_format: FormatLike = "bfp8",
-        act_format: FormatLike | None = None,
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
         quantize_input: bool = True,
         quantize_output: bool = False,
-        *,
-        grad_format: FormatLike | None = None,
-        accumulator: str | DotProductUnit | None = None,
-        config: QATConfig | None = None,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
-        nn.Conv2d.__init__(self, in_channels, out_channels, kernel_size, **kwargs)
-        found = config or _page_config(
-            weight_format, act_format, quantize_input, quantize_output, grad_format, accumulator
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
         )
-        self.check_layer(self, found)
-        self.set_config(found)
+        nn.Conv2d.__init__(self, in_channels, out_channels, kernel_size, **options)
+        self.set_config(config)
 
 
 class BFPEmbedding(BFPLayer, nn.Embedding):
@@ -200,7 +172,8 @@ class BFPEmbedding(BFPLayer, nn.Embedding):
 
     Examples
     --------
-    >>> table = BFPEmbedding.from_float(nn.Embedding(10, 64), QATConfig(weight="bfp4"))
+    >>> import torch
+    >>> table = BFPEmbedding.from_float(nn.Embedding(10, 64), QATConfig(weight_format="bfp4"))
     >>> table(torch.tensor([1, 2])).shape
     torch.Size([2, 64])
     """

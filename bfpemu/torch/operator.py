@@ -42,8 +42,8 @@ def quantize(
     clip : bool
         No gradient passes where a value saturated.
     """
+    from bfpemu.adapters.text import preset_of
     from bfpemu.torch.bitwise import fake_quantized
-    from bfpemu.torch.format_text import preset_of
 
     return fake_quantized(x, preset_of(format), axis, seed, stream)
 
@@ -57,7 +57,7 @@ def _quantize_cpu(
     stream: int = -1,
     clip: bool = False,
 ) -> Tensor:
-    from bfpemu.torch.format_text import preset_of
+    from bfpemu.adapters.text import preset_of
     from bfpemu.torch.kernels import quantized
 
     return quantized(x, preset_of(format), axis, seed, stream)
@@ -78,8 +78,8 @@ def _quantize_fake(
 @torch.library.custom_op("bfpemu::inside_range", mutates_args=(), schema=_SCHEMA.replace(", bool clip=False", ""))
 def inside_range(x: Tensor, format: str, axis: int | None = -1, seed: Tensor | None = None, stream: int = -1) -> Tensor:
     """Return where no value saturates; parameters as for `quantize`."""
+    from bfpemu.adapters.text import preset_of
     from bfpemu.torch import bitwise
-    from bfpemu.torch.format_text import preset_of
 
     return bitwise.inside_range(x, preset_of(format), axis, seed, stream)
 
@@ -135,8 +135,8 @@ def _quantize_vmap(
 
 def _keeps_to_an_example(format: str) -> bool:
     """Return whether no block and no random word of an example depends on the others."""
+    from bfpemu.adapters.text import preset_of
     from bfpemu.formats import Rounding
-    from bfpemu.torch.format_text import preset_of
 
     preset = preset_of(format)
     return isinstance(preset.format.block_size, int) and preset.conversion.rounding is not Rounding.STOCHASTIC

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bfpemu.adapters.configuration import Slot
+from bfpemu.adapters.seeds import is_stochastic
 from bfpemu.errors import BfpFormatError, DataError
-from bfpemu.formats import BFPSpec, ReservedExponent, Rounding
+from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.preset import Preset
 from bfpemu.storage import write
 from bfpemu.storage.reader import Reader
@@ -142,10 +144,10 @@ def _weight_formats(model: nn.Module) -> dict[str, tuple[Preset, int]]:
     """Return format and blocked axis of the weights that only quantised layers read."""
     found = {}
     for name, layer in model.named_modules(remove_duplicate=False):
-        if isinstance(layer, BFPLayer) and isinstance(layer.config.weight, Preset):
-            preset = layer.config.weight
-            # A backward product would quantise the original weight, along the other axis.
-            if preset.conversion.rounding is not Rounding.STOCHASTIC and layer.config.gradient is None:
+        # A backward product would quantise the original weight, along the other axis.
+        if isinstance(layer, BFPLayer) and layer.config.grad_format is None:
+            preset = layer.config.format_of(Slot.WEIGHT)
+            if preset is not None and not is_stochastic(preset):
                 found[f"{name}.weight".lstrip(".")] = (preset, layer.weight_axis)
     return found
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional, grad
 
-from bfpemu.torch.configuration import Slot
+from bfpemu.adapters.configuration import Slot
+from bfpemu.torch.operands import channels_last, outputs_last
 
 if TYPE_CHECKING:
     from bfpemu.torch.base import BFPLayer
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
     """Return ``x @ weight.T`` of quantised operands; `weight` has the shape (outputs, inputs)."""
-    whole = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1)
+    whole = layer.quantized(x, Slot.ACT, -1), layer.quantized(weight, Slot.WEIGHT, -1, (1, 0))
     x_q, weight_q = _cast(*whole)
     operands, step = layer.operands, getattr(layer, "rounding_step", None)
-    if operands.unit is None and layer.config.gradient is None:
+    if operands.unit is None and layer.config.grad_format is None:
         return functional.linear(x_q, weight_q)
     given, taken = (x.detach(), weight.detach()), (x_q.detach(), weight_q.detach())
     if operands.unit is None:
@@ -37,7 +38,7 @@ def linear(layer: BFPLayer, x: Tensor, weight: Tensor) -> Tensor:
         # The unit has the numbers of the formats; autocast rounds its results alone.
         numbers = (whole[0].detach(), whole[1].detach())
         product = emulated_linear(*given, *numbers, operands.product_texts, _seed(layer, x)).to(x_q.dtype)
-    if layer.config.gradient is None:
+    if layer.config.grad_format is None:
         found: Tensor = _StraightThrough.apply(x_q, weight_q, product, None)  # type: ignore[no-untyped-call]
     else:
         found = _Linear.apply(x, weight, product, operands, step)  # type: ignore[no-untyped-call]
@@ -55,14 +56,15 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution of quantised operands, with the arguments that `layer` has."""
     groups, channels = layer.groups, -weight.dim() + 1
     x_q = _by_group(layer, x, Slot.ACT, channels, groups)
-    weight_q = layer.quantized(weight, Slot.WEIGHT, 1)
+    weight_q = layer.quantized(weight, Slot.WEIGHT, 1, outputs_last(weight.dim()))
     x_q, weight_q = _cast(x_q, weight_q)
     operands, step = layer.operands, getattr(layer, "rounding_step", None)
-    if operands.unit is None and layer.config.gradient is None:
+    if operands.unit is None and layer.config.grad_format is None:
         return _plain_convolution(layer, x_q, weight_q)
     inputs = x.detach()
-    if layer.config.gradient is not None:
-        x = operands.clipped(x, Slot.ACT, channels, groups, step)
+    if layer.config.grad_format is not None:
+        order = channels_last(x.dim() + 1, weight.dim() - 2, in_groups=True)
+        x = operands.clipped(x, Slot.ACT, channels, groups, step, order)
     # Words are drawn for the inputs that there are, so what is drawn comes before the padding (spec 14.6).
     x, arguments = padded(layer, x)
     x_q, _ = padded(layer, x_q)
@@ -73,11 +75,11 @@ def convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
         from bfpemu.torch.emulated import emulated_convolution
 
         stride, _, dilation, groups = arguments
-        images = x.detach() if x.dim() == 4 else x.detach().unsqueeze(0)
+        images = inputs if inputs.dim() == 4 else inputs.unsqueeze(0)
         texts, seed = operands.product_texts, _seed(layer, x)
         product = emulated_convolution(images, weight.detach(), texts, seed, stride, dilation, groups, *margins)
-        product = (product if x.dim() == 4 else product.squeeze(0)).to(x_q.dtype)
-    if layer.config.gradient is None:
+        product = (product if inputs.dim() == 4 else product.squeeze(0)).to(x_q.dtype)
+    if layer.config.grad_format is None:
         found: Tensor = _StraightThrough.apply(x_q, weight_q, product, arguments)  # type: ignore[no-untyped-call]
     else:
         given = (x, weight, product, operands, step, arguments, inputs, margins)
@@ -125,9 +127,11 @@ def _plain_convolution(layer: Any, x: Tensor, weight: Tensor) -> Tensor:
 
 def _by_group(layer: BFPLayer, x: Tensor, slot: int, axis: int, groups: int) -> Tensor:
     """Return a tensor of channels quantised so that no block has channels of two groups."""
+    places = -axis - 1
     if groups == 1 or layer.operands.texts[slot] is None:
-        return layer.quantized(x, slot, axis)
-    return layer.quantized(torch.unflatten(x, axis, (groups, -1)), slot, axis).flatten(axis - 1, axis)
+        return layer.quantized(x, slot, axis, channels_last(x.dim(), places))
+    order = channels_last(x.dim() + 1, places, in_groups=True)
+    return layer.quantized(torch.unflatten(x, axis, (groups, -1)), slot, axis, order).flatten(axis - 1, axis)
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,13 +186,13 @@ class _Linear(torch.autograd.Function):
         to_x = to_weight = None
         if ctx.needs_input_grad[0]:
             left = operands.quantized(gradient, Slot.DX_GRADIENT, -1, step)
-            to_x = left @ operands.quantized(weight, Slot.DX_WEIGHT, 0, step).to(left.dtype)
+            to_x = left @ operands.quantized(weight, Slot.DX_WEIGHT, 0, step, (1, 0)).to(left.dtype)
             to_x = operands.passed(to_x.to(x.dtype), x, Slot.ACT, -1, step)
         if ctx.needs_input_grad[1]:
             rows, tokens = gradient.reshape(-1, gradient.shape[-1]), x.reshape(-1, x.shape[-1])
             left = operands.quantized(rows, Slot.DW_GRADIENT, 0, step)
             to_weight = left.t() @ operands.quantized(tokens, Slot.DW_ACT, 0, step).to(left.dtype)
-            to_weight = operands.passed(to_weight.to(weight.dtype), weight, Slot.WEIGHT, -1, step)
+            to_weight = operands.passed(to_weight.to(weight.dtype), weight, Slot.WEIGHT, -1, step, (1, 0))
         return to_x, to_weight, None, None, None
 
 
@@ -218,7 +222,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, *steps = ctx.saved_tensors
         step, operands, arguments = steps[0] if steps else None, ctx.operands, ctx.arguments
-        groups, channels = arguments[3], -weight.dim() + 1
+        groups, channels, places = arguments[3], -weight.dim() + 1, weight.dim() - 2
         to_x = to_weight = None
         is_single = x.dim() < weight.dim()
         if is_single:
@@ -227,15 +231,20 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             # No block has channels of two groups (spec 14.8).
             by_group = torch.unflatten(gradient, channels, (groups, -1))
-            left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step).flatten(channels - 1, channels)
-            own = operands.quantized(torch.unflatten(weight, 0, (groups, -1)), Slot.DX_WEIGHT, 1, step).flatten(0, 1)
+            order = channels_last(by_group.dim(), places, in_groups=True)
+            left = operands.quantized(by_group, Slot.DX_GRADIENT, channels, step, order).flatten(channels - 1, channels)
+            kernels = torch.unflatten(weight, 0, (groups, -1))
+            order = outputs_last(kernels.dim(), in_groups=True)
+            own = operands.quantized(kernels, Slot.DX_WEIGHT, 1, step, order).flatten(0, 1)
             found, _ = _convolution_gradients(x.new_empty(()).expand(shape), own, left, arguments, (True, False))
             assert found is not None
             to_x = found.to(x.dtype).squeeze(0) if is_single else found.to(x.dtype)
         if ctx.needs_input_grad[1]:
-            left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step)
-            images = _with_margins(operands.quantized(x, Slot.DW_ACT, 0, step), *ctx.margins)
+            order = channels_last(x.dim(), places)
+            left = operands.quantized(gradient, Slot.DW_GRADIENT, 0, step, order)
+            images = _with_margins(operands.quantized(x, Slot.DW_ACT, 0, step, order), *ctx.margins)
             _, found = _convolution_gradients(images, weight, left, arguments, (False, True))
             assert found is not None
-            to_weight = operands.passed(found.to(weight.dtype), weight, Slot.WEIGHT, 1, step)
+            order = outputs_last(weight.dim())
+            to_weight = operands.passed(found.to(weight.dtype), weight, Slot.WEIGHT, 1, step, order)
         return to_x, to_weight, None, None, None, None, None, None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from bfpemu.adapters.configuration import Estimator, estimator
+from bfpemu.adapters.text import format_text
 from bfpemu.catalog import FormatLike
-from bfpemu.torch.format_text import format_text
-from bfpemu.torch.functional import as_seed, is_clip, quantized
+from bfpemu.torch.functional import as_seed, quantized
 
 
 class BFPQuantizerSTE(nn.Module):
@@ -36,7 +37,7 @@ class BFPQuantizerSTE(nn.Module):
     ) -> None:
         super().__init__()
         self.text = format_text(format, rounding)
-        self.axis, self.seed, self.clips = axis, seed, is_clip(ste)
+        self.axis, self.seed, self.clips = axis, seed, estimator(ste) is Estimator.CLIP
         as_seed(self.text, seed)
 
     def forward(self, x: Tensor) -> Tensor:

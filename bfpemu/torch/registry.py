@@ -38,7 +38,7 @@ def register_layer(float_layer: type[nn.Module]) -> Callable[[Layer], Layer]:
     Examples
     --------
     >>> import torch
-    >>> from bfpemu.torch.configuration import Slot
+    >>> from bfpemu.adapters.configuration import Slot
     >>> class Scale(nn.Linear):
     ...     pass
     >>> @register_layer(Scale)

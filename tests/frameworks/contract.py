@@ -63,19 +63,32 @@ class Adapter(Protocol):
         """Return the gradient of the sum of the gradient of ``sum(quantized ** 2)``."""
 
     def dense(
-        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, step: int = 0, **options: Any
     ) -> AnyArray:
-        """Return the result of a linear layer with the options of the layers, such as ``weight_format``."""
+        """Return the result of a linear layer with the options of the layers, such as ``weight_format``, at a step."""
 
     def dense_gradients(
-        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
     ) -> tuple[AnyArray, AnyArray]:
         """Return the gradients of a linear layer without bias with respect to its inputs and its weights."""
 
     def conv2d(
-        self, images: AnyArray, kernel: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self,
+        images: AnyArray,
+        kernel: AnyArray,
+        bias: AnyArray | None,
+        *,
+        mode: str,
+        step: int = 0,
+        groups: int = 1,
+        **options: Any,
     ) -> AnyArray:
         """Return a convolution of stride 1 without padding."""
+
+    def conv2d_gradients(
+        self, images: AnyArray, kernel: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
+    ) -> tuple[AnyArray, AnyArray]:
+        """Return the gradients of such a convolution without bias with respect to its images and its kernel."""
 
 
 def array_of(words: AnyArray, dtype: str) -> AnyArray:
@@ -298,11 +311,10 @@ class LayerContract:
         images, kernel = whole_numbers((2, 5, 6, 37), 6), whole_numbers((3, 2, 37, 4), 7)
         bias = whole_numbers((4,), 8) + np.float32(1e-3)
         taken, taps = expected(images, "bfp6", -1), expected(kernel, "bfp4", 2)
-        windows = np.lib.stride_tricks.sliding_window_view(taken, (3, 2), axis=(1, 2))
-        wanted = np.einsum("nrcikl,klio->nrco", windows.astype(np.float64), taps.astype(np.float64))
+        wanted = convolved(taken, taps)
         for mode in self.adapter.modes:
             found = self.adapter.conv2d(images, kernel, bias, mode=mode, weight_format="bfp4", act_format="bfp6")
-            assert_same_bits(found, wanted.astype(np.float32) + bias)
+            assert_same_bits(found, wanted + bias)
 
     def test_gradients_without_a_format_are_those_of_the_quantized_operands(self) -> None:
         inputs, weights, _ = self.operands()
@@ -322,15 +334,89 @@ class LayerContract:
         assert_same_bits(of_inputs, expected(upstream, "bfp6", 1) @ expected(weights, "bfp4", 1).T)
         assert_same_bits(of_weights, expected(inputs, "bfp6", 0).T @ expected(upstream, "bfp6", 0))
 
+    @pytest.mark.parametrize("accumulator", [None, "fp32_sequential"])
+    def test_a_linear_layer_draws_the_words_of_the_specification(self, accumulator: str | None) -> None:
+        inputs, weights, _ = self.operands()
+        wanted = drawn(inputs, "bfp6", -1, 0) @ drawn(weights, "bfp4", 0, 1)
+        options = DRAWING | {"accumulator": accumulator}
+        for mode in self.adapter.modes[: 1 if accumulator else None]:
+            found = self.adapter.dense(inputs, weights, None, mode=mode, **options)
+            assert_same_bits(found, wanted)
+
+    def test_the_result_of_a_layer_draws_words_of_its_own(self) -> None:
+        inputs, weights, bias = self.operands()
+        product = drawn(inputs, "bfp6", -1, 0) @ drawn(weights, "bfp4", 0, 1)
+        options = DRAWING | {"quantize_output": True, "output_format": "bfp3"}
+        for mode in self.adapter.modes:
+            found = self.adapter.dense(inputs, weights, bias, mode=mode, **options)
+            assert_same_bits(found, drawn(product + bias, "bfp3", -1, 6))
+
+    def test_the_backward_products_draw_the_words_of_the_specification(self) -> None:
+        inputs, weights, _ = self.operands()
+        upstream = whole_numbers((5, 9), 9)
+        of_inputs, of_weights = self.adapter.dense_gradients(inputs, weights, upstream, grad_format="bfp6", **DRAWING)
+        assert_same_bits(of_inputs, drawn(upstream, "bfp6", 1, 2) @ drawn(weights, "bfp4", 1, 3).T)
+        assert_same_bits(of_weights, drawn(inputs, "bfp6", 0, 5).T @ drawn(upstream, "bfp6", 0, 4))
+
+    @pytest.mark.parametrize("accumulator", [None, "fp32_sequential"])
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_a_convolution_draws_the_words_of_the_specification(self, groups: int, accumulator: str | None) -> None:
+        # 20 channels in blocks of 32: those of the second group start with it.
+        images, kernel = whole_numbers((2, 5, 6, 20 * groups), 6), whole_numbers((3, 2, 20, 4), 7)
+        taken = drawn(images.reshape(2, 5, 6, groups, 20), "bfp6", -1, 0)
+        taps = drawn(kernel, "bfp4", 2, 1).reshape(3, 2, 20, groups, 4 // groups)
+        wanted = np.concatenate([convolved(taken[:, :, :, g], taps[:, :, :, g]) for g in range(groups)], axis=-1)
+        options = DRAWING | {"accumulator": accumulator, "groups": groups}
+        for mode in self.adapter.modes[: 1 if accumulator else None]:
+            found = self.adapter.conv2d(images, kernel, None, mode=mode, **options)
+            assert_same_bits(found, wanted)
+
+    def test_the_backward_products_of_a_convolution_draw_the_words_of_the_specification(self) -> None:
+        images, kernel = whole_numbers((5, 4, 4, 3), 1), whole_numbers((2, 2, 3, 20), 2)
+        upstream = whole_numbers((5, 3, 3, 20), 3)
+        of_images, of_kernel = self.adapter.conv2d_gradients(images, kernel, upstream, grad_format="bfp6", **DRAWING)
+        left = np.pad(drawn(upstream, "bfp6", 3, 2), ((0, 0), (1, 1), (1, 1), (0, 0)))
+        assert_same_bits(of_images, convolved(left, drawn(kernel, "bfp4", 3, 3)[::-1, ::-1].transpose(0, 1, 3, 2)))
+        images_first = drawn(images, "bfp6", 0, 5).transpose(3, 1, 2, 0)
+        by_tap = convolved(images_first, drawn(upstream, "bfp6", 0, 4).transpose(1, 2, 0, 3))
+        assert_same_bits(of_kernel, np.ascontiguousarray(by_tap.transpose(1, 2, 0, 3)))
+
+
+def convolved(images: AnyArray, kernel: AnyArray) -> AnyArray:
+    """Return a convolution of stride 1 without padding, of numbers whose sums are exact in float32."""
+    windows = np.lib.stride_tricks.sliding_window_view(images, kernel.shape[:2], axis=(1, 2))
+    exact = np.einsum("nrcikl,klio->nrco", windows.astype(np.float64), kernel.astype(np.float64))
+    return exact.astype(np.float32)
+
+
+DRAWING = {
+    "weight_format": "bfp4",
+    "act_format": "bfp6",
+    "rounding": "stochastic",
+    "seed": 2**32 - 3,
+    "layer_number": 7,
+    "step": 5,
+}
+"""A layer that rounds stochastically, and its step."""
+
+
+def drawn(values: AnyArray, format: str, axis: int, operand: int) -> AnyArray:
+    """Return what the reference model makes of an operand of such a layer, by the words of spec 14.13."""
+    seed = DRAWING["seed"]
+    for number in (DRAWING["layer_number"], DRAWING["step"], operand):
+        seed = specified_hash(specified_hash(seed) ^ number)
+    words = [specified_word(position, seed) for position in range(values.size)]
+    return expected(np.ascontiguousarray(values), f"{format}:stochastic", axis, random_words=words)
+
 
 def specified_word(position: int, seed: int) -> int:
     """Return the random word of an element, as spec 14.6 says it."""
+    return specified_hash(specified_hash(position) ^ specified_hash(seed))
 
-    def h(x: int) -> int:
-        x ^= x >> 16
-        x = x * 0x7FEB352D % 2**32
-        x ^= x >> 15
-        x = x * 0x846CA68B % 2**32
-        return x ^ (x >> 16)
 
-    return h(h(position) ^ h(seed))
+def specified_hash(x: int) -> int:
+    x ^= x >> 16
+    x = x * 0x7FEB352D % 2**32
+    x ^= x >> 15
+    x = x * 0x846CA68B % 2**32
+    return x ^ (x >> 16)

@@ -41,33 +41,54 @@ class JaxAdapter:
         return np.asarray(jax.grad(lambda x: jnp.sum(first(x)))(jnp.asarray(values)))
 
     def dense(
-        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, step: int = 0, **options: Any
     ) -> AnyArray:
         layer = BFPDense(weights.shape[1], use_bias=bias is not None, **options)
-        return np.asarray(_as(mode, layer.apply)(_variables(weights, bias), inputs))
+        return np.asarray(_as(mode, layer.apply)(_variables(weights, bias, step), inputs))
 
     def dense_gradients(
-        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
     ) -> tuple[AnyArray, AnyArray]:
-        layer = BFPDense(weights.shape[1], use_bias=False, **options)
-        _, pull = jax.vjp(layer.apply, _variables(weights, None), jnp.asarray(inputs))
-        variables, of_inputs = pull(jnp.asarray(upstream))
-        return np.asarray(of_inputs), np.asarray(variables["params"]["kernel"])
+        return _gradients(BFPDense(weights.shape[1], use_bias=False, **options), inputs, weights, upstream, step)
 
     def conv2d(
-        self, images: AnyArray, kernel: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self,
+        images: AnyArray,
+        kernel: AnyArray,
+        bias: AnyArray | None,
+        *,
+        mode: str,
+        step: int = 0,
+        groups: int = 1,
+        **options: Any,
     ) -> AnyArray:
-        layer = BFPConv(kernel.shape[3], kernel.shape[:2], padding="VALID", use_bias=bias is not None, **options)
-        return np.asarray(_as(mode, layer.apply)(_variables(kernel, bias), images))
+        options |= {"padding": "VALID", "feature_group_count": groups, "use_bias": bias is not None}
+        layer = BFPConv(kernel.shape[3], kernel.shape[:2], **options)
+        return np.asarray(_as(mode, layer.apply)(_variables(kernel, bias, step), images))
+
+    def conv2d_gradients(
+        self, images: AnyArray, kernel: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
+    ) -> tuple[AnyArray, AnyArray]:
+        layer = BFPConv(kernel.shape[3], kernel.shape[:2], padding="VALID", use_bias=False, **options)
+        return _gradients(layer, images, kernel, upstream, step)
 
 
 def _as(mode: str, function: Any) -> Any:
     return jax.jit(function) if mode == "jit" else function
 
 
-def _variables(kernel: AnyArray, bias: AnyArray | None) -> dict[str, Any]:
+def _variables(kernel: AnyArray, bias: AnyArray | None, step: int) -> dict[str, Any]:
     params = {"kernel": jnp.asarray(kernel)} | ({} if bias is None else {"bias": jnp.asarray(bias)})
-    return {"params": params}
+    return {"params": params, "bfpemu": {"rounding_step": jnp.int32(step)}}
+
+
+def _gradients(
+    layer: Any, inputs: AnyArray, kernel: AnyArray, upstream: AnyArray, step: int
+) -> tuple[AnyArray, AnyArray]:
+    variables = _variables(kernel, None, step)
+    _, pull = jax.vjp(lambda params, x: layer.apply(variables | {"params": params}, x), variables["params"], inputs)
+    of_params, of_inputs = pull(jnp.asarray(upstream))
+    return np.asarray(of_inputs), np.asarray(of_params["kernel"])
 
 
 class TestQuantizer(QuantizerContract):

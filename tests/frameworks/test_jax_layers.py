@@ -21,15 +21,17 @@ from bfpemu.jax import (
     dot_general,
     quantize_model,
 )
+from bfpemu.jax import linen as of_linen
 from bfpemu.jax.linen import BFPConv
 from bfpemu.jax.nnx import BFPConv as BFPConvNnx
+from bfpemu.jax.nnx import next_step, nonfinite_blocks
 from tests.frameworks.contract import assert_same_bits, expected, whole_numbers
 
 pytestmark = pytest.mark.slow
 
 X, W = whole_numbers((5, 75), 1), whole_numbers((75, 9), 2)
 WANTED = expected(X, "bfp6") @ expected(W, "bfp4", 0)
-CONFIG = QATConfig(weight="bfp4", act="bfp6")
+CONFIG = QATConfig(weight_format="bfp4", act_format="bfp6")
 MATRICES = (((1,), (0,)), ((), ()))
 
 
@@ -40,15 +42,25 @@ def test_a_linen_model_takes_the_product_and_keeps_its_parameters() -> None:
     assert trees[0] == trees[1]
 
 
-def test_an_nnx_model_is_quantised_in_place() -> None:
+def test_a_copy_of_an_nnx_model_is_quantised() -> None:
     linear = nnx.Linear(75, 9, use_bias=False, rngs=nnx.Rngs(0))
-    model = nnx.Sequential(linear, nnx.relu, nnx.Linear(9, 2, rngs=nnx.Rngs(1)))
-    kernel = linear.kernel
-    assert quantize_model(model, CONFIG, chosen=lambda path, layer: path == "layers/0") == {"layers/0": "Linear"}
-    assert linear.kernel is kernel
-    linear.kernel.set_value(jnp.asarray(W))
-    assert_same_bits(np.asarray(nnx.jit(lambda layer, x: layer(x))(linear, X)), WANTED)
-    assert_same_bits(np.asarray(model.layers[2](WANTED)), np.asarray(nnx.Linear(9, 2, rngs=nnx.Rngs(1))(WANTED)))
+    model = nnx.Sequential(linear, nnx.relu, nnx.Linear(9, 2, rngs=nnx.Rngs(1)), nnx.BatchNorm(2, rngs=nnx.Rngs(2)))
+    kernel = linear.kernel[...]
+    quantized, report = quantize_model(model, [(r"layers\.0", CONFIG)])
+    assert str(report).splitlines() == [
+        "converted layers.0: Linear -> BFPLinear, weight bfp4, act bfp6",
+        "skipped layers.2: Linear, no rule fits its name",
+        "skipped layers.3: BatchNorm, its type is not converted",
+    ]
+    assert type(model.layers[0]) is nnx.Linear
+    first = quantized.layers[0]
+    assert isinstance(first, BFPLinear)
+    assert (first.kernel[...] == kernel).all()
+    first.kernel.set_value(jnp.asarray(W))
+    assert_same_bits(np.asarray(nnx.jit(lambda layer, x: layer(x))(first, X)), WANTED)
+    assert_same_bits(np.asarray(quantized.layers[2](WANTED)), np.asarray(nnx.Linear(9, 2, rngs=nnx.Rngs(1))(WANTED)))
+    again, _ = quantize_model(quantized, [(r"layers\.0", QATConfig(weight_format="bfp8"))])
+    assert again.layers[0].config.weight_format.name == "bfp8"
 
 
 def test_a_layer_that_was_there_quantises_its_kernel_before_it_is_cast() -> None:
@@ -60,8 +72,8 @@ def test_a_layer_that_was_there_quantises_its_kernel_before_it_is_cast() -> None
     for layer in layers:
         # As bfloat16 it would be 1.375, a tie that goes to 1.5.
         layer.kernel.set_value(jnp.full(layer.kernel.shape, 1.37475586, jnp.float32))
-        quantize_model(layer, weight=(4, 8), act=None)
-        found = layer(jnp.ones((1, 1), jnp.float32))
+        quantized, _ = quantize_model(layer, weight_format=(4, 8), quantize_input=False)
+        found = quantized(jnp.ones((1, 1), jnp.float32))
         assert found.dtype == jnp.bfloat16
         assert found.item() == 1.25
 
@@ -128,7 +140,7 @@ def test_the_backward_pass_of_a_convolution_blocks_outputs_and_images() -> None:
     def plain(x: Any, w: Any) -> Any:
         return jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=order)
 
-    convolve = conv_general_dilated(CONFIG, gradient="bfp8")
+    convolve = conv_general_dilated(CONFIG, grad_format="bfp8")
     _, pull = jax.vjp(lambda x, w: convolve(x, w, (1, 1), "VALID", dimension_numbers=order), images, kernel)
     of_images, of_kernel = pull(jnp.asarray(upstream))
     wanted_images = jax.vjp(lambda x: plain(x, expected(kernel, "bfp4", 3)), images)[1](
@@ -152,25 +164,62 @@ def test_the_kernel_is_quantised_before_it_is_cast() -> None:
     assert (np.asarray(cast_first) != wanted).any()  # the layer of Flax rounds twice
 
 
-def test_every_operand_has_a_stream_of_its_own_and_every_seed_other_words() -> None:
+def test_every_operand_has_a_stream_of_its_own_and_every_step_other_words() -> None:
     x = np.random.default_rng(2).standard_normal((3, 64)).astype(np.float32)
-    product = dot_general(weight=None, act="bfp4", rounding="stochastic", seed=7)
+    product = dot_general(weight_format=None, act_format="bfp4", rounding="stochastic", seed=7)
     identity = np.eye(64, dtype=np.float32)
-    found = [np.asarray(product(x, identity, MATRICES, seed=seed)) for seed in (None, 7, 8)]
+    found = [np.asarray(product(x, identity, MATRICES, step=step)) for step in (0, 0, 1)]
     assert_same_bits(found[0], found[1])
     assert (found[1] != found[2]).any()
-    of_weight = dot_general(weight="bfp4", act=None, rounding="stochastic", seed=7)(identity, x.T.copy(), MATRICES)
+    of_weight = dot_general(weight_format="bfp4", quantize_input=False, rounding="stochastic", seed=7)(
+        identity, x.T.copy(), MATRICES
+    )
     assert (found[0] != np.asarray(of_weight).T).any()
     layer = BFPDense(64, use_bias=False, weight_format="bfp4", rounding="stochastic", seed=7)
     variables = {"params": {"kernel": identity}}
-    assert_same_bits(np.asarray(layer.apply(variables, x)), np.asarray(layer.apply(variables, x, seed=7)))
+    assert_same_bits(np.asarray(layer.apply(variables, x)), np.asarray(layer.apply(variables, x, step=0)))
     linear = BFPLinear(64, 64, False, "bfp4", rounding="stochastic", seed=7, rngs=nnx.Rngs(0))
     linear.kernel.set_value(jnp.asarray(identity))
-    assert_same_bits(np.asarray(linear(x, seed=9)), np.asarray(layer.apply(variables, x, seed=9)))
+    assert_same_bits(np.asarray(linear(x, step=9)), np.asarray(layer.apply(variables, x, step=9)))
+
+
+def test_the_output_is_quantised_with_its_bias() -> None:
+    bias = whole_numbers((9,), 3)
+    wanted = expected(WANTED + bias, "bfp3")
+    options = {"config": CONFIG.with_(quantize_output=True, output_format="bfp3")}
+    variables = {"params": {"kernel": W, "bias": bias}}
+    assert_same_bits(np.asarray(BFPDense(9, **options).apply(variables, X)), wanted)
+    for float_layer in (nnx.Linear(75, 9, rngs=nnx.Rngs(0)), nnx.LinearGeneral(75, 9, rngs=nnx.Rngs(0))):
+        layer, _ = quantize_model(float_layer, options["config"])
+        layer.kernel.set_value(jnp.asarray(W))
+        layer.bias.set_value(jnp.asarray(bias))
+        assert_same_bits(np.asarray(layer(X)), wanted)
+
+
+def test_layers_keep_their_steps_and_counts() -> None:
+    x = np.random.default_rng(2).standard_normal((3, 64)).astype(np.float32)
+    x[1, 40] = x[2, 0] = np.inf
+    layer = BFPDense(8, rounding="stochastic", counts_nonfinite=True)
+    variables = layer.init(jax.random.key(0), x)
+    _, state = layer.apply(variables, x, mutable=["bfpemu"])
+    assert of_linen.nonfinite_blocks(state) == {"": 2}
+    later = of_linen.next_step(of_linen.next_step(variables))
+    wanted = np.asarray(layer.apply(variables, X[:, :64], step=2))
+    assert_same_bits(np.asarray(layer.apply(later, X[:, :64])), wanted)
+    # Without the collection, as in a checkpoint of the float layer, it is step 0.
+    plain = {"params": variables["params"]}
+    assert_same_bits(np.asarray(layer.apply(plain, X[:, :64])), np.asarray(layer.apply(variables, X[:, :64])))
+    model = BFPLinear(64, 8, rounding="stochastic", counts_nonfinite=True, rngs=nnx.Rngs(0))
+    model.kernel.set_value(variables["params"]["kernel"])
+    next_step(model), next_step(model)
+    graph, state = nnx.split(model)
+    assert_same_bits(np.asarray(nnx.merge(graph, state)(X[:, :64])), wanted)
+    nnx.jit(lambda model, x: model(x))(model, x)
+    assert nonfinite_blocks(model) == {"": 2}
 
 
 def test_the_second_derivative_of_a_product_is_there() -> None:
-    product = dot_general(CONFIG, gradient="bfp8")
+    product = dot_general(CONFIG, grad_format="bfp8")
     first = jax.grad(lambda x: jnp.sum(product(x, W, MATRICES) ** 2))
     found = np.asarray(jax.grad(lambda x: jnp.sum(first(x)))(jnp.asarray(X)))
     assert np.isfinite(found).all()
@@ -180,18 +229,23 @@ def test_the_second_derivative_of_a_product_is_there() -> None:
 @pytest.mark.parametrize(
     "call, code",
     [
-        (lambda: dot_general(weight="bfp9000"), "unknown-format"),
-        (lambda: dot_general(weights="bfp8"), "unknown-key"),
+        (lambda: dot_general(weight_format="bfp9000"), "unknown-format"),
+        (lambda: dot_general(weight="bfp8"), "unknown-key"),
         (lambda: dot_general("bfp8"), "field-type"),
         (lambda: dot_general(ste="soft"), "field-type"),
         (lambda: dot_general(seed=-1), "field-type"),
         (lambda: dot_general(accumulator="fp7"), "unknown-unit"),
-        (lambda: dot_general(accumulator="exact", act=None), "unit"),
+        (lambda: dot_general(accumulator="exact", quantize_input=False), "unit"),
         (lambda: dot_general(accumulator=3), "unit"),
         (lambda: dot_general()(X, W, (((), ()), ((), ()))), "operand-shape"),
         (lambda: dot_general()(X.astype(np.int32), W, MATRICES), "data-type"),
         (lambda: dot_general()(X, W.astype(np.complex64), MATRICES), "data-type"),
-        (lambda: dot_general(accumulator="exact", act="hbfp8")(X, W, MATRICES), "unit"),
+        (lambda: dot_general(accumulator="exact", act_format="hbfp8"), "unit"),
+        (lambda: dot_general(quantize_output=True), "layer-type"),
+        (lambda: conv_general_dilated(counts_nonfinite=True), "layer-type"),
+        (lambda: dot_general(weight_format="flex16_5"), "exponent-given"),
+        (lambda: dot_general(rounding="stochastic")(X, W, MATRICES, step=-1), "random-words"),
+        (lambda: quantize_model(nnx.Linear(4, 4, rngs=nnx.Rngs(0)), [("head", CONFIG)]), "layer-rules"),
         (lambda: bfp_quantize([[1.0], [2.0, 3.0]]), "data-type"),
         (lambda: bfp_quantize(X, ste="soft"), "field-type"),
         (lambda: convolution(batch_group_count=2), "convolution"),

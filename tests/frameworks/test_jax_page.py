@@ -142,4 +142,7 @@ def test_the_lines_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (lines,) = [block for block in blocks if "bfpemu.jax" in block]
     exec(lines, {})
-    assert capsys.readouterr().out == "{'layers/0': 'Linear', 'layers/2': 'Linear'}\n"
+    assert capsys.readouterr().out == (
+        "converted layers.0: Linear -> BFPLinear, weight bfp4, act bfp8\n"
+        "converted layers.2: Linear -> BFPLinear, weight bfp4, act bfp8\n"
+    )

@@ -17,7 +17,15 @@ from bfpemu import BFPSpec, BFPTensor, Conversion, create_bfp_spec
 from bfpemu.bitwise import folded_seed, random_words
 from bfpemu.bitwise.numpy_operations import NumpyOperations
 from bfpemu.errors import BfpError
-from bfpemu.tensorflow import BFPConv2D, BFPDense, BFPQuantizerSTE, bfp_quantize, quantize_model
+from bfpemu.tensorflow import (
+    BFPConv2D,
+    BFPDense,
+    BFPQuantizerSTE,
+    QATConfig,
+    bfp_quantize,
+    nonfinite_blocks,
+    quantize_model,
+)
 from tests.frameworks.contract import AnyArray, adversarial, assert_same_bits, expected, whole_numbers
 from tools.training_tensorflow import run
 
@@ -111,19 +119,40 @@ def test_layers_come_back_from_their_configuration() -> None:
         again = type(layer).from_config(config)
         assert again.get_config() == config
         if not isinstance(layer, BFPQuantizerSTE):
-            assert again.operands == layer.operands
+            assert again.config == layer.config
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writes variables so
 def test_a_model_in_a_file_predicts_the_same_bits(tmp_path: Path) -> None:
     inputs = keras.Input((8, 8, 1))
-    x = BFPConv2D(5, 3, weight_format="bfp4", act_format=create_bfp_spec(6, 8), activation="relu")(inputs)
+    options = {"act_format": create_bfp_spec(6, 8), "counts_nonfinite": True, "name": "first"}
+    x = BFPConv2D(5, 3, weight_format="bfp4", activation="relu", **options)(inputs)
     x = BFPQuantizerSTE("bfp8", axis=-1)(keras.layers.Flatten()(x))
-    model = keras.Model(inputs, BFPDense(3, rounding="stochastic", seed=5)(x))
+    last = BFPDense(3, rounding="stochastic", seed=5)
+    model = keras.Model(inputs, last(x))
     images = np.random.default_rng(1).standard_normal((4, 8, 8, 1)).astype(np.float32)
+    last.rounding_step.assign(7)
+    images[1, 0, 0, 0] = np.inf
+    model(images)
+    assert nonfinite_blocks(model) == {"first": 1}
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
+    assert int(again.layers[-1].rounding_step.numpy()) == 7
+    assert nonfinite_blocks(again) == {"first": 1}
+    images[1, 0, 0, 0] = 1
     assert_same_bits(again.predict(images, verbose=0), model.predict(images, verbose=0))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writes variables so
+def test_weights_of_layers_that_count_nothing_load_into_layers_that_do(tmp_path: Path) -> None:
+    plain, _ = quantize_model(keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, name="head")]))
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    counting, _ = quantize_model(plain, rounding="stochastic", counts_nonfinite=True)
+    counting.get_layer("head").kernel.assign(np.zeros((8, 2)))
+    counting.get_layer("head").rounding_step.assign(3)
+    counting.load_weights(tmp_path / "plain.weights.h5")
+    assert_same_bits(counting.get_layer("head").kernel.numpy(), plain.get_layer("head").kernel.numpy())
+    assert int(counting.get_layer("head").rounding_step.numpy()) == 3
 
 
 @pytest.mark.parametrize(
@@ -156,9 +185,9 @@ def test_each_step_in_training_draws_anew() -> None:
     layer = BFPDense(4, weight_format=None, act_format="bfp4", rounding="stochastic", seed=9, use_bias=False)
     inputs = np.random.default_rng(3).standard_normal((2, 32)).astype(np.float32)
     layer.build((2, 32))
-    layer.set_weights([np.eye(32, 4, dtype=np.float32)])
+    layer.kernel.assign(np.eye(32, 4, dtype=np.float32))
     for step in range(2):
-        seed = folded_seed(folded_seed(9, 0), step)
+        seed = folded_seed(folded_seed(folded_seed(9, 0), step), 0)  # layer 0, the step, the operand 0
         words = random_words(NumpyOperations(), inputs, seed).view(np.uint32).reshape(-1).tolist()
         wanted = np.ascontiguousarray(expected(inputs, "bfp4:stochastic", random_words=words)[:, :4])
         assert_same_bits(layer(inputs, training=True).numpy(), wanted)
@@ -267,17 +296,16 @@ def test_xla_refuses_an_accumulator_and_fit_does_without_it() -> None:
 def test_a_converted_model_has_the_weights_and_the_report_says_what_was_done() -> None:
     model = image_model()
     quantized, report = quantize_model(
-        model, [("first|second", {"weight_format": "bfp6"}), ("head", None), ("tail", {})], act_format="bfp12"
+        model, [("first|second", QATConfig(weight_format="bfp6", act_format="bfp12")), ("head", None)]
     )
     assert str(report).splitlines() == [
-        "converted first: Conv2D -> BFPConv2D",
-        "converted second: Conv2D -> BFPConv2D",
-        "skipped norm: BatchNormalization, of a type that is not converted",
-        "skipped head: Dense, the rule 'head' leaves it",
-        "unused rule 'tail'",
+        "converted first: Conv2D -> BFPConv2D, weight bfp6, act bfp12",
+        "converted second: Conv2D -> BFPConv2D, weight bfp6, act bfp12",
+        "skipped norm: BatchNormalization, its type is not converted",
+        "skipped head: Dense, its rule says so",
     ]
-    assert quantized.get_layer("first").operands.weight_format.name == "bfp6"
-    assert quantized.get_layer("second").operands.act_format.name == "bfp12"
+    assert quantized.get_layer("first").config.weight_format.name == "bfp6"
+    assert quantized.get_layer("second").config.layer_number == 1
     for old, new in zip(model.get_weights(), quantized.get_weights(), strict=True):
         assert_same_bits(new, old)
 
@@ -287,10 +315,17 @@ def test_a_model_within_a_model_is_converted() -> None:
     inputs = keras.Input((6,))
     model = keras.Model(inputs, keras.layers.Dense(2, name="last")(inner(inputs)))
     quantized, report = quantize_model(model, rounding="stochastic")
-    assert {name for name, _, _ in report.converted} == {"within", "last"}
+    assert {entry.name for entry in report.converted} == {"within", "last"}
     assert len(quantized.trainable_variables) == 2
     wanted = [weight.numpy().tolist() for weight in model.weights]
-    assert [weight.numpy().tolist() for weight in quantized.weights] == wanted
+    found = [weight.numpy().tolist() for weight in quantized.weights if weight.name != "rounding_step"]
+    assert found == wanted
+    again, report = quantize_model(quantized, weight_format="bfp4")
+    assert [entry.old for entry in report.converted] == ["BFPDense", "BFPDense"]
+    assert [weight.numpy().tolist() for weight in again.weights] == wanted
+
+
+CONFIG = QATConfig()
 
 
 class Written(keras.Model):
@@ -301,15 +336,17 @@ class Written(keras.Model):
     "model, rules, options, code",
     [
         (lambda: keras.Sequential([keras.Input((3,)), keras.layers.ReLU()]), None, {}, "nothing-converted"),
-        (image_model, [("nobody", {})], {}, "nothing-converted"),
+        (image_model, [("nobody", CONFIG)], {}, "layer-rules"),
         (Written, None, {}, "nothing-converted"),
-        (image_model, [("first", {}), ("f.*", {})], {}, "layer-rules"),
-        (image_model, [("(", {})], {}, "layer-rules"),
+        (image_model, [("first", CONFIG), ("f.*", CONFIG)], {}, "layer-rules"),
+        (image_model, [("(", CONFIG)], {}, "layer-rules"),
         (image_model, ["first"], {}, "layer-rules"),
         (image_model, None, {"weight_format": "bfp9000"}, "unknown-format"),
         (image_model, None, {"weight": "bfp4"}, "unknown-key"),
-        (image_model, [("first", {"weight": "bfp4"})], {}, "unknown-key"),
-        (image_model, None, {"weight_format": "flex16_5"}, "adapter-format"),
+        (image_model, [("first", {"weight_format": "bfp4"})], {}, "layer-rules"),
+        (image_model, CONFIG, {"weight_format": "bfp4"}, "layer-rules"),
+        (image_model, [("first", None)], {}, "nothing-converted"),
+        (image_model, None, {"weight_format": "flex16_5"}, "exponent-given"),
         (image_model, None, {"accumulator": "abacus"}, "unknown-unit"),
         (image_model, None, {"accumulator": "exact", "weight_format": None}, "unit"),
         (image_model, None, {"ste": "soft"}, "field-type"),

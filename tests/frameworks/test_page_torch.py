@@ -205,7 +205,7 @@ def test_a_model_with_a_quantiser_trains():
 def test_layers_have_the_arguments_of_the_page():
     assert ran(LAYER)["y"].shape == (32, 3072)
     assert ran(CONVOLUTION)["y"].shape == (16, 64, 224, 224)
-    assert ran(MIXED)["MixedPrecisionModel"]().fc1.config.act.name == "bfp12"
+    assert ran(MIXED)["MixedPrecisionModel"]().fc1.config.format_of(0).name == "bfp12"
 
 
 def test_models_are_converted_and_fine_tuned(tmp_path):

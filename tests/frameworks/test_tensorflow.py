@@ -52,34 +52,56 @@ class TensorflowAdapter:
         return outer.gradient(first, x).numpy()
 
     def dense(
-        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, step: int = 0, **options: Any
     ) -> AnyArray:
         layer = BFPDense(weights.shape[1], use_bias=bias is not None, **options)
-        return in_mode(mode, filled(layer, inputs, weights, bias))(inputs).numpy()
+        return in_mode(mode, filled(layer, inputs, weights, bias, step))(inputs).numpy()
 
     def dense_gradients(
-        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
     ) -> tuple[AnyArray, AnyArray]:
-        layer = filled(BFPDense(weights.shape[1], use_bias=False, **options), inputs, weights, None)
-        x = tf.constant(inputs)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x)
-        of_inputs, of_weights = tape.gradient(y, [x, layer.kernel.value], upstream)
-        return of_inputs.numpy(), of_weights.numpy()
+        layer = BFPDense(weights.shape[1], use_bias=False, **options)
+        return gradients(filled(layer, inputs, weights, None, step), inputs, upstream)
 
     def conv2d(
-        self, images: AnyArray, kernel: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self,
+        images: AnyArray,
+        kernel: AnyArray,
+        bias: AnyArray | None,
+        *,
+        mode: str,
+        step: int = 0,
+        groups: int = 1,
+        **options: Any,
     ) -> AnyArray:
-        layer = BFPConv2D(kernel.shape[3], kernel.shape[:2], use_bias=bias is not None, **options)
-        return in_mode(mode, filled(layer, images, kernel, bias))(images).numpy()
+        layer = BFPConv2D(kernel.shape[3], kernel.shape[:2], groups=groups, use_bias=bias is not None, **options)
+        return in_mode(mode, filled(layer, images, kernel, bias, step))(images).numpy()
+
+    def conv2d_gradients(
+        self, images: AnyArray, kernel: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
+    ) -> tuple[AnyArray, AnyArray]:
+        layer = BFPConv2D(kernel.shape[3], kernel.shape[:2], use_bias=False, **options)
+        return gradients(filled(layer, images, kernel, None, step), images, upstream)
 
 
-def filled(layer: Any, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None) -> Any:
-    """Return a layer that is built and has these weights."""
+def filled(layer: Any, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, step: int) -> Any:
+    """Return a layer that is built, has these weights and is at this step."""
     layer.build(inputs.shape)
-    layer.set_weights([weights] if bias is None else [weights, bias])
+    layer.kernel.assign(weights)
+    if bias is not None:
+        layer.bias.assign(bias)
+    if step:
+        layer.rounding_step.assign(step)
     return layer
+
+
+def gradients(layer: Any, inputs: AnyArray, upstream: AnyArray) -> tuple[AnyArray, AnyArray]:
+    x = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    of_inputs, of_weights = tape.gradient(y, [x, layer.kernel.value], upstream)
+    return of_inputs.numpy(), of_weights.numpy()
 
 
 class TestQuantizer(QuantizerContract):

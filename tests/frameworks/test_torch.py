@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bfpemu.catalog import FormatLike
-from bfpemu.torch import BFPConv2d, BFPLinear, bfp_quantize
+from bfpemu.torch import BFPConv2d, BFPLinear, bfp_quantize, next_step
 from bfpemu.torch.kernels import as_array, as_tensor
 from tests.frameworks.contract import DTYPES, AnyArray, LayerContract, QuantizerContract
 
@@ -43,24 +43,37 @@ class TorchAdapter:
         return array_of(torch.autograd.grad(first.sum(), x)[0])
 
     def dense(
-        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, bias: AnyArray | None, *, mode: str, step: int = 0, **options: Any
     ) -> AnyArray:
-        return array_of(run(mode, linear_layer(weights, bias, options), tensor_of(inputs)))
+        return array_of(run(mode, linear_layer(weights, bias, step, options), tensor_of(inputs)))
 
     def dense_gradients(
-        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, **options: Any
+        self, inputs: AnyArray, weights: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
     ) -> tuple[AnyArray, AnyArray]:
-        layer, x = linear_layer(weights, None, options), tensor_of(inputs).requires_grad_()
+        layer, x = linear_layer(weights, None, step, options), tensor_of(inputs).requires_grad_()
         layer(x).backward(tensor_of(upstream))
         return array_of(x.grad), array_of(layer.weight.grad.t())
 
     def conv2d(
-        self, images: AnyArray, kernel: AnyArray, bias: AnyArray | None, *, mode: str, **options: Any
+        self,
+        images: AnyArray,
+        kernel: AnyArray,
+        bias: AnyArray | None,
+        *,
+        mode: str,
+        step: int = 0,
+        groups: int = 1,
+        **options: Any,
     ) -> AnyArray:
-        rows, columns, inputs, outputs = kernel.shape
-        layer = BFPConv2d(inputs, outputs, (rows, columns), bias=bias is not None, **options)
-        fill(layer, kernel.transpose(3, 2, 0, 1), bias)
+        layer = convolution(kernel, bias, step, groups, options)
         return array_of(run(mode, layer, tensor_of(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+    def conv2d_gradients(
+        self, images: AnyArray, kernel: AnyArray, upstream: AnyArray, *, step: int = 0, **options: Any
+    ) -> tuple[AnyArray, AnyArray]:
+        layer, x = convolution(kernel, None, step, 1, options), tensor_of(images).requires_grad_()
+        layer(x.permute(0, 3, 1, 2)).backward(tensor_of(upstream).permute(0, 3, 1, 2))
+        return array_of(x.grad), array_of(layer.weight.grad.permute(2, 3, 1, 0))
 
 
 def tensor_of(values: AnyArray) -> torch.Tensor:
@@ -83,16 +96,25 @@ def run(mode: str, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Te
         torch.set_flush_denormal(False)
 
 
-def fill(layer: torch.nn.Module, weight: AnyArray, bias: AnyArray | None) -> None:
+def fill(layer: torch.nn.Module, weight: AnyArray, bias: AnyArray | None, step: int) -> None:
     with torch.no_grad():
         layer.weight.copy_(tensor_of(weight))
         if bias is not None:
             layer.bias.copy_(tensor_of(bias))
+    for _ in range(step):
+        next_step(layer)
 
 
-def linear_layer(weights: AnyArray, bias: AnyArray | None, options: dict[str, Any]) -> BFPLinear:
+def linear_layer(weights: AnyArray, bias: AnyArray | None, step: int, options: dict[str, Any]) -> BFPLinear:
     layer = BFPLinear(*weights.shape, bias=bias is not None, **options)
-    fill(layer, weights.T, bias)
+    fill(layer, weights.T, bias, step)
+    return layer
+
+
+def convolution(kernel: AnyArray, bias: AnyArray | None, step: int, groups: int, options: dict[str, Any]) -> BFPConv2d:
+    rows, columns, inputs, outputs = kernel.shape
+    layer = BFPConv2d(groups * inputs, outputs, (rows, columns), groups=groups, bias=bias is not None, **options)
+    fill(layer, kernel.transpose(3, 2, 0, 1), bias, step)
     return layer
 
 

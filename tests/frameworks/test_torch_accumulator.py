@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from bfpemu import Accumulator, BFPTensor, DotProductUnit, unit
+from bfpemu.adapters.configuration import Slot
 from bfpemu.catalog import resolve
 from bfpemu.errors import BfpError
 from bfpemu.torch import BFPConv2d, BFPLinear, QATConfig
 from bfpemu.torch.certificate import certified_rows, significand_bits
-from bfpemu.torch.configuration import Slot
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,7 @@ def test_a_convolution_has_the_bits_of_the_unit(padding):
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
 def test_stochastic_rounding_draws_for_the_images_and_not_for_their_padding(padding_mode):
     torch.manual_seed(0)
-    options = {"weight": "bfp4", "act": "bfp4", "rounding": "stochastic", "seed": 3}
+    options = {"weight_format": "bfp4", "rounding": "stochastic", "seed": 3}
     plain = BFPConv2d(37, 4, 3, padding=(1, 2), padding_mode=padding_mode, config=QATConfig(**options))
     unit_layer = BFPConv2d(
         37, 4, 3, padding=(1, 2), padding_mode=padding_mode, config=QATConfig(**options, accumulator="exact")
@@ -136,11 +136,11 @@ def test_stochastic_rounding_draws_for_the_images_and_not_for_their_padding(padd
 def test_backward_products_draw_for_the_images_and_not_for_their_padding(padding_mode, groups):
     # In units of 16 the largest element is 112, so the words decide which of 112 to 127 saturate.
     act = resolve((4, 32)).with_(exponent_rule="floor")
-    options = {"weight": None, "act": act, "rounding": "stochastic", "seed": 3, "ste": "clip"}
+    options = {"weight_format": None, "act_format": act, "rounding": "stochastic", "seed": 3, "ste": "clip"}
     arguments = {"padding": (1, 2), "padding_mode": padding_mode, "groups": groups, "bias": False}
     plain = BFPConv2d(36, 4, 3, **arguments, config=QATConfig(**options))
     # Gradients in a format that holds them exactly, so that the masks alone could differ.
-    other = BFPConv2d(36, 4, 3, **arguments, config=QATConfig(**options, gradient=(24, 1)))
+    other = BFPConv2d(36, 4, 3, **arguments, config=QATConfig(**options, grad_format=(24, 1)))
     torch.manual_seed(0)
     with torch.no_grad():
         plain.weight.copy_(torch.randint(1, 4, plain.weight.shape))
@@ -156,7 +156,7 @@ def test_backward_products_draw_for_the_images_and_not_for_their_padding(padding
 
     # The activation of the second product is that of the images, padded afterwards.
     step = other.rounding_step
-    images = other.operands.quantized(x, Slot.DW_ACT, 0, step)
+    images = other.operands.quantized(x, Slot.DW_ACT, 0, step, (0, 2, 3, 1))
     margins = [2, 2, 1, 1]
     padded = torch.nn.functional.pad(images, margins, mode="constant" if padding_mode == "zeros" else padding_mode)
     kernel = other.weight.detach().clone().requires_grad_()
@@ -167,7 +167,7 @@ def test_backward_products_draw_for_the_images_and_not_for_their_padding(padding
 def test_units_and_layers_that_do_not_fit_are_refused():
     for refused in (
         lambda: QATConfig(accumulator="fp33"),
-        lambda: QATConfig(accumulator="exact", act=None),
+        lambda: QATConfig(accumulator="exact", quantize_input=False),
         lambda: QATConfig(accumulator=3),
     ):
         with pytest.raises(BfpError) as error:

@@ -50,7 +50,7 @@ class TestConversion:
         model = small_gpt2()
         keys, tied = list(model.state_dict()), model.transformer.wte.weight
         optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-        report = quantize_(model, QATConfig(weight="bfp8", act="bfp8", gradient="bfp8"))
+        report = quantize_(model, QATConfig(grad_format="bfp8"))
         assert sum(entry.old == "Conv1D" for entry in report.converted) == 8
         assert len(report.converted) == 9
         assert model.lm_head.weight is tied
@@ -75,7 +75,7 @@ class TestConversion:
         seen = []
         model[0].register_forward_hook(lambda *_: seen.append(1))
         layers, parameters = list(model), list(model.parameters())
-        quantize_(model, QATConfig(weight="bfp4"))
+        quantize_(model, QATConfig(weight_format="bfp4"))
         assert [type(layer).__name__ for layer in model] == ["BFPConv2d", "ReLU", "BFPConv2d", "Flatten", "BFPLinear"]
         assert all(now is before for now, before in zip(model, layers, strict=True))
         assert all(now is before for now, before in zip(model.parameters(), parameters, strict=True))
@@ -93,23 +93,22 @@ class TestConversion:
 
     def test_rules_choose_formats_by_name_and_the_report_says_so(self):
         model = nn.Sequential(nn.Embedding(10, 40), network())
-        rules = [(r"0|1\.0", QATConfig(weight="bfp4", act=None)), (r"1\.2", None), ("head", QATConfig())]
+        rules = [(r"0|1\.0", QATConfig(weight_format="bfp4", quantize_input=False)), (r"1\.2", None)]
         report = quantize_(model, rules)
         assert [(entry.name, entry.new) for entry in report.converted] == [("0", "BFPEmbedding"), ("1.0", "BFPConv2d")]
         assert {entry.name: entry.reason for entry in report.skipped} == {
             "1.2": "its rule says so",
             "1.4": "no rule fits its name",
         }
-        assert report.unused_rules == ("head",)
         assert isinstance(model[0], BFPEmbedding)
         weight = model[0].weight
         assert torch.equal(model[0](torch.tensor([3])), bfp_quantize(weight, "bfp4")[3:4])
 
     def test_a_second_conversion_changes_the_formats(self):
         model = network()
-        quantize_(model, QATConfig(weight="bfp4"))
-        quantize_(model, QATConfig(weight="bfp8"))
-        assert model[4].config.weight.name == "bfp8"
+        quantize_(model, QATConfig(weight_format="bfp4"))
+        quantize_(model, QATConfig(weight_format="bfp8"))
+        assert model[4].config.weight_format.name == "bfp8"
 
     def test_a_copy_leaves_the_model_as_it_was(self):
         model = network()
@@ -118,7 +117,7 @@ class TestConversion:
 
     def test_models_are_copied_and_pickled(self):
         model, x = network(), torch.randn(2, 3, 8, 8)
-        quantize_(model, QATConfig(weight="bfp4", rounding="stochastic"))
+        quantize_(model, QATConfig(weight_format="bfp4", rounding="stochastic"))
         for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
             assert torch.equal(other(x), model(x))
 
@@ -139,13 +138,19 @@ class TestConversion:
         "convert, code",
         [
             (lambda: quantize_(nn.Sequential(nn.ReLU()), QATConfig()), "nothing-converted"),
-            (lambda: quantize_(network(), [("9", QATConfig())]), "nothing-converted"),
+            (lambda: quantize_(network(), [("9", QATConfig())]), "layer-rules"),
             (lambda: quantize_(network(), [("4", QATConfig()), (".*", QATConfig())]), "layer-rules"),
             (lambda: quantize_(network(), [("(", QATConfig())]), "layer-rules"),
             (lambda: quantize_(network(), [("4", "bfp8")]), "layer-rules"),
-            (lambda: quantize_(network(), None), "layer-rules"),
+            (lambda: quantize_(network(), 3), "layer-rules"),
+            (lambda: quantize_(network(), QATConfig(), weight_format="bfp4"), "layer-rules"),
+            (lambda: quantize_(network(), [("4", None)]), "nothing-converted"),
+            (lambda: quantize_(network(), [("0", QATConfig()), ("head", QATConfig())]), "layer-rules"),
             (lambda: quantize_(nn.Embedding(4, 8, max_norm=1.0), [("", QATConfig())]), "layer-type"),
-            (lambda: quantize_(nn.Linear(4, 4, dtype=torch.bfloat16), QATConfig(weight="bfp12")), "adapter-format"),
+            (
+                lambda: quantize_(nn.Linear(4, 4, dtype=torch.bfloat16), QATConfig(weight_format="bfp12")),
+                "adapter-format",
+            ),
             (lambda: convert_linear_to_bfp(network(), "bfp9000"), "unknown-format"),
             (lambda: BFPLinear(4, 4, weight_format="tt_bfp8_b_host_lower_error"), "adapter-format"),
             (lambda: QATConfig(ste="sometimes"), "field-type"),
@@ -160,14 +165,14 @@ class TestConversion:
     def test_a_refused_model_is_as_it_was(self):
         model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4, dtype=torch.bfloat16))
         with pytest.raises(BfpError):
-            quantize_(model, QATConfig(weight="bfp12"))
+            quantize_(model, QATConfig(weight_format="bfp12"))
         assert type(model[0]) is nn.Linear
 
 
 class TestRoundingAndCounting:
     def test_steps_change_the_random_words_and_nothing_else_does(self):
         model, x = network(), torch.randn(2, 3, 8, 8)
-        quantize_(model, QATConfig(weight="bfp3", rounding="stochastic", seed=5))
+        quantize_(model, QATConfig(weight_format="bfp3", rounding="stochastic", seed=5))
         first = model(x)
         assert torch.equal(model(x), first)
         next_step(model)
@@ -181,17 +186,31 @@ class TestRoundingAndCounting:
         assert nonfinite_blocks(layer) == {"": 3}
 
     @pytest.mark.parametrize(
-        "act", [None, resolve("bfp8").with_(block_size=None), resolve("bfp8").with_(block_size=(4, 4))]
+        "options",
+        [
+            {"quantize_input": False},
+            {"act_format": resolve("bfp8").with_(block_size=None)},
+            {"act_format": resolve("bfp8").with_(block_size=(4, 4))},
+        ],
+        ids=["nothing", "tensors", "tiles"],
     )
-    def test_what_has_no_blocks_along_one_axis_is_not_counted(self, act):
+    def test_what_has_no_blocks_along_one_axis_is_not_counted(self, options):
         with pytest.raises(BfpError) as refused:
-            QATConfig(act=act, counts_nonfinite=True)
+            QATConfig(**options, counts_nonfinite=True)
         assert refused.value.code == "adapter-format"
+
+    def test_steps_are_saved_and_files_of_float_layers_load(self):
+        layer, other = (BFPLinear(64, 8, weight_format="bfp3", rounding="stochastic") for _ in range(2))
+        next_step(layer)
+        other.load_state_dict(layer.state_dict())
+        assert other.rounding_step.item() == 1
+        other.load_state_dict(nn.Linear(64, 8).state_dict())
+        assert other.rounding_step.item() == 1
 
     def test_another_configuration_leaves_layers_their_random_words(self):
         model = nn.Sequential(nn.Linear(64, 64, bias=False), nn.Linear(64, 64, bias=False))
-        config = QATConfig(weight="bfp4", act=None, rounding="stochastic")
-        quantize_(model, QATConfig(weight="bfp8"))
+        config = QATConfig(weight_format="bfp4", quantize_input=False, rounding="stochastic")
+        quantize_(model, QATConfig(weight_format="bfp8"))
         with torch.no_grad():
             model[1].weight.copy_(model[0].weight)
         for layer in model:
@@ -217,7 +236,7 @@ class TestPackedModels:
         with torch.no_grad():
             for parameter in other.parameters():
                 parameter.zero_()
-        rules = [(r".*c_(attn|proj|fc)", QATConfig(weight="bfp4")), ("lm_head", QATConfig())]
+        rules = [(r".*c_(attn|proj|fc)", QATConfig(weight_format="bfp4")), ("lm_head", QATConfig())]
         for either in (model, other):
             quantize_(either, rules)
         save_packed(model, tmp_path / "gpt2.bfp")
@@ -240,7 +259,7 @@ def test_a_transformer_layer_calls_its_converted_layers_in_inference_too():
     torch.manual_seed(0)
     model = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True).eval()
     x = torch.randn(2, 5, 32)
-    assert quantize_(model, QATConfig(weight="bfp4")).converted
+    assert quantize_(model, QATConfig(weight_format="bfp4")).converted
     with_gradient = model(x).detach()
     with torch.no_grad():
         # Attention alone has another way in inference; weights that are not quantised are far off.

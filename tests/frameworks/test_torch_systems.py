@@ -36,7 +36,7 @@ def arbitrary(*shape):
 def test_a_network_compiles_whole_trains_and_has_the_same_bits():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 40, 3), nn.Flatten(), nn.Linear(40 * 9, 5))
-    quantize_(model, QATConfig(weight="bfp4", gradient="bfp8", rounding="stochastic"))
+    quantize_(model, QATConfig(weight_format="bfp4", act_format="bfp8", grad_format="bfp8", rounding="stochastic"))
     torch.compiler.reset()
     # Inductor hands the folder of torch to a compiler unquoted.
     backend = "aot_eager" if " " in torch.__file__ else "inductor"
@@ -56,7 +56,7 @@ def test_a_network_compiles_whole_trains_and_has_the_same_bits():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_an_exported_program_has_one_node_for_each_operand_and_the_same_bits(tmp_path):
     layer = nn.Sequential(nn.Linear(70, 6))
-    quantize_(layer, QATConfig(weight=(5, 16)))
+    quantize_(layer, QATConfig(weight_format=(5, 16), act_format="bfp8"))
     x = arbitrary(3, 70)
     torch.export.save(torch.export.export(layer, (x,)), tmp_path / "layer.pt2")
     program = torch.export.load(tmp_path / "layer.pt2")
@@ -167,7 +167,7 @@ for placement in (Shard(0), Shard(1), Replicate()):
     found.sum().backward()
     assert divided.grad.full_tensor().unique().tolist() == [1]
 model = nn.Sequential(nn.Linear(70, 40), nn.ReLU(), nn.Linear(40, 3))
-quantize_(model, QATConfig(weight="bfp4"))
+quantize_(model, QATConfig(weight_format="bfp4", act_format="bfp8"))
 wanted = model(x)
 wanted.sum().backward()
 gradients = [parameter.grad.clone() for parameter in model.parameters()]
@@ -199,7 +199,8 @@ def test_shards_without_whole_blocks_are_refused():
     for shape, axis, divided, spec, is_stochastic in (
         ((4, 128), 1, {1: 8}, bfp8, False),
         ((4, 128), -1, {1: 3}, bfp8, False),
-        ((4, 128), None, {0: 2}, bfp8, False),
+        ((4, 128), None, {1: 2}, bfp8, False),
+        ((4, 100), None, {0: 2}, bfp8, False),
         ((4, 128), 1, {0: 2}, BFPSpec("tensor", 8, None), False),
         ((4, 128), 1, {0: 2}, bfp8, True),
     ):

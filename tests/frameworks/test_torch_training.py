@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from tools.training_torch import run
 
 pytestmark = pytest.mark.slow
 
 
 def test_training_in_bfp3_recovers_at_least_half_of_the_loss():
-    path = Path(__file__).parents[2] / "tools/training_torch.py"
-    spec = importlib.util.spec_from_file_location("training_torch", path)
-    training = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(training)
-    found = training.run("bfp3", epochs=12, further=6)
+    found = run("bfp3", epochs=12, further=6)
     assert found.float32 > 0.85
     assert found.after_training < found.float32 - 0.02
     assert found.recovered >= 0.5
