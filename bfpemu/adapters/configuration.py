@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bfpemu.adapters.seeds import WORDS, check_finds_exponents, is_stochastic
+from bfpemu.adapters.seeds import WORDS, is_stochastic
 from bfpemu.adapters.text import StoredFormat, StoredUnit, resolved_format, resolved_unit, stored_format
 from bfpemu.bitwise import folded_seed, make_plan
 from bfpemu.errors import DataError, SpecError
-from bfpemu.formats import check
+from bfpemu.formats import ExponentRule, check
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.unit import DotProductUnit
 from bfpemu.formats.unit_operands import check_operand_formats, is_same_format
@@ -222,6 +222,22 @@ def layer_config(options: dict[str, Any], **page: Any) -> QATConfig:
     named = {name: options.pop(name) for name in FIELDS if name in options}
     config = options.pop("config", None)
     return as_config(config, named if config is not None else page | named)
+
+
+def check_finds_exponents(preset: Preset) -> None:
+    """Refuse the rule `given` where nobody gives exponents.
+
+    Raises
+    ------
+    DataError
+        ``exponent-given``.
+    """
+    if preset.conversion.exponent_rule is ExponentRule.GIVEN:
+        raise DataError(
+            "exponent-given",
+            f"a format must find its own exponents here (spec 3.5), got the rule 'given' of {preset.name!r}; "
+            "bfpemu.bfp_quantize takes exponents",
+        )
 
 
 def _checked(preset: Preset) -> Preset:

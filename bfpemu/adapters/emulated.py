@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.adapters.configuration import QATConfig, Slot
 from bfpemu.arithmetic.unit import DotProductUnit, Result
 from bfpemu.formats import unit as formats
 from bfpemu.formats.preset import Preset
@@ -70,29 +71,19 @@ class Emulator:
         """
         block = self.act.format.block_size
         parts = geometry.groups if isinstance(block, int) and kernels.shape[1] % block else 1
-        found = [
-            self._convolved(*part, geometry, geometry.groups // parts, threads)
-            for part in zip(
-                _cut(images, parts, 1),
-                _cut(kernels, parts, 0),
-                _cut(image_words, parts, 1),
-                _cut(kernel_words, parts, 0),
-                strict=True,
-            )
-        ]
+        operands = zip(
+            _cut(images, parts, 1),
+            _cut(kernels, parts, 0),
+            _cut(image_words, parts, 1),
+            _cut(kernel_words, parts, 0),
+            strict=True,
+        )
+        found = [self._convolved(part, geometry, geometry.groups // parts, threads) for part in operands]
         return found[0] if parts == 1 else np.concatenate(found, axis=1)
 
-    def _convolved(
-        self,
-        images: AnyArray,
-        kernels: AnyArray,
-        image_words: AnyArray | None,
-        kernel_words: AnyArray | None,
-        geometry: Geometry,
-        groups: int,
-        threads: int | None,
-    ) -> AnyArray:
-        """Return the convolution of groups whose channels are whole blocks."""
+    def _convolved(self, operands: Sequence[Any], geometry: Geometry, groups: int, threads: int | None) -> AnyArray:
+        """Return the convolution of groups whose channels are whole blocks, from what `conv2d` is given."""
+        images, kernels, image_words, kernel_words = operands
         x = geometry.padded(encoded(images, self.act, 1, image_words))
         w = encoded(kernels, self.weight, 1, kernel_words)
         (down, across), (step_down, step_across) = geometry.strides, geometry.dilation
@@ -143,6 +134,15 @@ class Geometry:
 def emulator(unit: formats.DotProductUnit, act: Preset, weight: Preset) -> Emulator:
     """Return what computes a unit's products of operands in these formats."""
     return Emulator(unit_from_dict(unit_to_dict(unit), DotProductUnit), act, weight)
+
+
+def emulator_of(config: QATConfig) -> Emulator:
+    """Return what computes the products of a configuration with a unit."""
+    unit, act, weight = config.unit, config.format_of(Slot.ACT), config.format_of(Slot.WEIGHT)
+    assert unit is not None
+    assert act is not None
+    assert weight is not None
+    return emulator(unit, act, weight)
 
 
 def encoded(values: AnyArray, preset: Preset, axis: int, words: AnyArray | None = None) -> BFPTensor:

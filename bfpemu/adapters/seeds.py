@@ -6,7 +6,7 @@ from operator import index
 from typing import Any
 
 from bfpemu.errors import DataError
-from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.formats import Rounding
 from bfpemu.formats.preset import Preset
 
 WORDS = 1 << 32
@@ -54,20 +54,4 @@ def check_seed(preset: Preset, seed: Any) -> None:
             "random-words",
             "a seed must be given with stochastic rounding and only with it (spec 3.7, 14.6), "
             f"got seed={seed!r} and rounding {rounding!r}",
-        )
-
-
-def check_finds_exponents(preset: Preset) -> None:
-    """Refuse the rule `given` where nobody gives exponents.
-
-    Raises
-    ------
-    DataError
-        ``exponent-given``.
-    """
-    if preset.conversion.exponent_rule is ExponentRule.GIVEN:
-        raise DataError(
-            "exponent-given",
-            f"a format must find its own exponents here (spec 3.5), got the rule 'given' of {preset.name!r}; "
-            "bfpemu.bfp_quantize takes exponents",
         )

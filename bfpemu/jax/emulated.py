@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from bfpemu.adapters.configuration import QATConfig, Slot
-from bfpemu.adapters.emulated import AnyArray, Emulator, emulator
+from bfpemu.adapters.configuration import QATConfig
+from bfpemu.adapters.emulated import AnyArray, emulator_of
 from bfpemu.errors import DataError, DataTypeError
 from bfpemu.formats.unit import DotProductUnit, FloatFormat
 from bfpemu.jax.exactness import Plan, Way, holds, plan
@@ -56,15 +56,6 @@ def proven_or(
     left, right = left.astype(jnp.float32), right.astype(jnp.float32)
     found: Array = lax.cond(holds(way, left, right), lambda: shaped(in_float32(way, left, right)), on_host)
     return found
-
-
-def emulator_of(config: QATConfig) -> Emulator:
-    """Return what computes the products of a configuration with a unit."""
-    unit, act, weight = config.unit, config.format_of(Slot.ACT), config.format_of(Slot.WEIGHT)
-    assert unit is not None
-    assert act is not None
-    assert weight is not None
-    return emulator(unit, act, weight)
 
 
 def result_of(unit: DotProductUnit, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:

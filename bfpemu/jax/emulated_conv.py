@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from bfpemu.adapters.configuration import QATConfig
-from bfpemu.adapters.emulated import Geometry
+from bfpemu.adapters.emulated import Geometry, emulator_of
 from bfpemu.jax import emulated
 from bfpemu.jax.exactness import plan
 from bfpemu.jax.products import Operand
@@ -20,7 +20,7 @@ def conv2d(geometry: Geometry, x: Operand, w: Operand, config: QATConfig) -> Arr
 
     Every group of channels is a convolution of its own, so its blocks start with it.
     """
-    of_unit = emulated.emulator_of(config)
+    of_unit = emulator_of(config)
     act, weight = of_unit.act, of_unit.weight
     images, outputs = x.values.shape[0], w.values.shape[0]
     places = geometry.places(x.values.shape[2:], w.values.shape[2:])

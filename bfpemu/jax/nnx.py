@@ -57,9 +57,9 @@ class _Quantized(nnx.Module):
         layer.promote_dtype = _unpromoted
         needed = {"rounding_step": config.is_stochastic, "nonfinite_blocks": config.counts_nonfinite}
         for name, is_needed in needed.items():
-            if is_needed:
-                setattr(self, name, getattr(self, name, None) or Counter(jnp.zeros((), jnp.int32)))
-            elif hasattr(self, name):
+            if is_needed and not hasattr(self, name):
+                setattr(self, name, Counter(jnp.zeros((), jnp.int32)))
+            elif not is_needed and hasattr(self, name):
                 delattr(self, name)
 
     def _called(self, of_float: Any, inputs: ArrayLike, out_sharding: Any, step: ArrayLike | None) -> Array:

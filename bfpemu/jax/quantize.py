@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from bfpemu.adapters.configuration import Estimator, estimator
-from bfpemu.adapters.seeds import checked_seed
+from bfpemu.adapters.configuration import Estimator, check_finds_exponents, estimator
+from bfpemu.adapters.seeds import check_seed, checked_seed
 from bfpemu.bitwise import fake_quantize, random_words, saturates
 from bfpemu.bitwise.random_words import folded_words
 from bfpemu.catalog import FormatLike, resolve
@@ -113,7 +113,11 @@ class BFPQuantizerSTE:
 
     def __post_init__(self) -> None:
         """Resolve the format, so that equal quantisers are equal."""
-        object.__setattr__(self, "format", resolve(self.format, rounding=self.rounding))
+        preset = resolve(self.format, rounding=self.rounding)
+        check_finds_exponents(preset)
+        if self.seed is not None:
+            check_seed(preset, self.seed)
+        object.__setattr__(self, "format", preset)
         object.__setattr__(self, "ste", estimator(self.ste))
 
     def __call__(self, x: ArrayLike, *, seed: ArrayLike | None = None) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bfpemu.adapters.configuration import QATConfig, Slot
-from bfpemu.adapters.emulated import AnyArray, Emulator, Geometry, emulator
+from bfpemu.adapters.emulated import AnyArray, Geometry, emulator_of
 from bfpemu.bitwise.operations import Array
 from bfpemu.bitwise.random_words import random_words
 from bfpemu.tensorflow.operands import seed_of
@@ -33,7 +33,7 @@ def clean_thread() -> ThreadPoolExecutor:
 
 def matmul(x: Array, weight: Array, config: QATConfig, step: Array | None) -> Array:
     """Return what the unit computes of inputs (M, K) and weights (K, N)."""
-    return _called(_emulator(config).matmul, x, weight, config, step, (x.shape[0], weight.shape[1]))
+    return _called(emulator_of(config).matmul, x, weight, config, step, (x.shape[0], weight.shape[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +70,10 @@ def conv2d(
         )
         assert images is not None
         assert kernels is not None
-        found = _emulator(config).conv2d(images, kernels, image_words, kernel_words, geometry=geometry)
+        found = emulator_of(config).conv2d(images, kernels, image_words, kernel_words, geometry=geometry)
         return found.transpose(0, 2, 3, 1)
 
     return _called(compute, x, weight, config, step, shape)
-
-
-def _emulator(config: QATConfig) -> Emulator:
-    unit, act, weight = config.unit, config.format_of(Slot.ACT), config.format_of(Slot.WEIGHT)
-    assert unit is not None
-    assert act is not None
-    assert weight is not None
-    return emulator(unit, act, weight)
 
 
 def _called(
@@ -92,11 +84,11 @@ def _called(
     words = [
         random_words(DO, values, seed) for values, seed in zip((x, weight), seeds, strict=True) if seed is not None
     ]
-    dtype = x.dtype
+    is_drawn, dtype = [seed is not None for seed in seeds], x.dtype
 
     def on_host(x: AnyArray, weight: AnyArray, *drawn: AnyArray) -> AnyArray:
         given = iter(drawn)
-        placed = [None if seed is None else next(given) for seed in seeds]
+        placed = [next(given) if it_is else None for it_is in is_drawn]
         found = clean_thread().submit(lambda: compute(x, weight, *placed)).result()
         return np.ascontiguousarray(found.astype(dtype.as_numpy_dtype))
 

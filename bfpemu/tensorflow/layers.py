@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bfpemu.adapters.configuration import QATConfig, Slot, estimator, layer_config
+from bfpemu.adapters.configuration import QATConfig, Slot, check_finds_exponents, estimator, layer_config
 from bfpemu.adapters.seeds import check_seed
 from bfpemu.adapters.text import StoredFormat, resolved_format, stored_format
 from bfpemu.bitwise.operations import Array
@@ -57,6 +57,7 @@ class BFPQuantizerSTE(keras.layers.Layer):  # type: ignore[misc]
     ) -> None:
         super().__init__(**kwargs)
         self.preset = resolved_format(format, rounding)
+        check_finds_exponents(self.preset)
         check_seed(self.preset, seed)
         self.axis, self.seed, self.ste = axis, seed, estimator(ste)
 

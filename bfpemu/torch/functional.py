@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bfpemu.adapters.configuration import Estimator, estimator
-from bfpemu.adapters.seeds import check_finds_exponents, check_seed, checked_seed, is_stochastic
+from bfpemu.adapters.configuration import Estimator, check_finds_exponents, estimator
+from bfpemu.adapters.seeds import check_seed, checked_seed, is_stochastic
 from bfpemu.adapters.text import format_text, preset_of
 from bfpemu.bitwise import make_plan
 from bfpemu.catalog import FormatLike

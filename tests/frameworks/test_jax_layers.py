@@ -15,6 +15,7 @@ from bfpemu.errors import BfpError
 from bfpemu.jax import (
     BFPDense,
     BFPLinear,
+    BFPQuantizerSTE,
     QATConfig,
     bfp_quantize,
     conv_general_dilated,
@@ -246,6 +247,8 @@ def test_the_second_derivative_of_a_product_is_there() -> None:
         (lambda: dot_general(weight_format="flex16_5"), "exponent-given"),
         (lambda: dot_general(rounding="stochastic")(X, W, MATRICES, step=-1), "random-words"),
         (lambda: quantize_model(nnx.Linear(4, 4, rngs=nnx.Rngs(0)), [("head", CONFIG)]), "layer-rules"),
+        (lambda: BFPQuantizerSTE("flex16_5"), "exponent-given"),
+        (lambda: BFPQuantizerSTE("bfp8", seed=3), "random-words"),
         (lambda: bfp_quantize([[1.0], [2.0, 3.0]]), "data-type"),
         (lambda: bfp_quantize(X, ste="soft"), "field-type"),
         (lambda: convolution(batch_group_count=2), "convolution"),

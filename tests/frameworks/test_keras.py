@@ -364,9 +364,10 @@ def test_what_cannot_be_converted_is_refused_with_a_code(model: Any, rules: Any,
         (lambda: BFPConv2D(3, 3, data_format="channels_first"), "convolution"),
         (lambda: BFPQuantizerSTE("bfp8", seed=3), "random-words"),
         (lambda: BFPQuantizerSTE("bfp8:stochastic"), "random-words"),
+        (lambda: BFPQuantizerSTE("flex16_5"), "exponent-given"),
         (lambda: BFPDense(3, weight_format="bfp8", accumulator="mx_dot_agilex5"), "unknown-unit"),
     ],
-    ids=["channels", "seed", "no seed", "unit"],
+    ids=["channels", "seed", "no seed", "exponents", "unit"],
 )
 def test_a_layer_that_cannot_be_is_refused_with_a_code(make: Any, code: str) -> None:
     with pytest.raises(BfpError) as refused:
