@@ -12,9 +12,10 @@ from bfpemu import BFPTensor, DotProductUnit
 from bfpemu.adapters.configuration import SLOTS, QATConfig, Slot, layer_config
 from bfpemu.adapters.conversion import Report, Selection
 from bfpemu.adapters.emulated import Geometry, emulator_of
-from bfpemu.adapters.seeds import check_seed, checked_seed
+from bfpemu.adapters.seeds import check_seed
 from bfpemu.adapters.shards import check_shard
 from bfpemu.adapters.text import format_text, preset_of, resolved_unit, unit_text
+from bfpemu.bitwise.random_words import checked_seed
 from bfpemu.catalog import presets, resolve
 from bfpemu.errors import BfpError
 from bfpemu.formats import BFPSpec

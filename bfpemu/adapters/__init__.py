@@ -2,7 +2,7 @@
 
 * `configuration`: what a layer quantises, and how, as one value; `text` has formats and units as graphs and files
   hold them.
-* `seeds`: where random words come from; `shards`: what a divided array must be like.
+* `seeds`: which formats draw random words; `shards`: what a divided array must be like.
 * `conversion`: which layers of a model are converted, and the report of it.
 * `emulated`: products through an emulated unit, on NumPy arrays. It brings the compiled kernels along, so adapters
   load it when a layer has a unit.

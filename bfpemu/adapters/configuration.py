@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bfpemu.adapters.seeds import WORDS, is_stochastic
+from bfpemu.adapters.seeds import is_stochastic
 from bfpemu.adapters.text import StoredFormat, StoredUnit, resolved_format, resolved_unit, stored_format
 from bfpemu.bitwise import folded_seed, make_plan
 from bfpemu.errors import DataError, SpecError
@@ -114,7 +114,7 @@ class QATConfig:
         for name in ("quantize_input", "quantize_output", "counts_nonfinite", "whole_axis"):
             put(self, name, check.boolean(name, getattr(self, name), "14.8"))
         for name in ("seed", "layer_number"):
-            put(self, name, check.integer("field-type", name, getattr(self, name), 0, WORDS - 1, "14.13"))
+            put(self, name, check.integer("field-type", name, getattr(self, name), 0, (1 << 32) - 1, "14.13"))
         put(self, "ste", estimator(self.ste))
         if self.counts_nonfinite:
             _check_counted(self.format_of(Slot.ACT))

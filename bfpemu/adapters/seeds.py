@@ -1,38 +1,12 @@
-"""Where random words come from: seeds, layers and steps (spec 14.6, 14.13)."""
+"""Which formats draw random words, and what goes with a seed (spec 3.7, 14.6)."""
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 from bfpemu.errors import DataError
 from bfpemu.formats import Rounding
 from bfpemu.formats.preset import Preset
-
-WORDS = 1 << 32
-"""How many seeds there are, and how many layers and steps have words of their own."""
-
-
-def checked_seed(seed: Any, name: str = "seed") -> int:
-    """Return a seed, or the number of a step, that is an integer of 32 bits.
-
-    Raises
-    ------
-    DataError
-        ``random-words``.
-
-    Examples
-    --------
-    >>> checked_seed(7)
-    7
-    """
-    try:
-        number = -1 if isinstance(seed, bool) else index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < WORDS:
-        raise DataError("random-words", f"{name} must be an integer 0 to {WORDS - 1} (spec 14.6), got {seed!r}")
-    return number
 
 
 def is_stochastic(preset: Preset | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from numbers import Integral
-from typing import SupportsIndex
+from typing import Any
 
 from bfpemu.bitwise.operations import Array, Operations
 from bfpemu.errors import DataError
@@ -12,6 +12,28 @@ from bfpemu.errors import DataError
 _MASK = (1 << 32) - 1
 _FACTORS = (0x7FEB352D, 0x846CA68B)
 _SHIFTS = (16, 15, 16)
+
+
+def checked_seed(seed: Any, name: str = "seed") -> int:
+    """Return a seed, or the number of a step, that is an integer of 32 bits.
+
+    Raises
+    ------
+    DataError
+        ``random-words``.
+
+    Examples
+    --------
+    >>> checked_seed(7)
+    7
+    """
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= _MASK:
+        raise DataError("random-words", f"{name} must be an integer 0 to {_MASK} (spec 14.6), got {seed!r}")
+    return number
 
 
 def mixed(word: int) -> int:
@@ -35,7 +57,7 @@ def folded_seed(seed: int, number: int) -> int:
     >>> folded_seed(7, 0) != folded_seed(7, 1)
     True
     """
-    return mixed(mixed(_checked(seed)) ^ _checked(number))
+    return mixed(mixed(checked_seed(seed)) ^ checked_seed(number))
 
 
 def folded_words(do: Operations, seed: int | Array, number: int | Array) -> Array:
@@ -77,16 +99,9 @@ def mixed_words(do: Operations, words: Array) -> Array:
 
 
 def _mixed_seed(do: Operations, seed: int | Array) -> Array:
-    return _signed(mixed(_checked(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
+    return _signed(mixed(checked_seed(seed))) if isinstance(seed, Integral) else mixed_words(do, seed)
 
 
 def _signed(word: int) -> int:
     """Return a 32-bit word as the signed integer of the same bits."""
     return word - (1 << 32) if word >> 31 else word
-
-
-def _checked(seed: SupportsIndex) -> int:
-    number = -1 if isinstance(seed, bool) else operator.index(seed)
-    if not 0 <= number <= _MASK:
-        raise DataError("random-words", f"seed must be 0 to {_MASK} (spec 14.6), got {seed!r}")
-    return number

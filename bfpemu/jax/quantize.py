@@ -13,9 +13,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from bfpemu.adapters.configuration import Estimator, check_finds_exponents, estimator
-from bfpemu.adapters.seeds import check_seed, checked_seed
+from bfpemu.adapters.seeds import check_seed
 from bfpemu.bitwise import fake_quantize, random_words, saturates
-from bfpemu.bitwise.random_words import folded_words
+from bfpemu.bitwise.random_words import checked_seed, folded_words
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError, DataTypeError
 from bfpemu.formats import Conversion

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bfpemu.adapters.configuration import Estimator, check_finds_exponents, estimator
-from bfpemu.adapters.seeds import check_seed, checked_seed, is_stochastic
+from bfpemu.adapters.seeds import check_seed, is_stochastic
 from bfpemu.adapters.text import format_text, preset_of
 from bfpemu.bitwise import make_plan
+from bfpemu.bitwise.random_words import checked_seed
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import DataTypeError
 from bfpemu.torch import operator
