@@ -54,6 +54,10 @@ class Directed:
         """Return every bin with its hits, or why it has none (spec 12.10)."""
         return self.tally.report(self.reasons, is_exhaustive=self.plan.is_exhaustive)
 
+    def contradictions(self) -> dict[str, str]:
+        """Return the bins that a vector hits although a reason says that they cannot occur; there must be none."""
+        return self.tally.contradictions(self.reasons)
+
     def _add(self, piece: Stimulus) -> None:
         for stimulus in pieces_of(piece, piece_rows(self.plan.problem)):
             answer = expected(self.plan.problem, stimulus)

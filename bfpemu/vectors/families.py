@@ -67,6 +67,19 @@ class Tally:
             if name not in self.hits and family.absent(number) is None
         }
 
+    def contradictions(self, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Return the bins with a hit that are said to be impossible, and the reason: a defect of the catalogue of bins.
+
+        A report shows the hit. `reasons` has more reasons by bin.
+        """
+        found = {}
+        for family in self.families:
+            for number, name in enumerate(family.names):
+                reason = (family.absent(number) or reasons.get(name)) if name in self.hits else None
+                if reason is not None:
+                    found[name] = reason
+        return found
+
     def report(self, reasons: Mapping[str, str], *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits and first vector, or why it has none (spec 12.10).
 
