@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,9 @@ def small_specs(draw: st.DrawFn) -> BFPSpec:
     options: dict[str, Any] = {
         "encoding": draw(st.sampled_from([Encoding.TWOS_COMPLEMENT, Encoding.SIGN_MAGNITUDE])) if has_sign else None,
         "fraction_bits": draw(st.none() | st.integers(-2, 6)),
-        "exponent_bias": draw(st.none() | st.integers(middle - 6, middle + 6) | st.integers(middle - 140, middle + 140)),
+        "exponent_bias": draw(
+            st.none() | st.integers(middle - 6, middle + 6) | st.integers(middle - 140, middle + 140)
+        ),
         "exponent_reserved": draw(st.just(ReservedExponent.NONE) | st.sampled_from(ReservedExponent)),
         "negative_zero_code": draw(st.sampled_from(NegativeZeroCode)),
         "decode_underflow": draw(st.sampled_from(DecodeUnderflow) | st.just(DecodeUnderflow.EXACT)),

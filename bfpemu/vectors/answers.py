@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic import elementwise, products
+from bfpemu.arithmetic.exact_values import Reader
 from bfpemu.arithmetic.results import float_patterns
+from bfpemu.blocking import blocking
 from bfpemu.formats import Preset
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.kernels.accumulate import NOT_A_NUMBER
 from bfpemu.kernels.products import dot_pairs
+from bfpemu.kernels.source import Numbers
 from bfpemu.tensor import BFPTensor
 from bfpemu.vectors.problem import ACCUMULATOR_EXPONENT_BITS, Problem
 from bfpemu.vectors.words import AnyArray, Fields
@@ -70,6 +74,13 @@ def _tensor(problem: Problem, stimulus: Fields, prefix: str, preset: Preset) -> 
     return BFPTensor.from_codes(
         stimulus[f"{prefix}exponents"], stimulus[f"{prefix}elements"], preset, shift_codes=shifts
     )
+
+
+def operand_values(problem: Problem, stimulus: Fields, prefix: str, preset: Preset) -> Numbers:
+    """Return the exact numbers that the codes of one operand stand for, shape (vectors, elements)."""
+    operand = _tensor(problem, stimulus, prefix, preset)
+    places, exists = np.arange(math.prod(operand.shape)).reshape(operand.shape), np.ones(operand.shape, np.bool_)
+    return Reader(operand, blocking(preset.format, operand.shape, -1)).read(places, exists)[0]
 
 
 def _codes(tensor: BFPTensor) -> dict[str, AnyArray]:

@@ -12,7 +12,6 @@ from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.rounding_bins import (
     BlockFamily,
     bin_where,
-    has_special,
     random_words_bins,
     rounding_bins,
     runs_bins,
@@ -20,6 +19,7 @@ from bfpemu.vectors.rounding_bins import (
     single_bits_bins,
     ties_bins,
 )
+from bfpemu.vectors.source_numbers import has_special_codes, wraps
 
 _SIGNS = ("pos", "neg")
 _MOST_CODES = 1 << 10
@@ -119,9 +119,9 @@ def _exponent_codes(reach: Reach) -> BlockFamily:
         exponent = codes[number] - spec.exponent_bias
         if codes[number] == 0 and reach.flushes:
             return None
-        if codes[number] == largest and (reach.is_above or reach.is_given):
+        if codes[number] == largest and (reach.is_above or reach.is_given or reach.infinity_lifts):
             return None
-        return reach.why_no_exponent(exponent)
+        return reach.why_no_exponent(exponent, of_block=True)
 
     return Family([f"exponent.code{code}" for code in codes], find, absent)
 
@@ -145,7 +145,8 @@ def _exponent_range(reach: Reach) -> BlockFamily:
 
     def find(facts: BlockFacts) -> Int64Array:
         hits = facts.wanted[:, None] == np.array(exponents)
-        return bin_where(hits & (facts.highest > -(1 << 39))[:, None], np.arange(len(exponents)))
+        known = (facts.highest > -(1 << 39)) & (not reach.is_given)
+        return bin_where(hits & known[:, None], np.arange(len(exponents)))
 
     def absent(number: int) -> str | None:
         if reach.is_given:
@@ -194,7 +195,7 @@ def _blocks(reach: Reach) -> BlockFamily:
             full & turns,
             full & ~negative.any(axis=1),
             full & negative.all(axis=1),
-            full & (on_top.sum(axis=1) == 1) & ((gap >= reach.spec.magnitude_bits) | on_top).all(axis=1),
+            (size > 1) & full & (on_top.sum(axis=1) == 1) & ((gap >= reach.spec.magnitude_bits) | on_top).all(axis=1),
             holders.sum(axis=1) == 2,
             full & holders.all(axis=1),
             facts.is_nan,
@@ -205,7 +206,7 @@ def _blocks(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
-        if name == "one_large_among_small" and reach.widest_in_sub_block < reach.spec.magnitude_bits:
+        if name == "one_large_among_small" and size > 1 and reach.widest_in_sub_block < reach.spec.magnitude_bits:
             return f"the neighbours of an element lie within {reach.widest_in_sub_block} binades of it"
         if size == 1 and name in ("alternating_signs", "one_large_among_small", "two_holders", "short_tail"):
             return "a block has one element"
@@ -220,15 +221,14 @@ def _blocks(reach: Reach) -> BlockFamily:
 
 def _why_no_nan_block(reach: Reach) -> str | None:
     spec, conversion = reach.spec, reach.problem.target.conversion
-    if reach.problem.unit != "encode" and conversion.nan == "zero_unless_all" and not has_special(reach.problem):
-        return "no code stands for NaN or an infinity"
-    if spec.nan_code is None and conversion.nan != "zero_unless_all":
-        return "the format has no code for a NaN block"
     if conversion.exponent_overflow is ExponentOverflow.NAN and reach.is_above:
         return None
-    if conversion.nan in ("block", "zero_unless_all") or conversion.infinity == "block":
-        return None
-    return "the conversion makes no NaN block"
+    if spec.nan_code is None and conversion.nan != "zero_unless_all":
+        return "the format has no code for a NaN block"
+    if conversion.nan not in ("block", "zero_unless_all") and conversion.infinity != "block":
+        return "the conversion makes no NaN block"
+    has_special = reach.problem.unit == "encode" or any(has_special_codes(spec) for spec in reach.operands)
+    return None if has_special or reach.has_infinities else "no code stands for NaN or an infinity"
 
 
 def _zeros(reach: Reach) -> BlockFamily:
@@ -245,10 +245,9 @@ def _zeros(reach: Reach) -> BlockFamily:
         return np.where(found < 0, -1, found)
 
     def absent(number: int) -> str | None:
-        problem = reach.problem
+        problem, operands = reach.problem, reach.operands
         if number != 1 or problem.unit in ("encode", "multiply"):
             return None
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
         # A sum is -0 when both addends are; a source chain makes zeros of small numbers.
         if all(_has_negative_zero(spec) for spec in operands) or problem.target.conversion.source_chain:
             return None if not _never_underflows(reach) or all(map(_has_negative_zero, operands)) else _NO_ZERO
@@ -261,7 +260,8 @@ _NO_ZERO = "no code stands for -0"
 
 
 def _has_negative_zero(spec: BFPSpec) -> bool:
-    return spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
+    keeps = spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
+    return keeps or wraps(spec)
 
 
 def _never_underflows(reach: Reach) -> bool:
@@ -288,7 +288,7 @@ def _shift_codes(reach: Reach) -> BlockFamily:
         return bin_where(known[:, None] & np.ones_like(shifts, np.bool_), shifts * count + np.arange(count))
 
     def absent(number: int) -> str | None:
-        if count == 1 and number:
+        if count == 1 and number and not (reach.flushes and spec.use_subnormals):
             return "the one sub-block has the block's exponent"
         return None
 

@@ -82,7 +82,7 @@ class Closing(OperandStimulus):
         noun = _NOUNS[self.problem.unit]
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
-        reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self.meetings.is_narrow else {}
+        reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self._looked_at_all else {}
         rows = [row for some in found.values() for row in self._vectors(some)]
         if any(name.startswith(("largest.", "distance.")) for name in missing):
             pairs = Pairs(self.meetings, missing)
@@ -97,6 +97,11 @@ class Closing(OperandStimulus):
             if self.b is not None and any(name.startswith("distance.") for name in missing):
                 rows += self._wrapped()
         return self._laid(rows), reasons
+
+    @property
+    def _looked_at_all(self) -> bool:
+        """Whether the meetings are those of all numbers: a chain may make other ones at the ends of its range."""
+        return self.meetings.is_narrow and self.reach.is_chain_plain
 
     def _infinite(self, lane: int) -> Lane:
         """Return the code of -0, which formats may read as an infinity, or as the number in its place."""

@@ -68,6 +68,7 @@ def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
         wanted = _wanted(facts.problem, facts.top[rows, second], mantissa[rows, second])
         decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
         depth = 64 - bit_lengths(differing)
+        decides &= not reach.is_given
         known = is_single & decides & whole[rows, second] & ~facts.is_nan & (depth < deepest)
         holds = known[:, None] & (np.arange(aligned.shape[1]) == first[:, None])
         return np.where(holds, depth[:, None], -1)
@@ -134,7 +135,8 @@ def widest_step(reach: Reach) -> int:
     """Return how far the units of both operands of a sum lie apart at most."""
     a, b = reach.problem.a_flat.format, reach.problem.b_flat.format
     ends = [
-        (spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent - spec.fraction_bits) for spec in (a, b)
+        (spec.smallest_exponent - spec.fraction_bits - spec.largest_shift, spec.largest_exponent - spec.fraction_bits)
+        for spec in (a, b)
     ]
     return max(ends[0][1] - ends[1][0], ends[1][1] - ends[0][0])
 

@@ -11,6 +11,7 @@ from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
 from bfpemu.vectors.facts import Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops, wraps
 from bfpemu.vectors.words import AnyArray, Fields
 
 
@@ -106,21 +107,21 @@ def _results(problem: Problem) -> CodeFamily:
 def _why_no_result(problem: Problem, number: int) -> str | None:
     spec, kind = problem.a_flat.format, problem.kind
     bias = (1 << (kind.exponent_bits - 1)) - 1
-    low = spec.smallest_exponent - spec.fraction_bits - ((1 << spec.sub_shift_bits) - 1)
-    high = spec.largest_exponent - spec.fraction_bits + spec.magnitude_bits
+    low, high = operand_tops(spec)
+    is_wide = spec.magnitude_bits > kind.fraction_bits + 1  # and rounded, perhaps to the next power of two
     if number == 8:
-        wraps = spec.decode_underflow == "wrap"
-        return None if spec.exponent_reserved is ReservedExponent.NAN or wraps else "the format has no NaN"
+        has_nan = spec.exponent_reserved is ReservedExponent.NAN or wraps(spec)
+        return None if has_nan else "the format has no NaN"
     if number == 1:
         keeps = spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code == "negative_zero"
-        return None if keeps or low < 1 - bias - kind.fraction_bits else "no code gives -0, and no value is too small"
-    if number in (2, 3) and (low >= 1 - bias or spec.decode_underflow != "exact"):
+        is_tiny = low < 1 - bias - kind.fraction_bits
+        return None if keeps or is_tiny or wraps(spec) else "no code gives -0, and no value is too small"
+    if number in (2, 3) and low >= 1 - bias:
         return f"no value lies below 2 ** {1 - bias}"
-    if number in (6, 7) and high <= bias and spec.negative_zero_code != "negative_infinity":
+    has_code = wraps(spec) or (number == 7 and has_infinity_codes(spec))
+    if number in (6, 7) and high + is_wide <= bias and not has_code:
         return f"no value lies above the largest {problem.dtype}"
-    if number == 6 and spec.negative_zero_code == "negative_infinity" and high <= bias:
-        return "no code stands for plus infinity"
-    if number in (4, 5) and (high < 1 - bias or low > bias):
+    if number in (4, 5) and (high + is_wide < 1 - bias or low > bias):
         return f"no value is a normal {problem.dtype}"
     return None
 

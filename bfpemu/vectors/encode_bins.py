@@ -48,9 +48,9 @@ def _refused(problem: Problem, kind: int) -> str | None:
     bias = (1 << (problem.kind.exponent_bits - 1)) - 1
     if kind == 6 and Reach(problem).largest_accepted_top < bias:
         return "the conversion refuses numbers as large"
-    if kind >= 8 and problem.refuses_nan:
+    if kind >= 8 and Reach(problem).refuses_nan:
         return "the conversion refuses NaN"
-    return "the conversion refuses infinities" if kind == 7 and problem.refuses_infinity else None
+    return "the conversion refuses infinities" if kind == 7 and Reach(problem).refuses_infinity else None
 
 
 def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
@@ -140,6 +140,7 @@ def _field_bits(problem: Problem, source: SourcePatterns, level: int) -> Family[
         differing = magnitude[rows, first] ^ rest.max(axis=1)
         is_single = (differing & (differing - np.uint64(1)) == 0) & (differing >> np.uint64(source.fraction_bits) != 0)
         bit = bit_lengths(differing) - 1 - source.fraction_bits
+        is_single &= problem.elements > 1
         holds = is_single[:, None] & (np.arange(problem.elements) == first[:, None])
         return np.where(holds, bit[:, None], -1)
 

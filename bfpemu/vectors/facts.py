@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic import exact_values
-from bfpemu.arithmetic.exact_values import Operation, Reader
-from bfpemu.blocking import blocking
+from bfpemu.arithmetic.exact_values import Operation
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentRule, ReservedExponent
-from bfpemu.kernels.source import FINITE, Numbers
+from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.answers import _tensor
+from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import numbers_of
 from bfpemu.vectors.words import AnyArray, Fields
@@ -42,6 +41,7 @@ class BlockFacts:
     per_vector: int
     """Blocks of a vector."""
     finite: Mask
+    infinite: Mask
     negative: Mask
     mantissa: UInt64Array
     """Magnitudes as ``mantissa * 2 ** (top - 64)``, normalised; 0 for zeros and what is not finite."""
@@ -91,8 +91,9 @@ def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFact
     spec, conversion = problem.target.format, problem.target.conversion
     numbers, lost = _numbers(problem, stimulus)
     blocks, size = problem.blocks(problem.target), problem.target.format.elements_per_block or 1
-    finite, negative, mantissa, top, cut = (
-        _by_block(array, blocks, size) for array in (numbers.kinds == FINITE, *numbers[1:], lost)
+    kinds = numbers.kinds
+    finite, infinite, negative, mantissa, top, cut = (
+        _by_block(array, blocks, size) for array in (kinds == FINITE, kinds == INFINITE, *numbers[1:], lost)
     )
     mantissa = np.where(finite, mantissa, np.uint64(0))
     highest = np.where(mantissa != 0, top, -_FAR).max(axis=1)
@@ -101,7 +102,8 @@ def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFact
     code = answer["exponents"].astype(np.int64).reshape(-1)
     is_nan = (code == spec.all_ones_code) & (spec.exponent_reserved is not ReservedExponent.NONE)
     has_number = highest > -_FAR
-    is_flushed = has_number & (wanted < spec.smallest_exponent) & (not spec.use_subnormals) & (code == 0)
+    may_flush = conversion.exponent_rule is not ExponentRule.GIVEN and not spec.use_subnormals
+    is_flushed = has_number & may_flush & (wanted < spec.smallest_exponent) & (code == 0)
     if conversion.exponent_rule is ExponentRule.EVEN:
         is_flushed &= ~_any_element(answer, blocks, size)
     unit = (code - spec.exponent_bias - spec.fraction_bits - conversion.post_truncate_bits)[:, None]
@@ -115,6 +117,7 @@ def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFact
         answer,
         blocks,
         finite,
+        infinite,
         negative,
         mantissa,
         top,
@@ -166,14 +169,10 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     if problem.unit == "encode":
         words = stimulus["x"].astype(np.uint64)
         return numbers_of(words, problem.kind, problem.target.conversion), np.zeros(words.shape, np.bool_)
-    operands = [_tensor(problem, stimulus, "a_", problem.a_flat)]
+    found = [operand_values(problem, stimulus, "a_", problem.a_flat)]
     if problem.b is not None:
-        operands.append(_tensor(problem, stimulus, "b_", problem.b_flat))
-    shape = operands[0].shape
-    blocked = blocking(problem.target.format, shape, -1)
-    places = np.arange(shape[0] * shape[1]).reshape(shape)
-    exists = np.ones(shape, np.bool_)
-    found = [Reader(operand, blocked).read(places, exists)[0] for operand in operands]
+        found.append(operand_values(problem, stimulus, "b_", problem.b_flat))
+    shape = found[0].kinds.shape
     operation: dict[str, Operation] = {
         "add": exact_values.add,
         "multiply": exact_values.multiply,

@@ -6,9 +6,12 @@ import numpy as np
 
 from bfpemu.formats import NegativeZeroCode, ReservedExponent
 from bfpemu.formats.preset import Preset
+from bfpemu.kernels.source import FINITE
+from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_numbers import wraps
 from bfpemu.vectors.words import AnyArray
 
 _NEAR, _RUNS, _TIES, _UNIFORM = range(4)
@@ -118,12 +121,13 @@ def _accepted_patterns(problem: Problem, patterns: AnyArray) -> AnyArray:
     kind = problem.kind
     point, ones = np.uint64(kind.fraction_bits), (1 << kind.exponent_bits) - 1
     field = (patterns >> point) & np.uint64(ones)
-    most = min(Reach(problem).largest_accepted_top + (ones >> 1), ones)
-    if most >= ones and not problem.refuses_nan and not problem.refuses_infinity:
+    reach = Reach(problem)
+    most = min(reach.largest_accepted_top + (ones >> 1), ones)
+    if most >= ones and not reach.refuses_nan and not reach.refuses_infinity:
         return patterns
     is_special = field == np.uint64(ones)
     is_nan = is_special & (patterns & np.uint64((1 << kind.fraction_bits) - 1) != 0)
-    refused = (is_nan & problem.refuses_nan) | (is_special & ~is_nan & problem.refuses_infinity)
+    refused = (is_nan & reach.refuses_nan) | (is_special & ~is_nan & reach.refuses_infinity)
     refused |= ~is_special & (field > np.uint64(max(most, 0)))
     lower = np.uint64(min(max(most, 0), ones - 1)) << point
     return np.where(refused, (patterns & ~(np.uint64(ones) << point)) | lower, patterns)
@@ -141,4 +145,10 @@ def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: P
         found[f"{prefix}elements"] = np.where(
             elements == np.uint64(1 << (spec.mantissa_bits - 1)), np.uint64(0), elements
         )
+    if wraps(spec) and (problem.refuses_nan or problem.refuses_infinity):
+        # A code that the exponent makes an infinity or a NaN becomes 0.
+        known = stimulus | found
+        elements = known[f"{prefix}elements"]
+        kinds = operand_values(problem, known, prefix, preset).kinds
+        found[f"{prefix}elements"] = np.where(kinds == FINITE, elements, np.uint64(0))
     return found

@@ -78,10 +78,22 @@ class Meetings:
         else:
             yield from (self._sums_of(step, self._targets()) for step in self._steps())
 
-    def _steps(self) -> range:
-        """Return the distances of the operands' units at which they are looked at."""
+    @property
+    def has_whole_blocks(self) -> bool:
+        """Whether a block of the result lies in one block of each operand."""
+        size = self.reach.spec.elements_per_block or 1
+        return not any((spec.elements_per_block or 1) % size for spec in self.operands)
+
+    @property
+    def farthest_step(self) -> int:
+        """The largest distance of the operands' units at which sums are looked at."""
         assert self.b is not None
-        most = self.a.mantissa_bits + self.b.mantissa_bits + self.problem.target.format.mantissa_bits + 2
+        conversion, bits = self.problem.target.conversion, self.problem.target.format.mantissa_bits
+        bits += conversion.post_truncate_bits + max(-conversion.exponent_offset, 0)
+        return self.a.mantissa_bits + self.b.mantissa_bits + bits + 2
+
+    def _steps(self) -> range:
+        most = self.farthest_step
         return range(-most if self.b != self.a else 0, most + 1)
 
     def _targets(self) -> Int64Array:
@@ -274,6 +286,7 @@ class Meetings:
             answer={},
             per_vector=1,
             finite=yes,
+            infinite=~yes,
             negative=piece.negative[chosen][None],
             mantissa=mantissa[None],
             top=top[None],

@@ -5,19 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from bfpemu.codec.translate import kernel_source
 from bfpemu.formats import (
     BFPSpec,
-    DecodeUnderflow,
     Encoding,
     ExponentOverflow,
     ExponentRule,
     InfinityPolicy,
+    NanPolicy,
     NegativeZeroCode,
+    SourceSubnormals,
+    StepCarry,
     StepOverflow,
     StepUnderflow,
 )
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.source_numbers import chain_tops, operand_tops, source_tops, tops_read
+from bfpemu.vectors.source_numbers import (
+    chain_tops,
+    has_infinity_codes,
+    has_special_codes,
+    operand_lowest_bit,
+    operand_tops,
+    source_tops,
+    tops_read,
+    wraps,
+)
 
 _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
@@ -33,6 +45,13 @@ class NumberRange:
         """The format of the result."""
         return self.problem.target.format
 
+    @property
+    def operands(self) -> list[BFPSpec]:
+        """The formats of the operands; `encode` has none."""
+        if self.problem.unit == "encode":
+            return []
+        return [preset.format for preset in (self.problem.a_flat, self.problem.b and self.problem.b_flat) if preset]
+
     @cached_property
     def precision(self) -> int:
         """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
@@ -47,7 +66,7 @@ class NumberRange:
         if problem.unit == "encode":
             return problem.kind.fraction_bits + 1
         # The least significand of two's complement has one bit more, and all others of its bits are 0.
-        a = problem.a_flat.format.magnitude_bits
+        a = max(problem.a_flat.format.magnitude_bits, 2 * self.counts_specials)  # a NaN has two bits
         if problem.unit == "requantize":
             return a
         b = problem.b_flat.format.magnitude_bits
@@ -67,6 +86,24 @@ class NumberRange:
                     most = min(most, step.maximum_exponent - 1)
         return most
 
+    @property
+    def refuses_nan(self) -> bool:
+        """Whether encoding refuses a NaN, also as a number that is too large (spec 3.3, 3.6)."""
+        policy = self.problem.target.conversion.nan
+        becomes = policy is NanPolicy.INFINITY and self.refuses_infinity
+        return self.problem.refuses_nan or becomes or (policy is NanPolicy.NUMBER and self._special_is_too_large)
+
+    @property
+    def refuses_infinity(self) -> bool:
+        """Whether encoding refuses an infinity, also as a number that is too large (spec 3.3, 3.6)."""
+        counts = self.problem.target.conversion.infinity is InfinityPolicy.NUMBER
+        return self.problem.refuses_infinity or (counts and self._special_is_too_large)
+
+    @property
+    def _special_is_too_large(self) -> bool:
+        special = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
+        return self.problem.unit == "encode" and special > self.largest_accepted_top
+
     @cached_property
     def tops(self) -> tuple[int, int]:
         """``floor(log2)`` of the smallest and of the largest magnitude other than 0."""
@@ -74,19 +111,37 @@ class NumberRange:
         if problem.unit == "encode":
             smallest, largest = source_tops(problem.kind, problem.target.conversion)
             return smallest, min(largest, self.largest_accepted_top)
-        ends = [operand_tops(preset.format) for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
+        ends, conversion = [operand_tops(spec) for spec in self.operands], problem.target.conversion
         if problem.unit == "multiply":
-            high = ends[0][1] + ends[1][1] + (not self.largest_is_power)
+            high = ends[0][1] + ends[1][1] + (not self.ends_with_power)
         else:
             high = max(end[1] for end in ends) + (problem.unit == "add")
-        return chain_tops(self.lowest_read, high, problem.target.conversion.source_chain)
+        low = self.lowest_read
+        if self.counts_specials:
+            special = kernel_source(problem.source_kind, conversion).special_exponent
+            low, high = min(low, special), max(high, special)
+        return chain_tops(low, high, self.precision_read, conversion)
+
+    @property
+    def counts_specials(self) -> bool:
+        """Whether infinities or NaN of operands count as numbers (spec 3.3)."""
+        conversion = self.problem.target.conversion
+        counts = conversion.infinity is InfinityPolicy.NUMBER or conversion.nan is NanPolicy.NUMBER
+        return counts and any(has_special_codes(spec) for spec in self.operands)
 
     @property
     def lowest_read(self) -> int:
         """``floor(log2)`` of the smallest result other than 0, before a source chain."""
-        problem = self.problem
-        lows = [operand_tops(preset.format)[0] for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
-        return sum(lows) if problem.unit == "multiply" else min(lows)
+        if self.problem.unit == "add":
+            return self.lowest_bit_read  # which two numbers leave that cancel
+        lows = [operand_tops(spec)[0] for spec in self.operands]
+        return sum(lows) if self.problem.unit == "multiply" else min(lows)
+
+    @property
+    def lowest_bit_read(self) -> int:
+        """The place of the lowest bit of the results, before a source chain."""
+        lows = [operand_lowest_bit(spec) for spec in self.operands]
+        return sum(lows) if self.problem.unit == "multiply" else min(lows)
 
     def wanted(self, top: int, *, is_power: bool = False, is_largest: bool = False) -> int:
         """Return the exponent of the rule for a largest magnitude of ``floor(log2)`` `top` (spec 3.5)."""
@@ -106,18 +161,58 @@ class NumberRange:
         return self.wanted(low, is_power=True), self.wanted(high, is_largest=True)
 
     @property
+    def exponent_ends(self) -> tuple[int, int]:
+        """The smallest and the largest exponent of blocks with a number, before the range of the codes (spec 3.5)."""
+        (low, high), rule = self.wanted_ends, self.problem.target.conversion.exponent_rule
+        if self.infinity_lifts:
+            high = max(high, self.spec.largest_exponent)
+        return low - (rule is ExponentRule.LOWER_ERROR), high + (rule is ExponentRule.EVEN)
+
+    @property
+    def infinity_lifts(self) -> bool:
+        """Whether an infinity gives a block with numbers the largest exponent (spec 3.3)."""
+        is_alone = self.spec.elements_per_block == 1 or self.is_given
+        return self.problem.target.conversion.infinity is InfinityPolicy.SATURATE and (
+            self.has_infinities and not is_alone
+        )
+
+    @cached_property
+    def is_chain_plain(self) -> bool:
+        """Whether a source chain, if there is one, does no more than round numbers to its bits."""
+        ends = [operand_tops(spec) for spec in self.operands]
+        high = sum(end[1] for end in ends) if self.problem.unit == "multiply" else max(end[1] for end in ends)
+        return not self.counts_specials and all(
+            step.minimum_exponent <= self.lowest_read
+            and high + 2 <= step.maximum_exponent
+            and step.carry is StepCarry.EXPONENT
+            for step in self.problem.target.conversion.source_chain
+        )
+
+    @cached_property
+    def has_infinities(self) -> bool:
+        """Whether a number that is encoded may be an infinity."""
+        conversion = self.problem.target.conversion
+        if self.problem.unit == "encode" or any(has_infinity_codes(spec) for spec in self.operands):
+            return True
+        becomes = conversion.nan is NanPolicy.INFINITY and any(has_special_codes(spec) for spec in self.operands)
+        return becomes or any(step.overflow is StepOverflow.INFINITY for step in conversion.source_chain)
+
+    @property
+    def ends_with_power(self) -> bool:
+        """Whether the largest magnitude before a source chain is a power of two, as of the least significands."""
+        return all(spec.encoding is Encoding.TWOS_COMPLEMENT and not wraps(spec) for spec in self.operands)
+
+    @property
     def largest_is_power(self) -> bool:
         """Whether the largest magnitude is a power of two, as products and sums of the least significands are."""
-        problem = self.problem
-        if problem.unit == "encode":
-            return False
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-        return all(spec.encoding is Encoding.TWOS_COMPLEMENT for spec in operands)
+        chain = self.problem.target.conversion.source_chain
+        saturates = any(step.overflow is StepOverflow.SATURATE for step in chain)
+        return bool(self.operands) and self.ends_with_power and not saturates and not self.counts_specials
 
     @property
     def excess(self) -> int:
-        """How far the exponent of the rule can be above the largest."""
-        return self.wanted_ends[1] - self.spec.largest_exponent
+        """How far the exponent of a block can be above the largest."""
+        return self.exponent_ends[1] - self.spec.largest_exponent
 
     @property
     def is_given(self) -> bool:
@@ -131,7 +226,7 @@ class NumberRange:
         if self.is_given:
             return True
         saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
-        return saturates and self.wanted_ends[1] > self.spec.largest_exponent
+        return saturates and self.excess > 0
 
     @property
     def flushes(self) -> bool:
@@ -141,7 +236,7 @@ class NumberRange:
     @property
     def is_above(self) -> bool:
         """Whether an exponent can be above the largest."""
-        return not self.is_given and self.wanted_ends[1] > self.spec.largest_exponent
+        return not self.is_given and self.excess > 0
 
     def has_top(self, top: int) -> bool:
         """Whether a number that is encoded has this ``floor(log2)``; of results any in their range."""
@@ -158,27 +253,38 @@ class NumberRange:
     @cached_property
     def widest_distance(self) -> int:
         """The most binades that an element lies below the largest of its block."""
-        problem, low_high = self.problem, self.tops
-        if problem.unit == "encode":
-            return low_high[1] - low_high[0]
-        if problem.unit == "add":
-            a, b = operand_tops(problem.a_flat.format), operand_tops(problem.b_flat.format)
-            return min(max(a[1] - b[0], b[1] - a[0]), low_high[1] - low_high[0])
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
+        (low, high), specs = self.tops, self.operands
         size = self.spec.elements_per_block or 1
-        if any((spec.elements_per_block or 1) % size for spec in operands):
-            return low_high[1] - low_high[0]
-        return min(sum(_spread(spec) for spec in operands), low_high[1] - low_high[0])
+        if not specs or self.is_loose:
+            return high - low
+        if self.problem.unit == "add":
+            tops = [operand_tops(spec)[1] for spec in specs]
+            ends = zip(tops, reversed(specs), strict=True)
+            return min(max(top + self._carries - operand_lowest_bit(spec) for top, spec in ends), high - low)
+        if any((spec.elements_per_block or 1) % size for spec in specs):
+            return high - low
+        return min(sum(_spread(spec) for spec in specs), high - low)
+
+    @property
+    def _carries(self) -> bool:
+        """Whether the highest number of one operand and the lowest of the other one meet in a sum."""
+        ends = [(spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent) for spec in self.operands]
+        tops = [operand_tops(spec)[1] for spec in self.operands]
+        room = max(tops[0] - ends[1][0], tops[1] - ends[0][0])
+        return room <= 2 * max(spec.mantissa_bits for spec in self.operands)
 
     @property
     def widest_in_sub_block(self) -> int:
         """The most binades between elements that every operand has in one sub-block, if there are others beside one."""
-        problem = self.problem
-        operands = [preset.format for preset in (problem.a_flat, problem.b and problem.b_flat) if preset]
-        sizes = [spec.sub_block_size or spec.elements_per_block or 1 for spec in operands]
-        if problem.unit in ("encode", "add") or min(sizes) == 1:
+        size = self.spec.elements_per_block or 1
+        subs = [spec.sub_block_size or spec.elements_per_block or 1 for spec in self.operands]
+        if (
+            self.problem.unit in ("encode", "add")
+            or self.is_loose
+            or any(sub == 1 or (sub % size and size % sub) for sub in subs)
+        ):
             return self.widest_distance
-        return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in operands))
+        return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in self.operands))
 
     @property
     def depth(self) -> int:
@@ -191,23 +297,24 @@ class NumberRange:
     @property
     def is_loose(self) -> bool:
         """Whether the numbers of one block lie at any distance from each other."""
-        problem, conversion = self.problem, self.problem.target.conversion
-        operands = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
         size = self.spec.elements_per_block or 1
-        counts = conversion.infinity is InfinityPolicy.NUMBER
-        far = [NegativeZeroCode.ALL_ONES_EXPONENT, *([NegativeZeroCode.NEGATIVE_INFINITY] if counts else [])]
-        return any(
+        return self.counts_specials or any(
             (spec.elements_per_block or 1) % size
-            or spec.decode_underflow is DecodeUnderflow.WRAP
-            or spec.negative_zero_code in far
-            for spec in operands
+            or wraps(spec)
+            or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
+            for spec in self.operands
         )
 
     @cached_property
     def lowest_bit(self) -> int:
         """The place of the lowest bit that a number has."""
-        chain = self.problem.target.conversion.source_chain
+        conversion = self.problem.target.conversion
+        chain = conversion.source_chain
+        if self.operands:
+            lows = [step.minimum_exponent - step.fraction_bits for step in chain]
+            return min(max([self.lowest_bit_read, *lows]), self.tops[0])
         is_cut = any(step.underflow is not StepUnderflow.GRADUAL for step in chain)
+        is_cut |= conversion.source_subnormals is not SourceSubnormals.EXACT
         return self.tops[0] - (min(self.precision, 64) - 1 if is_cut else 0)
 
     @property
@@ -218,8 +325,7 @@ class NumberRange:
     @property
     def has_shifts(self) -> bool:
         """Whether an operand has shift codes."""
-        operands = [self.problem.a_flat, *([self.problem.b_flat] if self.problem.b else [])]
-        return any(preset.format.sub_shift_bits for preset in operands)
+        return any(spec.sub_shift_bits for spec in self.operands)
 
     @property
     def follows_maximum(self) -> bool:
@@ -229,7 +335,7 @@ class NumberRange:
 
 def _spread(spec: BFPSpec) -> int:
     """Return how many binades the values of one block span."""
-    if spec.decode_underflow is DecodeUnderflow.WRAP:
+    if wraps(spec):
         low, high = operand_tops(spec)
         return high - low
     full = spec.encoding is Encoding.TWOS_COMPLEMENT

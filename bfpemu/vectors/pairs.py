@@ -54,13 +54,26 @@ class Pairs:
                     self.found += [(lane % lanes, pair) for lane, _ in wanted[way, sign] for pair in pairs]
                     # Pieces of further steps say the same of the largest; distances are cheap.
                     del left[way, sign]
+        problem = self.meetings.problem
+        if problem.target.conversion.source_chain and not self.meetings.reach.is_chain_plain:
+            return
         if self.meetings.is_narrow and not self.meetings.reach.is_loose:
-            self.reasons = {name: NO_PAIR for places in left.values() for _, name in places}
-        elif self.meetings.problem.unit != "add":
+            known = {key: places for key, places in left.items() if self._looked_at_all(key[0])}
+            self.reasons = {name: NO_PAIR for places in known.values() for _, name in places}
+        elif problem.unit != "add" and not self.shifts and self.meetings.has_whole_blocks:
             loose = LooseTops(self.meetings)
             for (way, sign), places in left.items():
                 if not loose.have(way, sign == "neg"):
                     self.reasons |= {name: NO_PAIR for _, name in places}
+
+    def _looked_at_all(self, way: str) -> bool:
+        """Whether every two numbers of a block that may lie so are in one piece."""
+        problem = self.meetings.problem
+        if problem.unit != "add" or not way.isdigit():
+            return True
+        # Shifts move sums of one block to other steps; far numbers lie in sums at far steps.
+        bits = sum(spec.mantissa_bits for spec in self.meetings.operands)
+        return not self.shifts and int(way) + bits <= self.meetings.farthest_step
 
     def _pairs(self, piece: Piece, way: str, negative: bool) -> list[Pair]:
         of_sign = np.flatnonzero(piece.negative == negative)
@@ -94,7 +107,11 @@ class Pairs:
         """Return a number that lies so many binades below another."""
         tops, first = np.unique(piece.top, return_index=True)
         for own in order[np.unique(piece.top[order], return_index=True)[1]].tolist():
-            for own_lowered, other_lowered in dict.fromkeys(((0, 0), (self.shifts, 0), (0, self.shifts))):
+            lowered = [
+                *((0, shift) for shift in range(self.shifts + 1)),
+                *((shift, 0) for shift in range(self.shifts + 1)),
+            ]
+            for own_lowered, other_lowered in dict.fromkeys(lowered):
                 place = np.searchsorted(tops, piece.top[own] - own_lowered + distance + other_lowered)
                 if place < len(tops) and tops[place] == piece.top[own] - own_lowered + distance + other_lowered:
                     return [Pair(piece, own, int(first[place]), own_lowered, other_lowered)]

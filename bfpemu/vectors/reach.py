@@ -15,20 +15,21 @@ from bfpemu.formats import (
 )
 from bfpemu.vectors.number_range import NumberRange
 
-_RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
-
 
 @dataclass(frozen=True)
 class Reach(NumberRange):
     """Why some numbers of a unit never meet some place where they are rounded."""
 
-    def why_no_exponent(self, exponent: int) -> str | None:
-        """Return why the rule never gives an exponent, or None when it may."""
+    def why_no_exponent(self, exponent: int, *, of_block: bool = False) -> str | None:
+        """Return why the rule, or with `of_block` a block with a number, never has an exponent, or None when it may.
+
+        The rule is `floor` in place of those that look at every element.
+        """
         if self.is_given:
             return None
-        low, high = self.wanted_ends
+        low, high = self.exponent_ends if of_block else self.wanted_ends
         if low <= exponent <= high:
-            return self._why_in_gap(exponent)
+            return self._why_in_gap(exponent) if self.follows_maximum else None
         what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
         return f"the rule gives the exponents {low} to {high} for {what}"
 
@@ -44,18 +45,18 @@ class Reach(NumberRange):
         """Return why no element has a bit so many places below the last kept one, perhaps alone, or None."""
         lowest_bit = self.tops[0] if alone else self.lowest_bit
         bits = self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
-        most = self.spec.largest_exponent if self.is_given else min(self.wanted_ends[1], self.spec.largest_exponent)
+        most = self.spec.largest_exponent
+        if not self.is_given:
+            most = max(min(self.exponent_ends[1], most), self.spec.smallest_exponent)
         if most - bits - places < lowest_bit:
             return f"no number has a bit below 2 ** {lowest_bit}"
         least = self.spec.smallest_exponent - bits - self.spec.largest_shift
         keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
-        if self.is_given or self.is_loose or keeps_low:
+        if self.problem.unit == "encode" or self.is_given or self.is_loose or keeps_low or self.infinity_lifts:
             return None
         # A chain that makes zeros of small numbers leaves bits far below the smallest number.
         lowest = self.widest_distance + self.tops[0] - lowest_bit
-        if self.problem.unit == "encode":  # elements far above the largest exponent do not move the unit further up
-            lowest -= max(self.excess, 0)
-        if self.most_kept_bits - 1 + places <= lowest:
+        if self.most_kept_bits - self.is_raised - 1 + places <= lowest:
             return None
         return f"the bits of a block lie within {lowest + 1} places"
 
@@ -69,6 +70,8 @@ class Reach(NumberRange):
         if problem.unit != "add" or self.is_given or self.is_loose or self.is_two_level:
             return None
         a, b = problem.a_flat.format, problem.b_flat.format
+        if problem.target.conversion.source_chain or self.infinity_lifts:
+            return None
         same_range = self.spec.smallest_exponent - self.spec.fraction_bits <= a.smallest_exponent - a.fraction_bits
         if a != b or rule is not ExponentRule.FLOOR or a.encoding is Encoding.TWOS_COMPLEMENT or not same_range:
             return None
@@ -92,18 +95,20 @@ class Reach(NumberRange):
         last = max((place for place, isset in ((kept, odd), (kept + 1, guard), (kept + 2, below)) if isset), default=0)
         if kept and last > self.precision:
             return f"a number here has {self.precision} bits, and this needs {last}"
-        too_low = self.why_not_so_low(2 if below else 1 if guard else 0)
-        if too_low:
-            return too_low
+        if odd or guard or below:
+            too_low = self.why_not_so_low(2 if below else 1 if guard else 0)
+            if too_low:
+                return too_low
         if self.clamps_above or self.is_given or kept < self.most_kept_bits:
             return None
-        if kept > self.most_kept_bits:
+        if kept > max(self.most_kept_bits, 0):
             return f"the rule leaves at most {self.most_kept_bits} bits before the binary point"
         rule = self.problem.target.conversion.exponent_rule
         bits = self.spec.magnitude_bits
-        if rule is ExponentRule.RCEIL and (guard or below) and (bits == 1 or (bits == 2 and odd)):
+        is_small = bits == 1 or (bits == 2 and odd)
+        if rule is ExponentRule.RCEIL and (guard or below) and is_small and kept == bits:
             return "the rule rceil leaves no number above the largest significand"
-        if rule is ExponentRule.CEIL and (guard or below or odd):
+        if rule is ExponentRule.CEIL and (guard or below or odd) and kept:
             return "the rule ceil leaves a power of two alone with so many bits"
         return None
 
@@ -130,13 +135,28 @@ class Reach(NumberRange):
 
     def why_no_product(self, wholes: Callable[[int], bool], rests: set[tuple[int, bool]], negative: bool) -> str | None:
         """Return why no product, cut anywhere, has such an integer part and rest, or None when it may."""
-        is_cut = self.precision < self.precision_read
-        if self.products is None or self.problem.target.format.sub_shift_bits or self.has_shifts or is_cut:
+        if self.products is None or self.is_chained:
             return None
         for whole, quarters, exact, sign in self.products:
             if sign == negative and (quarters, exact) in rests and wholes(whole):
                 return None
+            # At a unit below its own a product ends with zeros.
+            is_whole = exact and not quarters and sign == negative and (0, True) in rests
+            if is_whole and whole and any(wholes(whole << places) for places in range(1, 36)):
+                return None
         return "no product of two significands has these bits there"
+
+    @property
+    def is_chained(self) -> bool:
+        """Whether a source chain makes other numbers of products, or specials are numbers."""
+        return bool(self.problem.target.conversion.source_chain) or self.counts_specials
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether the exponent of a largest magnitude may be one above that of `floor`."""
+        rule = self.problem.target.conversion.exponent_rule
+        is_more = self.precision > self.spec.magnitude_bits
+        return rule in (ExponentRule.EVEN, ExponentRule.CEIL) or (rule is ExponentRule.RCEIL and is_more)
 
     def odd_factors(self, residue: int, places: int) -> npt.NDArray[np.int64]:
         """Return the odd positive significands, shape (2, n), whose products end in so many places with some bits.
@@ -159,7 +179,7 @@ class Reach(NumberRange):
 
     def why_no_end(self, residue: int, places: int) -> str | None:
         """Return why no product has certain last bits, before zeros, or None when one may."""
-        if self.problem.unit != "multiply" or self.has_shifts or self.precision < self.precision_read:
+        if self.problem.unit != "multiply" or self.is_chained:
             return None
         if self.odd_factors(residue, places).size:
             return None
@@ -167,7 +187,7 @@ class Reach(NumberRange):
 
     def why_no_pair(self, distance: int) -> str | None:
         """Return why no product ends with two ones so far from each other, and zeros between, or None when one may."""
-        if self.products is None or self.has_shifts or self.precision < self.precision_read:
+        if self.products is None or self.is_chained:
             return self.why_no_end((1 << distance) + 1, distance + 1)
         ends = (1 << (distance + 1)) - 1, 1 << distance | 1
         if any(whole & ends[0] == ends[1] for whole, quarters, exact, _ in self.products if exact and not quarters):

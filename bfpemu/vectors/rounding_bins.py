@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, ReservedExponent, Rounding, SignificandRange
+from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
 from bfpemu.vectors.families import Family
-from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 
 BlockFamily = Family[BlockFacts]
@@ -113,6 +112,8 @@ def _is_raised(reach: Reach, *, place: int, negative: bool) -> bool:
     has_more = conversion.significand_range is not SignificandRange.SYMMETRIC and negative
     if conversion.exponent_rule is not ExponentRule.EVEN or place == 0 or conversion.post_truncate_bits:
         return False
+    if conversion.alignment_bits is not None or conversion.ignored_bit is not None:
+        return False
     if has_more and reach.spec.encoding is Encoding.TWOS_COMPLEMENT:
         return False
     up = (Rounding.TIES_TO_EVEN, Rounding.TIES_AWAY, Rounding.TIES_DOWN if negative else Rounding.TIES_UP)
@@ -164,6 +165,7 @@ def runs_bins(reach: Reach) -> BlockFamily:
     return Family(names, find, absent)
 
 
+_SATURATING = (InfinityPolicy.SATURATE, InfinityPolicy.SATURATE_ELEMENT)
 _SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
 
 
@@ -183,7 +185,7 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             np.where(beyond, np.where((facts.whole == largest + np.uint64(1)) & exact, 4, 5), -1),
         )
         known = facts.rounds & (place >= 0)
-        infinite = ~facts.finite & ~facts.is_nan[:, None]
+        infinite = facts.infinite & ~facts.is_nan[:, None] & (conversion.infinity in _SATURATING)
         return np.where(infinite, 6, np.where(known, place, -1 - 7)) + 7 * facts.negative.astype(np.int64)
 
     def clean(facts: BlockFacts) -> Int64Array:
@@ -221,6 +223,8 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         lowers = conversion.exponent_rule is ExponentRule.LOWER_ERROR and not is_exact
         if place > 3 and conversion.exponent_offset >= 0 and not lowers:
             return "the rule leaves no number of one more in its integer part"
+        if place > 3:
+            return None
         bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
 
@@ -231,31 +235,9 @@ def _why_no_infinity(reach: Reach) -> str | None:
     problem, conversion = reach.problem, reach.problem.target.conversion
     if problem.refuses_infinity:
         return "the conversion refuses infinities"
-    if conversion.infinity not in (InfinityPolicy.SATURATE, InfinityPolicy.SATURATE_ELEMENT):
+    if conversion.infinity not in _SATURATING:
         return f"an infinity does not saturate, by the policy {str(conversion.infinity)!r}"
-    if problem.unit != "encode" and not _has_infinity(problem):
-        return "no code stands for an infinity"
-    return None
-
-
-def _has_infinity(problem: Problem) -> bool:
-    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-    return any(
-        spec.encoding is Encoding.SIGN_MAGNITUDE
-        and (spec.negative_zero_code == "negative_infinity" or spec.decode_underflow == "wrap")
-        for spec in specs
-    )
-
-
-def has_special(problem: Problem) -> bool:
-    """Whether codes of an operand stand for NaN or an infinity."""
-    specs = [problem.a_flat.format] + ([problem.b_flat.format] if problem.b else [])
-    return _has_infinity(problem) or any(
-        spec.exponent_reserved is ReservedExponent.NAN
-        or spec.negative_zero_code == "all_ones_exponent"
-        or spec.decode_underflow in ("pattern", "wrap")
-        for spec in specs
-    )
+    return None if reach.has_infinities else "no code stands for an infinity"
 
 
 def random_words_bins(reach: Reach) -> BlockFamily:

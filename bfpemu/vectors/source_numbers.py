@@ -12,7 +12,18 @@ import numpy.typing as npt
 from bfpemu.arithmetic.exact_values import Reader
 from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import BFPSpec, Conversion, SourceStep, StepOverflow, StepUnderflow
+from bfpemu.formats import (
+    BFPSpec,
+    Conversion,
+    DecodeUnderflow,
+    Encoding,
+    InfinityPolicy,
+    NegativeZeroCode,
+    ReservedExponent,
+    StepCarry,
+    StepOverflow,
+    StepUnderflow,
+)
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import read_rows
@@ -106,20 +117,48 @@ def operand_tops(spec: BFPSpec) -> tuple[int, int]:
     """
     exponents = [code for code in telling_exponents(spec) if code <= spec.largest_exponent_code]
     ends = []
-    for shift in sorted({0, spec.largest_shift}):
+    for shift in range(spec.largest_shift + 1) if wraps(spec) else sorted({0, spec.largest_shift}):
         found = operand_numbers(spec, telling_codes(spec), exponents, shift)
         tops = found.tops[(found.kinds == FINITE) & (found.mantissas != 0)]
-        ends += [int(tops.min()) - 1, int(tops.max()) - 1]
+        ends += [int(tops.min()) - 1, int(tops.max()) - 1] if tops.size else []
+    if not ends:  # every code stands for 0, and what is said of the numbers of a wider format holds
+        return operand_tops(dataclasses.replace(spec, decode_underflow=DecodeUnderflow.EXACT))
     return min(ends), max(ends)
 
 
-def chain_tops(low: int, high: int, chain: tuple[SourceStep, ...]) -> tuple[int, int]:
+def operand_lowest_bit(spec: BFPSpec) -> int:
+    """Return the place below which no value of a format has a bit."""
+    lowest = operand_tops(spec)[0]
+    return lowest if spec.decode_underflow is DecodeUnderflow.EXACT else lowest - spec.magnitude_bits + 1
+
+
+def wraps(spec: BFPSpec) -> bool:
+    """Whether exponents wrap around in decoding (spec 2.6)."""
+    return spec.decode_underflow in (DecodeUnderflow.WRAP, DecodeUnderflow.PATTERN)
+
+
+def has_infinity_codes(spec: BFPSpec) -> bool:
+    """Whether codes of a format stand for an infinity (spec 2.5, 2.6)."""
+    is_signed = spec.encoding is Encoding.SIGN_MAGNITUDE
+    return wraps(spec) or (is_signed and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY)
+
+
+def has_special_codes(spec: BFPSpec) -> bool:
+    """Whether codes of a format stand for NaN or an infinity."""
+    return has_infinity_codes(spec) or spec.exponent_reserved is ReservedExponent.NAN
+
+
+def chain_tops(low: int, high: int, precision: int, conversion: Conversion) -> tuple[int, int]:
     """Return between which ``floor(log2)`` magnitudes lie that a source chain makes of others (spec 3.4)."""
-    for step in chain:
+    for step in conversion.source_chain:
         gradual = step.minimum_exponent - step.fraction_bits
         low = max(low, gradual if step.underflow is StepUnderflow.GRADUAL else step.minimum_exponent)
+        high = max(high, low) + (step.carry is StepCarry.EXPONENT and precision > step.fraction_bits + 1)
+        precision = min(precision, step.fraction_bits + 1)
         if high > step.maximum_exponent and step.overflow is not StepOverflow.UNBOUNDED:
-            high = step.maximum_exponent
+            becomes = step.overflow is StepOverflow.INFINITY and conversion.infinity is InfinityPolicy.NUMBER
+            high = step.maximum_exponent + becomes
+            low = min(low, high)
     return low, max(low, high)
 
 

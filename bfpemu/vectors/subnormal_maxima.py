@@ -36,7 +36,13 @@ def subnormal_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
         is_single = (differing != 0) & (differing & (differing - np.uint64(1)) == 0) & (rest[rows, second] != 0)
         wanted = _wanted(reach.problem, facts.top[rows, second], facts.mantissa[rows, second])
         decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
-        known = is_single & decides & (magnitude[rows, first] >> np.uint64(point) == 0) & ~facts.is_nan
+        known = (
+            is_single
+            & decides
+            & (not reach.is_given)
+            & (magnitude[rows, first] >> np.uint64(point) == 0)
+            & ~facts.is_nan
+        )
         bit = np.zeros(len(magnitude), np.int64)
         for place in range(point):
             bit = np.where(differing == np.uint64(1 << place), place, bit)

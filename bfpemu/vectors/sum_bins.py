@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.formats import BFPSpec
+from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.decision_bins import widest_step
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_numbers import wraps
 from bfpemu.vectors.words import AnyArray, Fields
 
 
@@ -42,7 +44,11 @@ def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
     def find(facts: BlockFacts) -> Int64Array:
         fields, lanes = facts.stimulus, problem.elements
         units = [_units(spec, fields, which, lanes) for spec, which in zip(formats, "ab", strict=True)]
-        meets = (fields["a_elements"] != 0) & (fields["b_elements"] != 0)
+        addends = [
+            operand_values(problem, fields, f"{which}_", preset)
+            for which, preset in zip("ab", (problem.a_flat, problem.b_flat), strict=True)
+        ]
+        meets = (addends[0].mantissas != 0) & (addends[1].mantissas != 0)
         missing = facts.per_vector * size - lanes
         high = np.pad(np.maximum(*units), ((0, 0), (0, missing))).reshape(-1, size)
         both = np.pad(meets, ((0, 0), (0, missing))).reshape(-1, size)
@@ -53,6 +59,8 @@ def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
     def absent(number: int) -> str | None:
         if not any(spec.has_sign for spec in formats):
             return "nothing is negative"
+        if any(map(wraps, formats)):
+            return None
         step = widest_step(reach)
         return f"the units of both operands lie within {step} places" if number + 1 > step else None
 
@@ -72,13 +80,18 @@ def _lone_bits(reach: Reach, level: int, which: str) -> Family[BlockFacts]:
         codes, rest = facts.stimulus[f"{which}_elements"], facts.stimulus["ba"["ab".index(which)] + "_elements"]
         units = _units(own, facts.stimulus, which, lanes), _units(other, facts.stimulus, "ba"["ab".index(which)], lanes)
         is_lone = ((codes != 0).sum(axis=1) == 1) & (rest != 0).any(axis=1) & (units[0] > units[1]).all(axis=1)
+        for spec, word in zip((own, other), (which, "ba"["ab".index(which)]), strict=True):
+            is_lone &= (facts.stimulus[f"{word}_exponents"] <= spec.largest_exponent_code).all(axis=1)
         found = np.full(codes.shape, -1, np.int64)
         for bit in range(bits):
             found = np.where(is_lone[:, None] & (codes == np.uint64(1 << bit)), bit, found)
         return found
 
     def absent(_: int) -> str | None:
-        low, high = other.smallest_exponent - other.fraction_bits, own.largest_exponent - own.fraction_bits
+        low, high = (
+            other.smallest_exponent - other.fraction_bits - other.largest_shift,
+            own.largest_exponent - own.fraction_bits,
+        )
         return "no unit of this operand lies above one of the other" if high <= low else None
 
     return lane_family(f"lone.{which}", [f"bit{bit}" for bit in range(bits)], lanes, level, find, absent)
