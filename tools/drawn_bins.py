@@ -37,12 +37,11 @@ def small_specs(draw: st.DrawFn) -> BFPSpec:
     exponent_bits = draw(st.integers(2, 4))
     sub_block_size = draw(st.integers(1, 2)) if draw(st.integers(0, 3)) == 0 else None
     middle = (1 << (exponent_bits - 1)) - 1
+    bias = st.none() | st.integers(middle - 6, middle + 6) | st.integers(middle - 140, middle + 140)
     options: dict[str, Any] = {
         "encoding": draw(st.sampled_from([Encoding.TWOS_COMPLEMENT, Encoding.SIGN_MAGNITUDE])) if has_sign else None,
         "fraction_bits": draw(st.none() | st.integers(-2, 6)),
-        "exponent_bias": draw(
-            st.none() | st.integers(middle - 6, middle + 6) | st.integers(middle - 140, middle + 140)
-        ),
+        "exponent_bias": draw(bias),
         "exponent_reserved": draw(st.just(ReservedExponent.NONE) | st.sampled_from(ReservedExponent)),
         "negative_zero_code": draw(st.sampled_from(NegativeZeroCode)),
         "decode_underflow": draw(st.sampled_from(DecodeUnderflow) | st.just(DecodeUnderflow.EXACT)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import NegativeZeroCode, ReservedExponent
+from bfpemu.formats import NegativeZeroCode, ReservedExponent, SourceSubnormals
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.answers import operand_values
@@ -130,7 +130,17 @@ def _accepted_patterns(problem: Problem, patterns: AnyArray) -> AnyArray:
     refused = (is_nan & reach.refuses_nan) | (is_special & ~is_nan & reach.refuses_infinity)
     refused |= ~is_special & (field > np.uint64(max(most, 0)))
     lower = np.uint64(min(max(most, 0), ones - 1)) << point
-    return np.where(refused, (patterns & ~(np.uint64(ones) << point)) | lower, patterns)
+    found = np.where(refused, (patterns & ~(np.uint64(ones) << point)) | lower, patterns)
+    fractions = np.uint64((1 << kind.fraction_bits) - 1)
+    return found if most >= 1 else np.where(_is_large_subnormal(reach, found), found & ~fractions, found)
+
+
+def _is_large_subnormal(reach: Reach, patterns: AnyArray) -> AnyArray:
+    """Return which of patterns with the exponent field 0 are numbers that the conversion refuses."""
+    kind, bias = reach.problem.kind, (1 << (reach.problem.kind.exponent_bits - 1)) - 1
+    bits = max(reach.largest_accepted_top + bias + kind.fraction_bits, 0)  # of an accepted fraction read exactly
+    is_exact = reach.problem.target.conversion.source_subnormals is SourceSubnormals.EXACT
+    return patterns & np.uint64((1 << kind.fraction_bits) - 1) >= np.uint64(1 << bits if is_exact else 1)
 
 
 def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: Preset) -> Stimulus:

@@ -200,7 +200,7 @@ class Meetings:
         # At the ends of the exponents the unit is that of the end, wherever the numbers lie.
         deepest = int(piece.top.max()) + _DEEPEST
         if reach.is_given or reach.clamps_above:
-            low = min(low, max(-reach.most_kept_bits - 2, self._clamped_from(piece)))
+            low = min(low, max(self._lowest_place, self._clamped_from(piece)))
         if reach.is_given or reach.is_loose:
             high = max(high, deepest)
         elif reach.flushes and spec.use_subnormals:
@@ -219,8 +219,14 @@ class Meetings:
     def _clamped_from(self, piece: Piece) -> int:
         """Return the lowest unit, above that of the numbers, that the largest exponent gives some of them."""
         if self.reach.is_given:
-            return -self.reach.most_kept_bits - 2
+            return self._lowest_place
         return self._unit_of(self.reach.spec.largest_exponent) - self._places(piece.step)[1]
+
+    @property
+    def _lowest_place(self) -> int:
+        """The lowest unit, above that of the numbers, at which more than the bits of an element are left of them."""
+        bits = self.reach.spec.magnitude_bits + self.problem.target.conversion.post_truncate_bits
+        return -max(self.reach.most_kept_bits, bits) - 2
 
     def _unit_of(self, exponent: int) -> int:
         return exponent - self.reach.spec.fraction_bits - self.problem.target.conversion.post_truncate_bits

@@ -278,11 +278,8 @@ class NumberRange:
         """The most binades between elements that every operand has in one sub-block, if there are others beside one."""
         size = self.spec.elements_per_block or 1
         subs = [spec.sub_block_size or spec.elements_per_block or 1 for spec in self.operands]
-        if (
-            self.problem.unit in ("encode", "add")
-            or self.is_loose
-            or any(sub == 1 or (sub % size and size % sub) for sub in subs)
-        ):
+        is_mixed = self.is_loose or any(sub == 1 or (sub % size and size % sub) for sub in subs)
+        if self.problem.unit in ("encode", "add") or is_mixed:
             return self.widest_distance
         return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in self.operands))
 

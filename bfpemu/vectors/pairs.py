@@ -107,11 +107,8 @@ class Pairs:
         """Return a number that lies so many binades below another."""
         tops, first = np.unique(piece.top, return_index=True)
         for own in order[np.unique(piece.top[order], return_index=True)[1]].tolist():
-            lowered = [
-                *((0, shift) for shift in range(self.shifts + 1)),
-                *((shift, 0) for shift in range(self.shifts + 1)),
-            ]
-            for own_lowered, other_lowered in dict.fromkeys(lowered):
+            for shift in range(-self.shifts, self.shifts + 1):
+                own_lowered, other_lowered = max(-shift, 0), max(shift, 0)
                 place = np.searchsorted(tops, piece.top[own] - own_lowered + distance + other_lowered)
                 if place < len(tops) and tops[place] == piece.top[own] - own_lowered + distance + other_lowered:
                     return [Pair(piece, own, int(first[place]), own_lowered, other_lowered)]

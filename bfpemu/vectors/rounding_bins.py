@@ -85,7 +85,9 @@ def ties_bins(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
         kept = whole.bit_length()
-        reason = reach.why_no_cell(kept, place > 0, place != 1, bool(whole & 1)) or _why_no_ones(
+        # The neighbour below has no bit after the binary point where that has but one.
+        has_rest = place != 1 and not (place == 0 and is_float and kept == reach.precision - 1)
+        reason = reach.why_no_cell(kept, place > 0, has_rest, bool(whole & 1)) or _why_no_ones(
             reach, whole, place=place, negative=number % 2 == 1
         )
         rests = ({(1, True), (1, False)}, {(2, True)}, {(2, False), (3, True)})[place]

@@ -66,7 +66,7 @@ def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
     smallest, end = first(("number", "special")), first(("special",))
     ends = (smallest, end - 1, infinity, infinity | 1, infinity | (1 << kind.fraction_bits) - 1)
     tops = [top for word in ends for name, top in [_read(word, kind, conversion)] if name == "number"]
-    return min(tops), max(tops)
+    return (min(tops), max(tops)) if tops else (0, 0)  # a chain may leave no number at all
 
 
 @cache

@@ -88,10 +88,8 @@ def _lone_bits(reach: Reach, level: int, which: str) -> Family[BlockFacts]:
         return found
 
     def absent(_: int) -> str | None:
-        low, high = (
-            other.smallest_exponent - other.fraction_bits - other.largest_shift,
-            own.largest_exponent - own.fraction_bits,
-        )
-        return "no unit of this operand lies above one of the other" if high <= low else None
+        low = other.smallest_exponent - other.fraction_bits - other.largest_shift
+        is_lower = own.largest_exponent - own.fraction_bits <= low
+        return "no unit of this operand lies above one of the other" if is_lower else None
 
     return lane_family(f"lone.{which}", [f"bit{bit}" for bit in range(bits)], lanes, level, find, absent)
