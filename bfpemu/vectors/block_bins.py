@@ -19,7 +19,7 @@ from bfpemu.vectors.rounding_bins import (
     single_bits_bins,
     ties_bins,
 )
-from bfpemu.vectors.source_numbers import has_special_codes, wraps
+from bfpemu.vectors.source_numbers import has_special_codes
 
 _SIGNS = ("pos", "neg")
 _MOST_CODES = 1 << 10
@@ -225,10 +225,12 @@ def _why_no_nan_block(reach: Reach) -> str | None:
         return None
     if spec.nan_code is None and conversion.nan != "zero_unless_all":
         return "the format has no code for a NaN block"
-    if conversion.nan not in ("block", "zero_unless_all") and conversion.infinity != "block":
+    by_nan, by_infinity = conversion.nan in ("block", "zero_unless_all"), conversion.infinity == "block"
+    if not by_nan and not by_infinity:
         return "the conversion makes no NaN block"
     has_special = reach.problem.unit == "encode" or any(has_special_codes(spec) for spec in reach.operands)
-    return None if has_special or reach.has_infinities else "no code stands for NaN or an infinity"
+    may = (by_nan and has_special) or (by_infinity and any(reach.has_infinities(sign) for sign in (0, 1)))
+    return None if may else "no number is NaN or an infinity"
 
 
 def _zeros(reach: Reach) -> BlockFamily:
@@ -261,7 +263,7 @@ _NO_ZERO = "no code stands for -0"
 
 def _has_negative_zero(spec: BFPSpec) -> bool:
     keeps = spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
-    return keeps or wraps(spec)
+    return keeps or spec.decode_underflow in ("wrap", "pattern")
 
 
 def _never_underflows(reach: Reach) -> bool:

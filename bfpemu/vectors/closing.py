@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bfpemu.codec.translate import kernel_source
-from bfpemu.vectors.code_stimulus import codes_of, few_significands
+from bfpemu.formats import ExponentRule, NanPolicy
+from bfpemu.vectors.code_stimulus import codes_of, few_significands, telling_exponents
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
@@ -83,6 +84,7 @@ class Closing(OperandStimulus):
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
         reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self._looked_at_all else {}
+        reasons |= self._not_raised(missing)
         rows = [row for some in found.values() for row in self._vectors(some)]
         if any(name.startswith(("largest.", "distance.")) for name in missing):
             pairs = Pairs(self.meetings, missing)
@@ -96,12 +98,28 @@ class Closing(OperandStimulus):
             rows += self._beside_infinity(missing)
             if self.b is not None and any(name.startswith("distance.") for name in missing):
                 rows += self._wrapped()
+        if self.problem.unit == "multiply" and self.reach.counts_specials and self.lanes > 1:
+            rows += self._beside_specials()
         return self._laid(rows), reasons
 
     @property
     def _looked_at_all(self) -> bool:
-        """Whether the meetings are those of all numbers: a chain may make other ones at the ends of its range."""
-        return self.meetings.is_narrow and self.reach.is_chain_plain
+        """Whether the meetings are those of all numbers; a NaN that counts as one has two bits."""
+        counts_nan = self.problem.target.conversion.nan is NanPolicy.NUMBER and self.reach.counts_specials
+        is_one_bit = all(spec.magnitude_bits == 1 for spec in self.meetings.operands)
+        return self.meetings.is_narrow and not (counts_nan and is_one_bit)
+
+    def _not_raised(self, missing: set[str]) -> dict[str, str]:
+        """Return why the rule `even` never raises the exponent of the largest numbers."""
+        reach, bits = self.reach, self.target.magnitude_bits
+        name = f"exponent.code{reach.wanted_ends[1] + 1 + self.target.exponent_bias}"
+        is_even = self.problem.target.conversion.exponent_rule is ExponentRule.EVEN
+        largest = np.uint64(self.target.largest_significand << (64 - bits))
+        if not is_even or name not in missing or not self._looked_at_all or reach.most_kept_bits > bits:
+            return {}
+        if any((piece.mantissa > largest).any() for piece in self.meetings.pieces()):
+            return {}
+        return {name: f"no {_NOUNS[self.problem.unit]} lies between the largest significand and a power of two"}
 
     def _infinite(self, lane: int) -> Lane:
         """Return the code of -0, which formats may read as an infinity, or as the number in its place."""
@@ -109,14 +127,15 @@ class Closing(OperandStimulus):
 
     def _beside_infinity(self, missing: set[str]) -> Iterator[Vector]:
         """Yield numbers above and below an infinity that counts as a number."""
-        infinity = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
+        special = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
+        infinities = {special, self.a.spec.all_ones_code - self.a.spec.exponent_bias}
         piece = next(self.meetings.pieces(), None)
         for name in sorted(missing):
             parts = name.split(".")
             if parts[0] == "distance":
-                lane, tops = 0, [infinity - int(parts[1]), infinity + int(parts[1])]
+                lane, tops = 0, [top + sign * int(parts[1]) for top in sorted(infinities) for sign in (-1, 1)]
             elif parts[0] == "largest" and parts[2] == "by_exponent":
-                lane, tops = int(parts[1].removeprefix("lane")), [infinity + 9]
+                lane, tops = int(parts[1].removeprefix("lane")), [special + 9]
             else:
                 continue
             if piece is None or self.lanes == 1:
@@ -126,6 +145,22 @@ class Closing(OperandStimulus):
                 own = Lane(lane, int(piece.x[at]), int(piece.y[at]))
                 for top in tops:
                     yield from self._vector([own, beside], piece.step, top - int(piece.top[at]) + 1)
+
+    def _beside_specials(self) -> Iterator[Vector]:
+        """Yield small products beside one of a factor that the largest exponents make an infinity or NaN."""
+        assert self.b is not None
+        for a, b, swaps in ((self.a, self.b, False), (self.b, self.a, True)):
+            values = [(x, y) for x in few_significands(a.spec) for y in few_significands(b.spec) if x and y]
+            for number, code in enumerate(telling_exponents(b.spec)):
+                for turn in range(8):
+                    x, y = values[(8 * number + turn) % len(values)]
+                    pairs = ((a.spec.largest_significand, 1), (x, y))
+                    lanes = [
+                        Lane(lane, two, one) if swaps else Lane(lane, one, two)
+                        for lane, (one, two) in zip((0, self._beside(0)), pairs, strict=True)
+                    ]
+                    codes = (code, a.spec.largest_exponent_code)
+                    yield Vector(lanes, *(codes if swaps else codes[::-1]))
 
     def _wrapped(self) -> Iterator[Vector]:
         """Yield two numbers of a block whose low exponent wraps some of its elements."""
@@ -210,6 +245,8 @@ class Closing(OperandStimulus):
         alone = [[own], *self._with_holder(piece, own, unit)]
         for lanes in alone:
             yield from self._vector(lanes, piece.step)
+            if piece.place is not None:
+                yield from self._vector(lanes, piece.step, piece.place)
         for lowest in ends:
             infinite = [[self._infinite(self._beside(own.lane)), own]] if self.reach.is_loose and self.lanes > 1 else []
             for lanes in [*alone[:2], *infinite]:

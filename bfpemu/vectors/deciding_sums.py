@@ -63,10 +63,6 @@ class DecidingSums(OperandStimulus):
             found.append({name: piece[name] for name in sorted(piece)})
         return joined(found)
 
-    def without_shifts(self, piece: Stimulus) -> Stimulus:
-        """Return a piece with the shift codes 0."""
-        return {name: np.zeros_like(items) if name.endswith("shifts") else items for name, items in piece.items()}
-
     def _signs(self, turn: int) -> AnyArray:
         """Return signs of the lanes, in turn."""
         both = self.a.spec.has_sign and self.second.spec.has_sign

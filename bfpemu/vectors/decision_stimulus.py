@@ -126,4 +126,4 @@ class DecidingCodes(OperandStimulus):
             row[lane::size] = larger
             rows.append(np.where((np.arange(self.lanes) + lane) % 2 == 1, -row, row) if signed else row)
             exponents.append(self.a.middle)
-        return [self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents))]
+        return [self.without_shifts(self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents)))]

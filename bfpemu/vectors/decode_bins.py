@@ -11,7 +11,7 @@ from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
 from bfpemu.vectors.facts import Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops, wraps
+from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops
 from bfpemu.vectors.words import AnyArray, Fields
 
 
@@ -109,16 +109,17 @@ def _why_no_result(problem: Problem, number: int) -> str | None:
     bias = (1 << (kind.exponent_bits - 1)) - 1
     low, high = operand_tops(spec)
     is_wide = spec.magnitude_bits > kind.fraction_bits + 1  # and rounded, perhaps to the next power of two
+    has_patterns = spec.decode_underflow in ("wrap", "pattern")
     if number == 8:
-        has_nan = spec.exponent_reserved is ReservedExponent.NAN or wraps(spec)
+        has_nan = spec.exponent_reserved is ReservedExponent.NAN or has_patterns
         return None if has_nan else "the format has no NaN"
     if number == 1:
         keeps = spec.encoding is Encoding.SIGN_MAGNITUDE and spec.negative_zero_code == "negative_zero"
         is_tiny = low < 1 - bias - kind.fraction_bits
-        return None if keeps or is_tiny or wraps(spec) else "no code gives -0, and no value is too small"
+        return None if keeps or is_tiny or has_patterns else "no code gives -0, and no value is too small"
     if number in (2, 3) and low >= 1 - bias:
         return f"no value lies below 2 ** {1 - bias}"
-    has_code = wraps(spec) or (number == 7 and has_infinity_codes(spec))
+    has_code = has_infinity_codes(spec) and (has_patterns or number == 7)
     if number in (6, 7) and high + is_wide <= bias and not has_code:
         return f"no value lies above the largest {problem.dtype}"
     if number in (4, 5) and (high + is_wide < 1 - bias or low > bias):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import NegativeZeroCode, ReservedExponent, SourceSubnormals
+from bfpemu.formats import DecodeUnderflow, NegativeZeroCode, ReservedExponent, SourceSubnormals
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
-from bfpemu.vectors.source_numbers import wraps
 from bfpemu.vectors.words import AnyArray
 
 _NEAR, _RUNS, _TIES, _UNIFORM = range(4)
+_PATTERNS = (DecodeUnderflow.WRAP, DecodeUnderflow.PATTERN)
 _BASES, _SECOND = 100, 200
 """Streams beside those of the fields themselves."""
 
@@ -155,7 +155,7 @@ def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: P
         found[f"{prefix}elements"] = np.where(
             elements == np.uint64(1 << (spec.mantissa_bits - 1)), np.uint64(0), elements
         )
-    if wraps(spec) and (problem.refuses_nan or problem.refuses_infinity):
+    if spec.decode_underflow in _PATTERNS and (problem.refuses_nan or problem.refuses_infinity):
         # A code that the exponent makes an infinity or a NaN becomes 0.
         known = stimulus | found
         elements = known[f"{prefix}elements"]

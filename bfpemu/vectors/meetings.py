@@ -12,10 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import BFPSpec, ExponentRule
-from bfpemu.kernels.source import FINITE, Numbers
-from bfpemu.kernels.source_rows import take_rows
+from bfpemu.vectors.chain_ends import ChainEnds, Taken
 from bfpemu.vectors.code_stimulus import few_significands
 from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, split
 from bfpemu.vectors.reach import Reach
@@ -41,6 +39,8 @@ class Piece:
     negative: Mask
     least: Int64Array
     """The unit, above that of the numbers, of a block in which a number is the largest."""
+    place: int | None = None
+    """The unit of the numbers where a source chain makes these of them, if it matters."""
 
     @property
     def numbers(self) -> int:
@@ -56,6 +56,7 @@ class Meetings:
         a = self.problem.a_flat.format
         b = self.problem.b_flat.format if self.problem.b else None
         self.a, self.b = a, b
+        self.chain = ChainEnds(reach)
 
     @property
     def operands(self) -> list[BFPSpec]:
@@ -151,34 +152,32 @@ class Meetings:
         every = np.arange(low, high + 1)
         x, y = (grid.reshape(-1) for grid in np.meshgrid(every, np.arange(ends[0], ends[1] + 1), indexing="ij"))
         if self.problem.unit == "requantize":
-            yield self._piece(0, every, np.ones_like(every), every)
+            yield from self._pieces_at(0, every, np.ones_like(every), every)
         elif self.problem.unit == "multiply":
-            yield self._piece(0, x, y, x * y)
+            yield from self._pieces_at(0, x, y, x * y)
         else:
             for step in self._steps():
-                yield self._piece(step, x, y, (x << max(step, 0)) + (y << max(-step, 0)))
+                yield from self._pieces_at(step, x, y, (x << max(step, 0)) + (y << max(-step, 0)))
 
     def _piece(self, step: int, x: Int64Array, y: Int64Array, values: Int64Array) -> Piece:
         values, first = np.unique(values, return_index=True)
-        first, values = first[values != 0], values[values != 0]
-        mantissa, top, kept = self._taken(values)
-        first, values, mantissa, top = first[kept], values[kept], mantissa[kept], top[kept]
-        return Piece(step, x[first], y[first], mantissa, top, values < 0, self._least(mantissa, top))
+        return self._at(step, x[first], y[first], values, self.chain.taken(values, 0), None)
 
-    def _taken(self, values: Int64Array) -> tuple[UInt64Array, Int64Array, Mask]:
-        """Return normalised magnitudes behind the source chain, and which are not 0 there."""
-        magnitude = np.abs(values).astype(np.uint64)
-        top = np.zeros(len(values), np.int64)
-        for place in range(63, -1, -1):
-            top = np.where((top == 0) & (magnitude >> np.uint64(place) != 0), place + 1, top)
-        mantissa = magnitude << (64 - top).astype(np.uint64)
-        conversion = self.problem.target.conversion
-        # The chain has them at exponents that each of its steps holds.
-        most = min((step.maximum_exponent for step in conversion.source_chain), default=0) - int(top.max(initial=0))
-        numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], (top + most)[None])
-        take_rows(kernel_source(self.problem.source_kind, conversion), kernel_steps(conversion.source_chain), numbers)
-        is_number = (numbers.kinds == FINITE) & (numbers.mantissas != 0)
-        return numbers.mantissas[0], numbers.tops[0] - most, is_number[0]
+    def _pieces_at(self, step: int, x: Int64Array, y: Int64Array, values: Int64Array) -> Iterator[Piece]:
+        """Yield numbers where a source chain only rounds them to its bits, and as they are at the ends of its range."""
+        values, first = np.unique(values, return_index=True)
+        x, y = x[first], y[first]
+        places = None if self.reach.is_loose else self._places(step)
+        for place, taken in self.chain.everywhere(values, places):
+            yield self._at(step, x, y, values, taken, place)
+
+    def _at(
+        self, step: int, x: Int64Array, y: Int64Array, values: Int64Array, taken: Taken, place: int | None
+    ) -> Piece:
+        is_number, mantissa, top = taken.is_number, taken.mantissa, taken.top
+        mantissa, top = mantissa[is_number], top[is_number]
+        least = self._least(mantissa, top)
+        return Piece(step, x[is_number], y[is_number], mantissa, top, (values < 0)[is_number], least, place)
 
     def _least(self, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
         spec, conversion = self.problem.target.format, self.problem.target.conversion

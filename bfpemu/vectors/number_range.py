@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
-from bfpemu.codec.translate import kernel_source
+import numpy as np
+
+from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import (
     BFPSpec,
+    DecodeUnderflow,
     Encoding,
     ExponentOverflow,
     ExponentRule,
     InfinityPolicy,
     NanPolicy,
     NegativeZeroCode,
+    ReservedExponent,
     SourceSubnormals,
     StepCarry,
     StepOverflow,
     StepUnderflow,
 )
+from bfpemu.kernels.source import FINITE, INFINITE, Numbers
+from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import (
     chain_tops,
@@ -55,9 +64,12 @@ class NumberRange:
     @cached_property
     def precision(self) -> int:
         """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
-        problem = self.problem
-        steps = [step.fraction_bits + 1 for step in problem.target.conversion.source_chain]
-        return min([self.precision_read, *steps])
+        found, highs = self.precision_read, self._chain_highs
+        for step, high in zip(self.problem.target.conversion.source_chain, highs, strict=True):
+            # One that saturates has all bits of the step, however few those of other numbers are.
+            saturates = step.overflow is StepOverflow.SATURATE and high > step.maximum_exponent
+            found = step.fraction_bits + 1 if saturates else min(found, step.fraction_bits + 1)
+        return found
 
     @property
     def precision_read(self) -> int:
@@ -111,16 +123,41 @@ class NumberRange:
         if problem.unit == "encode":
             smallest, largest = source_tops(problem.kind, problem.target.conversion)
             return smallest, min(largest, self.largest_accepted_top)
-        ends, conversion = [operand_tops(spec) for spec in self.operands], problem.target.conversion
-        if problem.unit == "multiply":
-            high = ends[0][1] + ends[1][1] + (not self.ends_with_power)
+        low, high = self._tops_read
+        low, high = chain_tops(low, high, self.precision_read, problem.target.conversion)
+        if problem.unit == "add" or self.counts_specials or any(map(wraps, self.operands)):
+            return low, high
+        ends = [self._largest(negative) for negative in (0, 1)]
+        if any(end.kinds[0, 0] == INFINITE for end in ends):
+            return low, high
+        return low, max(low, *(int(end.tops[0, 0]) - 1 for end in ends if end.mantissas[0, 0]))
+
+    @cached_property
+    def _tops_read(self) -> tuple[int, int]:
+        """``floor(log2)`` of the smallest and of the largest result before the source chain."""
+        if self.problem.unit == "encode":
+            return -self.problem.kind.fraction_bits - (1 << 14), 1 << (self.problem.kind.exponent_bits - 1)
+        highs = [operand_tops(spec)[1] for spec in self.operands]
+        if self.problem.unit == "multiply":
+            high = sum(highs) + (not self.ends_with_power)
         else:
-            high = max(end[1] for end in ends) + (problem.unit == "add")
-        low = self.lowest_read
-        if self.counts_specials:
-            special = kernel_source(problem.source_kind, conversion).special_exponent
-            low, high = min(low, special), max(high, special)
-        return chain_tops(low, high, self.precision_read, conversion)
+            high = max(highs) + (self.problem.unit == "add")
+        if not self.counts_specials:
+            return self.lowest_read, high
+        special = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
+        return min(self.lowest_read, special), max(high, special)
+
+    @property
+    def _chain_highs(self) -> list[int]:
+        """``floor(log2)`` of the largest rounded number that each step of the source chain gets."""
+        (low, high), conversion = self._tops_read, self.problem.target.conversion
+        found, precision = [], self.precision_read
+        for step in conversion.source_chain:
+            found.append(high + (precision > step.fraction_bits + 1))
+            one = dataclasses.replace(conversion, source_chain=(step,))
+            low, high = chain_tops(low, high, precision, one)
+            precision = min(precision, step.fraction_bits + 1)
+        return found
 
     @property
     def counts_specials(self) -> bool:
@@ -163,17 +200,25 @@ class NumberRange:
     @property
     def exponent_ends(self) -> tuple[int, int]:
         """The smallest and the largest exponent of blocks with a number, before the range of the codes (spec 3.5)."""
-        (low, high), rule = self.wanted_ends, self.problem.target.conversion.exponent_rule
+        (low, high), conversion = self.wanted_ends, self.problem.target.conversion
+        rule = conversion.exponent_rule
         if self.infinity_lifts:
             high = max(high, self.spec.largest_exponent)
-        return low - (rule is ExponentRule.LOWER_ERROR), high + (rule is ExponentRule.EVEN)
+        return low - (rule is ExponentRule.LOWER_ERROR), high + self.is_raised_by_rounding
+
+    @property
+    def is_raised_by_rounding(self) -> bool:
+        """Whether the rule `even` may raise an exponent."""
+        conversion = self.problem.target.conversion
+        is_exact = self.precision <= self.spec.magnitude_bits and conversion.exponent_offset >= 0
+        return conversion.exponent_rule is ExponentRule.EVEN and not is_exact
 
     @property
     def infinity_lifts(self) -> bool:
         """Whether an infinity gives a block with numbers the largest exponent (spec 3.3)."""
         is_alone = self.spec.elements_per_block == 1 or self.is_given
         return self.problem.target.conversion.infinity is InfinityPolicy.SATURATE and (
-            self.has_infinities and not is_alone
+            any(map(self.has_infinities, (0, 1))) and not is_alone
         )
 
     @cached_property
@@ -188,14 +233,37 @@ class NumberRange:
             for step in self.problem.target.conversion.source_chain
         )
 
-    @cached_property
-    def has_infinities(self) -> bool:
-        """Whether a number that is encoded may be an infinity."""
+    def has_infinities(self, negative: int) -> bool:
+        """Whether a number that is encoded may be an infinity of this sign."""
         conversion = self.problem.target.conversion
         if self.problem.unit == "encode" or any(has_infinity_codes(spec) for spec in self.operands):
             return True
-        becomes = conversion.nan is NanPolicy.INFINITY and any(has_special_codes(spec) for spec in self.operands)
-        return becomes or any(step.overflow is StepOverflow.INFINITY for step in conversion.source_chain)
+        if conversion.nan is NanPolicy.INFINITY and any(has_special_codes(spec) for spec in self.operands):
+            return True
+        chain = conversion.source_chain
+        if self.counts_specials or self.problem.unit == "add" or any(map(wraps, self.operands)):
+            steps = zip(chain, self._chain_highs, strict=True)
+            return any(step.overflow is StepOverflow.INFINITY and high > step.maximum_exponent for step, high in steps)
+        return self._largest(negative).kinds[0, 0] == INFINITE
+
+    def _largest(self, negative: int) -> Numbers:
+        """Return the largest number of a sign, or the lowest one, behind the source chain, of one or two factors."""
+        values = [[(value, spec) for value in spec.significand_ends] for spec in self.operands]
+        products = [
+            (math.prod(value for value, _ in pair), sum(spec.largest_exponent - spec.fraction_bits for _, spec in pair))
+            for pair in product(*values)
+        ]
+        most, unit = max(((-value if negative else value), unit) for value, unit in products)
+        bits = max(most, 0).bit_length()
+        found = Numbers(
+            np.full((1, 1), FINITE),
+            np.full((1, 1), bool(negative)),
+            np.full((1, 1), max(most, 0) << (64 - bits) if bits else 0, np.uint64),
+            np.full((1, 1), bits + unit),
+        )
+        conversion = self.problem.target.conversion
+        take_rows(kernel_source(self.problem.source_kind, conversion), kernel_steps(conversion.source_chain), found)
+        return found
 
     @property
     def ends_with_power(self) -> bool:
@@ -255,7 +323,7 @@ class NumberRange:
         """The most binades that an element lies below the largest of its block."""
         (low, high), specs = self.tops, self.operands
         size = self.spec.elements_per_block or 1
-        if not specs or self.is_loose:
+        if not specs or any(spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs):
             return high - low
         if self.problem.unit == "add":
             tops = [operand_tops(spec)[1] for spec in specs]
@@ -263,7 +331,9 @@ class NumberRange:
             return min(max(top + self._carries - operand_lowest_bit(spec) for top, spec in ends), high - low)
         if any((spec.elements_per_block or 1) % size for spec in specs):
             return high - low
-        return min(sum(_spread(spec) for spec in specs), high - low)
+        # What a chain rounds may be in the next binade.
+        carries = self.precision < self.precision_read and not self.ends_with_power
+        return min(sum(_spread(spec) for spec in specs) + carries, high - low)
 
     @property
     def _carries(self) -> bool:
@@ -295,11 +365,25 @@ class NumberRange:
     def is_loose(self) -> bool:
         """Whether the numbers of one block lie at any distance from each other."""
         size = self.spec.elements_per_block or 1
-        return self.counts_specials or any(
+        return (self.counts_specials and not self._specials_are_in_place) or any(
             (spec.elements_per_block or 1) % size
             or wraps(spec)
             or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
             for spec in self.operands
+        )
+
+    @property
+    def _specials_are_in_place(self) -> bool:
+        """Whether infinities and NaN count as the numbers that their codes were without a reserved exponent field."""
+        spec, conversion = self.operands[0], self.problem.target.conversion
+        special = kernel_source(self.problem.source_kind, conversion).special_exponent
+        return (
+            self.problem.unit == "requantize"
+            and conversion.infinity is InfinityPolicy.NUMBER
+            and conversion.nan is NanPolicy.NUMBER
+            and spec.exponent_reserved is not ReservedExponent.NAN
+            and spec.negative_zero_code is not NegativeZeroCode.NEGATIVE_INFINITY
+            and special == spec.all_ones_code - spec.exponent_bias
         )
 
     @cached_property
@@ -331,8 +415,8 @@ class NumberRange:
 
 
 def _spread(spec: BFPSpec) -> int:
-    """Return how many binades the values of one block span."""
-    if wraps(spec):
+    """Return how many binades the values of one block span, but for those that patterns of a float have."""
+    if spec.decode_underflow is DecodeUnderflow.WRAP:
         low, high = operand_tops(spec)
         return high - low
     full = spec.encoding is Encoding.TWOS_COMPLEMENT

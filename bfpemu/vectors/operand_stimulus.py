@@ -59,6 +59,10 @@ class OperandStimulus:
             found[f"{side.prefix}shifts"] = (turn % (1 << side.spec.sub_shift_bits)).astype(np.uint64)
         return found
 
+    def without_shifts(self, piece: Stimulus) -> Stimulus:
+        """Return a piece with the shift codes 0."""
+        return {name: np.zeros_like(items) if name.endswith("shifts") else items for name, items in piece.items()}
+
     def other(self, side: Side, rows: int, code: int) -> Stimulus:
         """Return the fields of the other operand: one code in all lanes at its middle exponent."""
         others = [one for one in self.sides if one is not side]

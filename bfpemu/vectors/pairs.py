@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.codec.translate import kernel_source
-from bfpemu.formats import BFPSpec
+from bfpemu.formats import BFPSpec, SourceStep, StepCarry, StepOverflow, StepUnderflow
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.meetings import Meetings, Piece
 from bfpemu.vectors.source_numbers import operand_numbers
@@ -55,8 +55,6 @@ class Pairs:
                     # Pieces of further steps say the same of the largest; distances are cheap.
                     del left[way, sign]
         problem = self.meetings.problem
-        if problem.target.conversion.source_chain and not self.meetings.reach.is_chain_plain:
-            return
         if self.meetings.is_narrow and not self.meetings.reach.is_loose:
             known = {key: places for key, places in left.items() if self._looked_at_all(key[0])}
             self.reasons = {name: NO_PAIR for places in known.values() for _, name in places}
@@ -137,7 +135,16 @@ class LooseTops:
         self.found: set[tuple[str, bool]] = set()
         for block in blocks:
             placed = {(sign, infinity if top == _INFINITE else top) for sign, top, _ in block}
-            self._note({(sign, top) for sign, top in placed if low <= top <= high})
+            chained = {(sign, other) for sign, top in placed for other in self._chained(top)}
+            self._note({(sign, top) for sign, top in chained if low <= top <= high})
+
+    def _chained(self, top: int) -> set[int]:
+        """Return the binades in which a source chain may put numbers of one."""
+        found, precision = {top}, self.meetings.reach.precision_read
+        for step in self.conversion.source_chain:
+            found = {other for one in found for other in _rounded_tops(step, one, precision)}
+            precision = min(precision, step.fraction_bits + 1)
+        return found
 
     def _note(self, block: set[tuple[bool, int]]) -> None:
         for sign, top in block:
@@ -151,6 +158,22 @@ class LooseTops:
     def have(self, way: str, negative: bool) -> bool:
         """Whether some block has a largest number of this sign and kind, or numbers so far apart."""
         return not self.has_powers if way == "by_fraction" else (way, negative) in self.found
+
+
+def _rounded_tops(step: SourceStep, top: int, precision: int) -> set[int]:
+    """Return the binades in which a step may put numbers of so many bits of one binade (spec 3.4)."""
+    low, carries = step.minimum_exponent, step.carry is StepCarry.EXPONENT
+    kept = step.fraction_bits + 1 - max(low - top, 0)
+    found = ({top} if kept > 0 else set()) | ({max(top + 1, low - step.fraction_bits)} if precision > kept else set())
+    if top < low and step.underflow is StepUnderflow.SMALLEST_NORMAL:
+        found = {low}
+    elif top < low and step.underflow is StepUnderflow.FLUSH:
+        found &= {low}
+    if not carries and kept > 0:
+        found &= {top}
+    if step.overflow is StepOverflow.UNBOUNDED:
+        return found
+    return {min(one, step.maximum_exponent + (step.overflow is StepOverflow.INFINITY)) for one in found}
 
 
 _INFINITE = 1 << 20

@@ -56,7 +56,8 @@ class Reach(NumberRange):
             return None
         # A chain that makes zeros of small numbers leaves bits far below the smallest number.
         lowest = self.widest_distance + self.tops[0] - lowest_bit
-        if self.most_kept_bits - self.is_raised - 1 + places <= lowest:
+        is_raised = self.is_raised and not self.largest_is_power  # which a power of two is not
+        if self.most_kept_bits - is_raised - 1 + places <= lowest:
             return None
         return f"the bits of a block lie within {lowest + 1} places"
 
@@ -156,7 +157,8 @@ class Reach(NumberRange):
         """Whether the exponent of a largest magnitude may be one above that of `floor`."""
         rule = self.problem.target.conversion.exponent_rule
         is_more = self.precision > self.spec.magnitude_bits
-        return rule in (ExponentRule.EVEN, ExponentRule.CEIL) or (rule is ExponentRule.RCEIL and is_more)
+        is_lifted = rule is ExponentRule.CEIL or (rule is ExponentRule.RCEIL and is_more)
+        return is_lifted or self.is_raised_by_rounding
 
     def odd_factors(self, residue: int, places: int) -> npt.NDArray[np.int64]:
         """Return the odd positive significands, shape (2, n), whose products end in so many places with some bits.

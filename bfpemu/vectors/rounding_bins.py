@@ -197,7 +197,7 @@ def saturation_bins(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         place = number % 7
         if place == 6:
-            return _why_no_infinity(reach)
+            return _why_no_infinity(reach, number // 7)
         beside_least = reach.excess == 1 and reach.largest_is_power and conversion.exponent_offset == 0
         if place == 4 and number < 7 and beside_least and reach.problem.unit == "requantize":
             return "only the least significand is one more than the largest"
@@ -233,13 +233,13 @@ def saturation_bins(reach: Reach) -> BlockFamily:
     return Family(names, clean, absent)
 
 
-def _why_no_infinity(reach: Reach) -> str | None:
+def _why_no_infinity(reach: Reach, negative: int) -> str | None:
     problem, conversion = reach.problem, reach.problem.target.conversion
     if problem.refuses_infinity:
         return "the conversion refuses infinities"
     if conversion.infinity not in _SATURATING:
         return f"an infinity does not saturate, by the policy {str(conversion.infinity)!r}"
-    return None if reach.has_infinities else "no code stands for an infinity"
+    return None if reach.has_infinities(negative) else "no number is an infinity"
 
 
 def random_words_bins(reach: Reach) -> BlockFamily:

@@ -134,13 +134,22 @@ def operand_lowest_bit(spec: BFPSpec) -> int:
 
 def wraps(spec: BFPSpec) -> bool:
     """Whether exponents wrap around in decoding (spec 2.6)."""
-    return spec.decode_underflow in (DecodeUnderflow.WRAP, DecodeUnderflow.PATTERN)
+    is_pattern = spec.decode_underflow is DecodeUnderflow.PATTERN
+    return spec.decode_underflow is DecodeUnderflow.WRAP or (is_pattern and _largest_field(spec) > spec.all_ones_code)
+
+
+def _largest_field(spec: BFPSpec) -> int:
+    """Return the largest exponent field before it wraps."""
+    least_has_more = spec.encoding is Encoding.TWOS_COMPLEMENT
+    return spec.largest_exponent_code + spec.magnitude_bits - 1 + least_has_more - spec.fraction_bits
 
 
 def has_infinity_codes(spec: BFPSpec) -> bool:
     """Whether codes of a format stand for an infinity (spec 2.5, 2.6)."""
     is_signed = spec.encoding is Encoding.SIGN_MAGNITUDE
-    return wraps(spec) or (is_signed and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY)
+    is_pattern = spec.decode_underflow is DecodeUnderflow.PATTERN
+    reaches = is_pattern and _largest_field(spec) >= spec.all_ones_code
+    return wraps(spec) or reaches or (is_signed and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY)
 
 
 def has_special_codes(spec: BFPSpec) -> bool:
