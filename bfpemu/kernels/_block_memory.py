@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
 from llvmlite import ir
 
+from bfpemu.kernels import _ir
+from bfpemu.kernels._ir import INT8, INT16, INT32, INT64
 from bfpemu.kernels.pack_groups import joining_steps
 
 _MOST_LANES = 64
 _MOST_VECTORS = 16
 _STREAMED_BITS = 128
-_INT8, _INT16, _INT32, _INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _SINGLES = {"float32": 32, "float16": 16, "bfloat16": 16, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16}
 _DOUBLES = {"float64": 64, "int32": 32, "uint32": 32}
 """Dtype of numbers -> its bits, for those that the lane float32 holds exactly, and the others."""
@@ -82,7 +83,7 @@ class BlockCode:
         self.lanes = _lanes(block.size)
         self.starts = range(0, block.size, self.lanes)
         is_single = block.lane == "float32"
-        self.integer, self.real = (_INT32, ir.FloatType()) if is_single else (_INT64, ir.DoubleType())
+        self.integer, self.real = (INT32, ir.FloatType()) if is_single else (INT64, ir.DoubleType())
         self.point = 23 if is_single else 52
         self.converts_float16 = not block.portable and _converts_float16()
 
@@ -95,13 +96,10 @@ class BlockCode:
 
     def splat(self, scalar: Any) -> Any:
         """Return a scalar of compiled code in every lane."""
-        empty = ir.Constant(self.vector(scalar.type), ir.Undefined)
-        first = self.builder.insert_element(empty, scalar, _INT32(0))
-        return self.builder.shuffle_vector(first, empty, self.all(0, _INT32))
+        return _ir.splat(self.builder, scalar, self.lanes)
 
     def _address(self, array: Any, start: Any, step: int, kind: Any) -> Any:
-        place = self.builder.gep(array.data, [self.builder.add(start, _INT64(step))])
-        return self.builder.bitcast(place, kind.as_pointer())
+        return _ir.address(self.builder, array.data, self.builder.add(start, INT64(step)), kind)
 
     def _load(self, array: Any, start: Any, step: int, kind: Any, alignment: int) -> Any:
         found = self.builder.load(self._address(array, start, step, kind))
@@ -113,15 +111,12 @@ class BlockCode:
         if not self.block.streams or value.type.count * element % _STREAMED_BITS:
             self.builder.store(value, self._address(array, start, step, value.type)).align = alignment
             return
-        around, place = self.builder.module.add_metadata([_INT32(1)]), element // array.data.type.pointee.width
+        place = element // array.data.type.pointee.width
         for first in range(0, value.type.count, _STREAMED_BITS // element):
-            part = self._shuffled(value, value, list(range(first, first + _STREAMED_BITS // element)))
+            part = _ir.shuffled(self.builder, value, value, list(range(first, first + _STREAMED_BITS // element)))
             store = self.builder.store(part, self._address(array, start, step + first * place, part.type))
             store.align = _STREAMED_BITS // 8
-            store.set_metadata("nontemporal", around)
-
-    def _shuffled(self, one: Any, two: Any, places: list[int]) -> Any:
-        return self.builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(_INT32, len(places)), places))
+            _ir.around_caches(self.builder, store)
 
     def numbers(self, array: Any, start: Any, step: int) -> Any:
         """Return the patterns of numbers in the type of the lane."""
@@ -131,7 +126,7 @@ class BlockCode:
         bits = _BITS[name]
         words = self._load(array, start, step, self.vector(ir.IntType(bits)), bits // 8)
         if name == "bfloat16":
-            return builder.shl(builder.zext(words, self.vector(_INT32)), self.all(16))
+            return builder.shl(builder.zext(words, self.vector(INT32)), self.all(16))
         if name == "float16":
             return self._widened_halves(words)
         convert = builder.uitofp if name.startswith("u") else builder.sitofp
@@ -141,8 +136,8 @@ class BlockCode:
         builder = self.builder
         if self.converts_float16:
             halves = builder.bitcast(words, self.vector(ir.HalfType()))
-            return builder.bitcast(builder.fpext(halves, self.vector(self.real)), self.vector(_INT32))
-        wide = builder.zext(words, self.vector(_INT32))
+            return builder.bitcast(builder.fpext(halves, self.vector(self.real)), self.vector(INT32))
+        wide = builder.zext(words, self.vector(INT32))
         sign = builder.shl(builder.and_(wide, self.all(0x8000)), self.all(16))
         magnitude = builder.and_(wide, self.all(0x7FFF))
         shifted = builder.shl(magnitude, self.all(_HALF_SHIFT))
@@ -153,7 +148,7 @@ class BlockCode:
         fraction = builder.fsub(raised, self.all(2.0**-14, self.real))
         found = builder.select(builder.icmp_unsigned("<", magnitude, self.all(0x7C00)), normal, special)
         is_subnormal = builder.icmp_unsigned("<", magnitude, self.all(0x0400))
-        found = builder.select(is_subnormal, builder.bitcast(fraction, self.vector(_INT32)), found)
+        found = builder.select(is_subnormal, builder.bitcast(fraction, self.vector(INT32)), found)
         return builder.or_(found, sign)
 
     def put_numbers(self, words: Any, array: Any, start: Any, step: int) -> None:
@@ -163,7 +158,7 @@ class BlockCode:
         if name == "bfloat16":
             bits, odd = 16, builder.and_(builder.lshr(words, self.all(16)), self.all(1))
             words = builder.lshr(builder.add(builder.add(words, self.all(0x7FFF)), odd), self.all(16))
-            words = builder.trunc(words, self.vector(_INT16))
+            words = builder.trunc(words, self.vector(INT16))
         elif name == "float16":
             bits, words = 16, self._narrowed_halves(words)
         self._store(words, array, start, step, bits // 8)
@@ -172,7 +167,7 @@ class BlockCode:
         builder = self.builder
         if self.converts_float16:
             singles = builder.bitcast(words, self.vector(self.real))
-            return builder.bitcast(builder.fptrunc(singles, self.vector(ir.HalfType())), self.vector(_INT16))
+            return builder.bitcast(builder.fptrunc(singles, self.vector(ir.HalfType())), self.vector(INT16))
         magnitude = builder.and_(words, self.all(0x7FFFFFFF))
         sign = builder.lshr(builder.xor(words, magnitude), self.all(16))
         odd = builder.and_(builder.lshr(magnitude, self.all(_HALF_SHIFT)), self.all(1))
@@ -181,18 +176,18 @@ class BlockCode:
         # One half has the unit of the subnormals of float16: adding it rounds to them, ties to even.
         half = self.all(0.5, self.real)
         added = builder.fadd(builder.bitcast(magnitude, self.vector(self.real)), half)
-        subnormal = builder.sub(builder.bitcast(added, self.vector(_INT32)), self.all(126 << 23))
+        subnormal = builder.sub(builder.bitcast(added, self.vector(INT32)), self.all(126 << 23))
         is_subnormal = builder.icmp_unsigned("<", magnitude, self.all((_HALF_BIAS + 1) << 23))
         is_large = builder.icmp_unsigned(">=", magnitude, self.all((_HALF_BIAS + 31) << 23))
         found = builder.select(is_large, self.all(0x7C00), builder.select(is_subnormal, subnormal, normal))
-        return builder.trunc(builder.or_(found, sign), self.vector(_INT16))
+        return builder.trunc(builder.or_(found, sign), self.vector(INT16))
 
     def put_codes(self, codes: Any, out: Any, at: Any, step: int) -> None:
         """Store codes, given in the integers of the lane, at `code_bits` from one to the next."""
         builder, bits = self.builder, self.block.code_bits
-        fields = builder.trunc(codes, self.vector(_INT8 if bits <= 8 else _INT16))
+        fields = builder.trunc(codes, self.vector(INT8 if bits <= 8 else INT16))
         if bits not in (8, 16):
-            groups = ir.VectorType(_INT64, self.lanes * fields.type.element.width // 64)
+            groups = ir.VectorType(INT64, self.lanes * fields.type.element.width // 64)
             fields = builder.bitcast(fields, groups)
             for low, high, shift in self._steps(groups):
                 lower = builder.and_(fields, low)
@@ -203,12 +198,12 @@ class BlockCode:
     def codes(self, array: Any, at: Any, step: int) -> Any:
         """Return stored codes in the integers of the lane."""
         builder, bits = self.builder, self.block.code_bits
-        field = _INT8 if bits <= 8 else _INT16
+        field = INT8 if bits <= 8 else INT16
         if bits in (8, 16):
             fields = self._load(array, at, step * bits // 8, self.vector(field), 1)
         else:
-            packed = self._load(array, at, step * bits // 8, ir.VectorType(_INT8, self.lanes * bits // 8), 1)
-            words = self._with_gaps(packed, ir.VectorType(_INT64, self.lanes * field.width // 64))
+            packed = self._load(array, at, step * bits // 8, ir.VectorType(INT8, self.lanes * bits // 8), 1)
+            words = self._with_gaps(packed, ir.VectorType(INT64, self.lanes * field.width // 64))
             for low, high, shift in reversed(self._steps(words.type)):
                 lower = builder.and_(words, low)
                 words = builder.or_(lower, builder.and_(builder.shl(words, shift), high))
@@ -242,12 +237,12 @@ class BlockCode:
         places, together = self._places(count)
         first = rest = words
         if together == 2:
-            lower, upper = (self._shuffled(words, words, list(range(part, count, 2))) for part in (0, 1))
+            lower, upper = (_ir.shuffled(self.builder, words, words, list(range(part, count, 2))) for part in (0, 1))
             second = ir.Constant(lower.type, [4 * self.block.code_bits] * (count // 2))
             spilled = ir.Constant(lower.type, [64 - 4 * self.block.code_bits] * (count // 2))
             first, rest = builder.or_(lower, builder.shl(upper, second)), builder.lshr(upper, spilled)
-        as_bytes = ir.VectorType(_INT8, 8 * first.type.count)
-        return self._shuffled(builder.bitcast(first, as_bytes), builder.bitcast(rest, as_bytes), places)
+        as_bytes = ir.VectorType(INT8, 8 * first.type.count)
+        return _ir.shuffled(self.builder, builder.bitcast(first, as_bytes), builder.bitcast(rest, as_bytes), places)
 
     def _with_gaps(self, packed: Any, groups: Any) -> Any:
         """Return 64-bit words whose fields are joined; the reverse of `_without_gaps`."""
@@ -257,12 +252,14 @@ class BlockCode:
         found = [len(places)] * (8 * count)  # the first byte of the zeros
         for place, byte in enumerate(places):
             found[byte] = place
-        words = builder.bitcast(self._shuffled(packed, zeros, found), groups)
+        words = builder.bitcast(_ir.shuffled(self.builder, packed, zeros, found), groups)
         if together == 1:
             return words
         half = count // 2
-        first, rest = (self._shuffled(words, words, list(range(part * half, part * half + half))) for part in (0, 1))
+        first, rest = (
+            _ir.shuffled(self.builder, words, words, list(range(part * half, part * half + half))) for part in (0, 1)
+        )
         second = ir.Constant(first.type, [4 * self.block.code_bits] * half)
         spilled = ir.Constant(first.type, [64 - 4 * self.block.code_bits] * half)
         upper = builder.or_(builder.lshr(first, second), builder.shl(rest, spilled))
-        return self._shuffled(first, upper, [part * half + word for word in range(half) for part in (0, 1)])
+        return _ir.shuffled(self.builder, first, upper, [part * half + word for word in range(half) for part in (0, 1)])

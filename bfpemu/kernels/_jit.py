@@ -10,6 +10,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, njit, types
 from numba.extending import intrinsic
 
+from bfpemu.kernels import _ir
 from bfpemu.kernels._cache import KernelCache
 
 Parameters = ParamSpec("Parameters")
@@ -30,15 +31,8 @@ def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 
 def _prefetch_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Emit ``llvm.prefetch`` (read, keep in all caches, data) for ``array[index]``."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    byte_pointer, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-    address = builder.bitcast(builder.gep(array.data, [arguments[1]]), byte_pointer)
-    declared = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
-    function = builder.module.globals.get("llvm.prefetch.p0") or ir.Function(
-        builder.module, declared, "llvm.prefetch.p0"
-    )
-    builder.call(function, [address, int32(0), int32(3), int32(1)])
+    array = _ir.array(context, builder, signature, arguments, 0)
+    _ir.prefetch(builder, array.data, arguments[1])
     return context.get_dummy_value()
 
 

@@ -9,7 +9,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, types
 from numba.extending import intrinsic
 
-_INT32, _INT64 = ir.IntType(32), ir.IntType(64)
+from bfpemu.kernels import _ir
 
 
 def side(bits: int) -> int:
@@ -21,29 +21,26 @@ def _code(bits: int, streams: bool) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         count = side(bits)
         row = ir.VectorType(ir.IntType(bits), count)
-        source, out = (context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 3))
+        source, out = (_ir.array(context, builder, signature, arguments, place) for place in (0, 3))
 
         def address(array: Any, start: Any, stride: Any, number: int) -> Any:
-            place = builder.add(start, builder.mul(stride, _INT64(number)))
-            return builder.bitcast(builder.gep(array.data, [place]), row.as_pointer())
+            return _ir.address(builder, array.data, builder.add(start, builder.mul(stride, _ir.INT64(number))), row)
 
         rows = []
         for i in range(count):
             rows.append(builder.load(address(source, arguments[1], arguments[2], i)))
-            rows[i].align = bits // 8
+            rows[i].align = signature.args[0].dtype.bitwidth // 8
         # Shuffling a row with the one half the square below, as cards are, moves every index bit up by one.
-        low, high = (
-            ir.Constant(ir.VectorType(_INT32, count), [first + j // 2 + j % 2 * count for j in range(count)])
-            for first in (0, count // 2)
-        )
+        half = count // 2
+        places = [[first + j // 2 + j % 2 * count for j in range(count)] for first in (0, half)]
         for _ in range(count.bit_length() - 1):
-            pairs = zip(rows[: count // 2], rows[count // 2 :], strict=True)
-            rows = [builder.shuffle_vector(a, b, places) for a, b in pairs for places in (low, high)]
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [_ir.shuffled(builder, a, b, part) for a, b in pairs for part in places]
         for i, words in enumerate(rows):
             store = builder.store(words, address(out, arguments[4], arguments[5], i))
-            store.align = count * bits // 8 if streams else bits // 8
+            store.align = count * bits // 8 if streams else signature.args[3].dtype.bitwidth // 8
             if streams:
-                store.set_metadata("nontemporal", builder.module.add_metadata([_INT32(1)]))
+                _ir.around_caches(builder, store)
         return context.get_dummy_value()
 
     return code
