@@ -92,7 +92,7 @@ def test_every_way_of_decoding_gives_the_same_bits(preset: Preset, dtype: str, w
     codes.exponents[...] = np.arange(blocks) // 4
     codes.elements[...] = random.integers(0, 1 << spec.mantissa_bits, codes.elements.size)
     expected = np.empty(codes.elements.size, kind)
-    decode_general(codes, blocked, spec, np.arange(blocks), expected, 1)
+    decode_general(codes, blocked, spec, np.arange(blocks), expected.view(f"u{kind.itemsize}"), kind, 1)
     table = decode_table(spec, kind.name)
     assert table is not None
     decoder = unpacking_decoder(table, kind, blocked.block_elements, spec.mantissa_bits, **way)

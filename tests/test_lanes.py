@@ -114,7 +114,7 @@ def test_lanes_decode_every_exponent_like_the_general_kernels(spec: BFPSpec, dty
     codes.elements[...] = elements.reshape(-1)
     kind = result_dtype(dtype)
     expected = np.empty(size * blocks, kind)
-    decode_general(codes, blocked, spec, np.arange(blocks), expected, 1)
+    decode_general(codes, blocked, spec, np.arange(blocks), expected.view(f"u{kind.itemsize}"), kind, 1)
     if flushes:
         with flush_to_zero():
             found = decode_rows(codes, blocked, spec, kind, threads=1)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import Codes, empty_codes
-from bfpemu.codec.decode import RowDecoder, decode_rows
-from bfpemu.codec.encode import RowEncoder, Supplied, encode_rows
-from bfpemu.codec.ordinary import worth_streaming
+from bfpemu.codec.codes import Codes, aligned_empty, empty_codes
+from bfpemu.codec.columns import column_panel, decode_columns, encode_columns
+from bfpemu.codec.decode import decode_rows
+from bfpemu.codec.encode import Supplied, encode_rows
 from bfpemu.codec.slabs import Slab, moved, slabs
-from bfpemu.codec.tiles import LINE_BYTES, Tile, Tiles
+from bfpemu.codec.tables import decode_table, encode_table
 from bfpemu.errors import DataError
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.spec import BFPSpec
@@ -64,8 +62,10 @@ def encode_array(
         return encode_rows(rows, kind, blocked, preset, whole, threads=threads)
     codes, workers = empty_codes(preset.format, blocked), thread_count(threads)
     try:
-        if is_native and len(blocked.block_shape) == 1 and whole.exponents is None and whole.random_words is None:
-            for_each(*_tiles_to_codes(array, kind, blocked, preset, codes, workers), workers)
+        table = encode_table(preset, kind) if is_native else None
+        block = None if table is None else column_panel(blocked, kind.dtype, codes.elements.dtype, table.lane)
+        if table is not None and block is not None:
+            encode_columns(array, kind, blocked, preset, table, block, codes, workers)
         else:
             for_each(*_slabs_to_codes(moved(array, blocked), kind, blocked, preset, whole, filler, codes), workers)
     except DataError:
@@ -84,9 +84,11 @@ def decode_array(
     """
     if _is_in_row_order(blocked) or not _has_slabs(blocked, is_contiguous=True):
         return blocked.from_rows(decode_rows(codes, blocked, spec, dtype, threads=threads))
-    out, workers = np.empty(blocked.shape, dtype), thread_count(threads)
-    if len(blocked.block_shape) == 1:
-        for_each(*_codes_to_tiles(codes, blocked, spec, out, workers), workers)
+    out, workers = aligned_empty(blocked.shape, dtype), thread_count(threads)
+    table = decode_table(spec, dtype.name)
+    block = None if table is None else column_panel(blocked, dtype, codes.elements.dtype, table.lane)
+    if table is not None and block is not None:
+        decode_columns(codes, blocked, spec, table, block, out, workers)
     else:
         for_each(*_codes_to_slabs(codes, blocked, spec, moved(out, blocked)), workers)
     return out
@@ -104,69 +106,6 @@ def _has_slabs(blocked: Blocking, is_contiguous: bool) -> bool:
 
 
 Work = tuple[list[Any], Callable[[Any], None]]
-
-
-def _tiles_to_codes(
-    array: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, codes: Codes, workers: int
-) -> Work:
-    tiles = Tiles(array, blocked)
-    around = tiles.are_whole_rows and worth_streaming(codes.elements, blocked)
-    encoder = RowEncoder(kind, preset, blocked, streams=around)
-    spare = _spare_arrays(workers, tiles.largest, kind.dtype)
-
-    def work(tile: Tile) -> None:
-        part, views = tiles.rows_of(tile), tiles.codes_of(codes, tile)
-        is_direct = all(view.flags.c_contiguous for view in views)
-        found = _flat(views) if is_direct else empty_codes(preset.format, part)
-        with _borrowed(spare) as scratch:
-            rows = scratch[: part.rows * part.row_length]
-            tiles.load(tile, rows.view(tiles.words.dtype))
-            encoder.encode(rows, part, Supplied(), found, 1)
-        if not is_direct:
-            for view, values in zip(views, found, strict=True):
-                view[...] = values.reshape(view.shape)
-
-    return list(tiles), work
-
-
-def _codes_to_tiles(codes: Codes, blocked: Blocking, spec: BFPSpec, out: AnyArray, workers: int) -> Work:
-    tiles, decoder = Tiles(out, blocked), RowDecoder(spec, out.dtype, blocked)
-    spare = _spare_arrays(workers, tiles.largest, out.dtype)
-
-    def work(tile: Tile) -> None:
-        part, found = tiles.rows_of(tile), _flat(tiles.codes_of(codes, tile))
-        with _borrowed(spare) as scratch:
-            rows = scratch[: part.rows * part.row_length]
-            decoder.decode(found, part, rows, 1)
-            tiles.store(rows.view(tiles.words.dtype), tile)
-
-    return list(tiles), work
-
-
-def _spare_arrays(count: int, size: int, dtype: np.dtype[Any]) -> SimpleQueue[AnyArray]:
-    """Return one array for each thread, because a new one has to be cleared by the system; at a line of the cache."""
-    spare: SimpleQueue[AnyArray] = SimpleQueue()
-    for _ in range(count):
-        memory = np.empty(size * dtype.itemsize + LINE_BYTES, np.uint8)
-        start = -memory.ctypes.data % LINE_BYTES
-        spare.put(memory[start : start + size * dtype.itemsize].view(dtype))
-    return spare
-
-
-@contextmanager
-def _borrowed(spare: SimpleQueue[AnyArray]) -> Iterator[AnyArray]:
-    """Take one of the spare arrays, and put it back whatever happens."""
-    array = spare.get()
-    try:
-        yield array
-    finally:
-        spare.put(array)
-
-
-def _flat(views: Codes) -> Codes:
-    """Return the codes of a tile in the shapes of `Codes`; without a copy where they are contiguous."""
-    exponents, shifts, elements = (np.ascontiguousarray(view) for view in views)
-    return Codes(exponents.reshape(-1), shifts.reshape(exponents.size, shifts.shape[-1]), elements.reshape(-1))
 
 
 def _slabs_to_codes(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,14 @@ class Codes(NamedTuple):
     """shape (blocks, shift codes of a block)"""
     elements: AnyArray
     """shape (rows * row_length,)"""
+
+
+class Rows(Protocol):
+    """Elements by their numbers in row order: an array in that order, or what finds them elsewhere."""
+
+    def __getitem__(self, numbers: Any) -> AnyArray: ...
+
+    def __setitem__(self, numbers: Any, values: AnyArray) -> None: ...
 
 
 def code_dtype(bits: int) -> np.dtype[Any]:
@@ -61,8 +70,19 @@ def empty_codes(spec: BFPSpec, blocked: Blocking) -> Codes:
     return Codes(
         np.empty(blocked.blocks, code_dtype(spec.exponent_bits)),
         np.zeros((blocked.blocks, spec.shifts_per_block), np.uint8),
-        np.empty(blocked.rows * blocked.row_length, code_dtype(spec.mantissa_bits)),
+        aligned_empty((blocked.rows * blocked.row_length,), code_dtype(spec.mantissa_bits)),
     )
+
+
+_LINE_BYTES = 64
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+    """Return an uninitialised array that starts with a line of the cache, so that lines can be written whole."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % _LINE_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 GENERAL_PIECE = 1 << 13

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, block_elements, code_dtype, numbers_left, pieces
+from bfpemu.codec.codes import GENERAL_PIECE, Codes, Piece, Rows, block_elements, code_dtype, numbers_left, pieces
 from bfpemu.codec.ordinary import LOOP_PIECE, ordinary_decoder, worth_streaming
 from bfpemu.codec.tables import decode_table
 from bfpemu.codec.translate import kernel_stored
@@ -72,19 +72,24 @@ class RowDecoder:
                 elements, exponents = codes.elements[piece.elements], codes.exponents[piece.blocks]
                 self._ordinary.run(exponents, elements, piece.geometry, out[piece.elements], left)
             for blocks in numbers_left(left, piece.blocks.start, blocked):
-                decode_general(codes, blocked, self._spec, blocks, out, 1)
+                decode_general(codes, blocked, self._spec, blocks, out.view(f"u{out.itemsize}"), out.dtype, 1)
 
         for_each(list(pieces(blocked, self._piece)), work, workers)
 
 
 def decode_general(
-    codes: Codes, blocked: Blocking, spec: BFPSpec, blocks: npt.NDArray[np.int64], out: AnyArray, workers: int
+    codes: Codes,
+    blocked: Blocking,
+    spec: BFPSpec,
+    blocks: npt.NDArray[np.int64],
+    out_words: Rows,
+    dtype: np.dtype[Any],
+    workers: int,
 ) -> None:
-    """Decode `blocks` into `out` by the general kernels."""
-    stored, kind = kernel_stored(spec), KINDS[out.dtype.name]
+    """Decode `blocks` into the patterns of numbers of `dtype`, by the general kernels."""
+    stored, kind = kernel_stored(spec), KINDS[dtype.name]
     result = Result(kind.exponent_bits, kind.fraction_bits)
     geometry = Geometry(blocked.row_length, blocked.block_elements, blocked.blocks_per_row)
-    out_words = out.view(f"u{out.dtype.itemsize}")
     step = max(GENERAL_PIECE // blocked.block_elements, 1)
 
     def work(first: int) -> None:
@@ -92,6 +97,6 @@ def decode_general(
         numbers, exists = block_elements(blocked, part)
         words = np.zeros(numbers.shape, np.uint64)
         decode_blocks(codes.exponents, codes.shifts, codes.elements, part, geometry, stored, result, words)
-        out_words[numbers[exists]] = words[exists].astype(out_words.dtype)
+        out_words[numbers[exists]] = words[exists].astype(f"u{dtype.itemsize}")
 
     for_each(range(0, blocks.size, step), work, workers)

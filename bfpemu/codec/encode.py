@@ -13,6 +13,7 @@ from bfpemu.codec.codes import (
     GENERAL_PIECE,
     Codes,
     Piece,
+    Rows,
     block_elements,
     code_dtype,
     empty_codes,
@@ -235,9 +236,9 @@ class BlockEncoder:
 
 
 class General(BlockEncoder):
-    """Blocks of an array in row order."""
+    """Blocks of numbers in row order."""
 
-    def __init__(self, rows: AnyArray, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
+    def __init__(self, rows: Rows, kind: SourceKind, blocked: Blocking, preset: Preset, supplied: Supplied) -> None:
         super().__init__(kind, blocked, preset, supplied)
         self.rows, self.kind = rows, kind
 

@@ -5,7 +5,6 @@ Ordinary blocks go from floats to floats; codes are made only of those that are 
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.blocking import Blocking
-from bfpemu.codec.codes import Piece, block_elements, empty_codes, pieces
-from bfpemu.codec.decode import decode_general, decode_rows
-from bfpemu.codec.encode import General, Supplied, encode_rows
+from bfpemu.codec.arrays import decode_array, encode_array
+from bfpemu.codec.codes import Piece, Rows, aligned_empty, empty_codes, pieces
+from bfpemu.codec.columns import Columns, column_panel
+from bfpemu.codec.decode import decode_general
+from bfpemu.codec.encode import General, Supplied
 from bfpemu.codec.tables import EncodeTable, decode_table, encode_table
 from bfpemu.formats.preset import Preset
+from bfpemu.kernels._block_memory import Block
+from bfpemu.kernels.column_lanes import Area
 from bfpemu.kernels.lanes import LANES
 from bfpemu.kernels.quantize_lanes import quantize_columns, quantize_rows
 from bfpemu.sources import SourceKind, widened
@@ -27,8 +30,8 @@ AnyArray = npt.NDArray[Any]
 
 _PIECE = 1 << 18
 """Elements of a piece: read and written, so a quarter of what encoding alone has."""
-_FEWEST_COLUMNS = 8
-"""Columns from which the kernel for columns is faster than a transposed copy."""
+_ANY_CODE = np.dtype(np.uint32)
+"""No codes are made where a panel is quantised."""
 
 
 class QuantizeTable(NamedTuple):
@@ -72,29 +75,29 @@ def quantize_array(
     """
     workers = thread_count(threads)
     table = _table(preset, kind)
-    is_one_axis = blocked.axis is None or len(blocked.block_shape) == 1
-    if table is None or not is_one_axis:
-        rows = blocked.to_rows(array, filler)
-        codes = encode_rows(rows, kind, blocked, preset, supplied, threads=workers)
-        found = blocked.from_rows(decode_rows(codes, blocked, preset.format, kind.result, threads=workers))
-        return _into(found, out)
-    out = np.empty(blocked.shape, kind.result) if out is None else out
+    is_last = blocked.axis is None or (len(blocked.block_shape) == 1 and blocked.axis == len(blocked.shape) - 1)
+    block = None
+    if table is not None and kind.is_float and array.flags.c_contiguous and not is_last:
+        block = column_panel(blocked, kind.dtype, _ANY_CODE, table.encode.lane)
+    if table is None or not (is_last or block):
+        codes = encode_array(array, kind, blocked, preset, supplied, filler=filler, threads=workers)
+        return _into(decode_array(codes, blocked, preset.format, kind.result, threads=workers), out)
+    out = aligned_empty(blocked.shape, kind.result) if out is None else out
     if array.size == 0:
         return out
-    inner = 1 if blocked.axis is None else math.prod(blocked.shape[blocked.axis + 1 :])
-    if inner >= _FEWEST_COLUMNS and array.flags.c_contiguous:
-        left = _quantize_columns(array, blocked, table, inner, out, workers)
-        if left.size:
-            rows = blocked.to_rows(array)
-            _put_rows(out, blocked, left, _general(rows, kind, blocked, preset, supplied, left, None, workers))
-        return out
-    rows = blocked.to_rows(array)
-    out_rows = out.reshape(-1) if inner == 1 else np.empty(array.size, kind.result)
-    left = _quantize_rows(rows, blocked, table, out_rows, workers)
+    words = out.view(f"u{out.itemsize}")
+    rows: Rows
+    out_words: Rows
+    if block is None:
+        rows, out_words = blocked.to_rows(array), words.reshape(-1)
+        left = _quantize_rows(rows, blocked, table, out.reshape(-1), workers)
+    else:
+        rows, out_words = Columns(array, blocked), Columns(words, blocked)
+        left = _quantize_columns(rows, table, block, out_words, workers)
     if left.size:
-        _general(rows, kind, blocked, preset, supplied, left, out_rows, workers)
-    if inner != 1:
-        out[...] = blocked.from_rows(out_rows)
+        codes = empty_codes(preset.format, blocked)
+        General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
+        decode_general(codes, blocked, preset.format, left, out_words, out.dtype, workers)
     return out
 
 
@@ -139,36 +142,18 @@ def _quantize_rows(
 
 
 def _quantize_columns(
-    array: AnyArray, blocked: Blocking, table: QuantizeTable, inner: int, out: AnyArray, workers: int
+    columns: Columns, table: QuantizeTable, block: Block, out: Columns, workers: int
 ) -> npt.NDArray[np.int64]:
-    """Quantise the ordinary blocks along an axis with others behind it; return the numbers of the others."""
-    lane = table.encode.lane
-    run, word = quantize_columns(lane, saturates=table.encode.saturates), LANES[lane].word
-    shape = (-1, blocked.row_length, inner)
-    array, out = array.reshape(shape), out.reshape(shape)
-    left = np.zeros((len(array), blocked.blocks_per_row, inner), np.bool_)
-    narrows = out.dtype != np.dtype(lane)
-    size = blocked.block_elements
-    planes = max(_PIECE // (blocked.row_length * inner), 1)
-    # One matrix is cut along its blocks, many are shared out whole.
-    runs = max(_PIECE // (size * inner), 1) if len(array) == 1 else blocked.blocks_per_row
-    parts = [
-        (slice(n, n + planes), slice(block, block + runs))
-        for n in range(0, len(array), planes)
-        for block in range(0, blocked.blocks_per_row, runs)
-    ]
+    """Quantise the ordinary blocks along an axis that others follow; return the numbers of the others."""
+    block = block._replace(streams=out.streams_numbers())
+    run = quantize_columns(block, saturates=table.encode.saturates)
+    words, found = columns.words, [np.empty(0, np.int64)]
 
-    def work(piece: tuple[slice, slice]) -> None:
-        first, blocks = piece
-        elements = (first, slice(blocks.start * size, blocks.stop * size))
-        values, part = widened(np.ascontiguousarray(array[elements]), lane), out[elements]
-        wide = np.empty(part.shape, lane) if narrows or not part.flags.c_contiguous else part
-        run(values.view(word), values, size, table.encode.elements, table.scales, table.units, wide, left[piece])
-        if wide is not part:
-            _narrow(wide, part)
+    def ordinary(area: Area, left: npt.NDArray[np.bool_]) -> None:
+        run(words, area, table.encode.elements, table.scales, table.units, out.words, left)
 
-    for_each(parts, work, workers)
-    return np.flatnonzero(left.transpose(0, 2, 1))
+    columns.run(block, ordinary, found.append, workers)
+    return np.sort(np.concatenate(found))
 
 
 def _narrow(wide: AnyArray, out: AnyArray) -> None:
@@ -176,29 +161,3 @@ def _narrow(wide: AnyArray, out: AnyArray) -> None:
     # were left hold anything.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out[...] = wide.astype(out.dtype)
-
-
-def _general(
-    rows: AnyArray,
-    kind: SourceKind,
-    blocked: Blocking,
-    preset: Preset,
-    supplied: Supplied,
-    left: npt.NDArray[np.int64],
-    out_rows: AnyArray | None,
-    workers: int,
-) -> AnyArray:
-    """Encode and decode the blocks `left` into rows of numbers, whose other blocks stay as they are."""
-    out_rows = np.empty(rows.size, kind.result) if out_rows is None else out_rows
-    codes = empty_codes(preset.format, blocked)
-    General(rows, kind, blocked, preset, supplied).encode(left, codes, workers)
-    decode_general(codes, blocked, preset.format, left, out_rows, workers)
-    return out_rows
-
-
-def _put_rows(out: AnyArray, blocked: Blocking, left: npt.NDArray[np.int64], rows: AnyArray) -> None:
-    """Copy the blocks `left` from row order to their places in `out`."""
-    assert blocked.axis is not None
-    numbers, exists = block_elements(blocked, left)
-    moved = np.moveaxis(out, blocked.axis, -1)
-    moved[np.unravel_index(numbers[exists], moved.shape)] = rows[numbers[exists]]

@@ -21,21 +21,35 @@ from bfpemu.kernels._block_memory import Block, BlockCode
 _MAGIC = {"float32": 1.5 * 2.0**23, "float64": 1.5 * 2.0**52}
 
 
+def _rounded(vectors: BlockCode, words: Any, scale: Any) -> tuple[Any, Any]:
+    """Return patterns that are larger than the rounded integers by the second result."""
+    builder = vectors.builder
+    magic = vectors.all(_MAGIC[vectors.block.lane], vectors.real)
+    scaled = builder.fmul(builder.bitcast(words, magic.type), scale)
+    return builder.bitcast(builder.fadd(scaled, magic), words.type), builder.bitcast(magic, words.type)
+
+
+def rounded_significands(
+    vectors: BlockCode, words: Any, scale: Any, lowest: Any, highest: Any, *, saturates: bool
+) -> Any:
+    """Return numbers, given as patterns of the lane, times `scale`, rounded to integers."""
+    builder = vectors.builder
+    found = builder.sub(*_rounded(vectors, words, scale))
+    if saturates:
+        found = builder.select(builder.icmp_signed("<", found, lowest), lowest, found)
+        found = builder.select(builder.icmp_signed(">", found, highest), highest, found)
+    return found
+
+
 def rounded_codes(
     vectors: BlockCode, words: Any, scale: Any, limits: Sequence[Any], *, saturates: bool, sign_magnitude: bool
 ) -> Any:
-    """Return the codes of numbers, given as patterns of the lane, times `scale`; `limits` are those of `write_codes`."""
+    """Return the codes of numbers, as patterns of the lane, times `scale`; with `limits` as `write_codes` has them."""
     builder = vectors.builder
     lowest, highest, mask, sign_bit = limits
-    magic = vectors.all(_MAGIC[vectors.block.lane], vectors.real)
-    magic_word = builder.bitcast(magic, words.type)
-    numbers = builder.bitcast(words, magic.type)
-    codes = builder.bitcast(builder.fadd(builder.fmul(numbers, scale), magic), words.type)
-    if saturates or sign_magnitude:
-        codes = builder.sub(codes, magic_word)
-    if saturates:
-        codes = builder.select(builder.icmp_signed("<", codes, lowest), lowest, codes)
-        codes = builder.select(builder.icmp_signed(">", codes, highest), highest, codes)
+    if not (saturates or sign_magnitude):  # the mask removes what the patterns are larger by
+        return builder.and_(_rounded(vectors, words, scale)[0], mask)
+    codes = rounded_significands(vectors, words, scale, lowest, highest, saturates=saturates)
     if sign_magnitude:
         signs = builder.ashr(codes, vectors.all(vectors.integer.width - 1))
         magnitudes = builder.sub(builder.xor(codes, signs), signs)
@@ -129,17 +143,22 @@ def plain_magnitudes(block: Block, words: Any) -> Any:
     return found & ~found.dtype.type(1 << (8 * found.itemsize - 1))
 
 
+def plain_significands(block: Block, words: Any, scale: Any, lowest: Any, highest: Any, *, saturates: bool) -> Any:
+    """Return what `rounded_significands` gives, as integers of 64 bits, in NumPy."""
+    magic = np.dtype(block.lane).type(_MAGIC[block.lane])
+    with np.errstate(all="ignore"):  # of a block that is not ordinary
+        found = ((plain_words(block, words).view(block.lane) * scale + magic) - magic).astype(np.int64)
+    return found.clip(lowest, highest) if saturates else found
+
+
 def plain_codes(
     block: Block, words: Any, scale: Any, limits: Sequence[Any], *, saturates: bool, sign_magnitude: bool
 ) -> Any:
     """Return what `rounded_codes` gives, as integers of 64 bits, in NumPy."""
     lowest, highest, mask, sign_bit = limits
-    magic = np.dtype(block.lane).type(_MAGIC[block.lane])
-    with np.errstate(all="ignore"):  # of a block that is not ordinary
-        significands = ((plain_words(block, words).view(block.lane) * scale + magic) - magic).astype(np.int64)
-    if saturates:
-        significands = significands.clip(lowest, highest)
-    codes = np.where(significands < 0, -significands | sign_bit, significands) if sign_magnitude else significands
+    codes = plain_significands(block, words, scale, lowest, highest, saturates=saturates)
+    if sign_magnitude:
+        codes = np.where(codes < 0, -codes | sign_bit, codes)
     return codes & mask
 
 
@@ -152,6 +171,11 @@ def plain_numbers(block: Block, codes: Any, scale: Any, sign_bit: Any, encoding:
         numbers = np.where(is_negative, -1, 1) * (magnitudes.astype(block.lane) * scale)
     else:
         numbers = (codes - (is_negative * (2 * np.int64(sign_bit)))).astype(block.lane) * scale
+    return plain_rounded(block, numbers)
+
+
+def plain_rounded(block: Block, numbers: Any) -> Any:
+    """Return numbers of the lane rounded once to the dtype of the block, as patterns, in NumPy."""
     with np.errstate(over="ignore", under="ignore"):
         return numbers.astype(block.lane).astype(_dtype(block)).view(f"u{block.number_bytes}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, types
 from numba.extending import intrinsic
@@ -49,16 +50,19 @@ def _code(bits: int, streams: bool) -> Callable[..., Any]:
 def square_function(bits: int, *, streams: bool) -> Any:
     """Return ``transpose_square(source, start, stride, out, out_start, out_stride)`` for compiled code.
 
-    Element ``out_start + j * out_stride + i`` becomes element ``start + i * stride + j`` of `source`, for i
-    and j below `side`. Arrays are contiguous, of one dimension, and hold unsigned words of `bits` bits. What
-    `streams` goes to memory around the caches; every row of the result must then start on a multiple of its length.
+    A square has `side` rows of as many unsigned words of `bits` bits; word `j` of row `i` of the source becomes
+    word `i` of row `j` of the result. Arrays are contiguous, of one dimension, and hold such words or bytes;
+    starts, and strides from a row to the next, are in elements of their arrays. What `streams` goes to memory
+    around the caches; every row of the result must then start on a multiple of its length.
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
         def plain(source: Any, start: Any, stride: Any, out: Any, out_start: Any, out_stride: Any) -> None:
-            for i in range(side(bits)):
-                line = source[start + i * stride :][: side(bits)]
-                out[out_start + i : out_start + i + out_stride * side(bits) : out_stride][: side(bits)] = line
+            word, count = np.dtype(f"u{bits // 8}"), side(bits)
+            length, out_length = (count * word.itemsize // array.itemsize for array in (source, out))
+            square = np.stack([source[start + i * stride :][:length].view(word) for i in range(count)])
+            for j, row in enumerate(np.ascontiguousarray(square.T)):
+                out[out_start + j * out_stride :][:out_length] = row.view(out.dtype)
 
         return plain
     code = _code(bits, streams)

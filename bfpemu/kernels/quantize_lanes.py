@@ -11,14 +11,16 @@ from functools import cache
 
 import numpy as np
 
+from bfpemu.kernels._block import streaming_function
+from bfpemu.kernels._block_memory import Block
+from bfpemu.kernels._columns import encoding_functions
 from bfpemu.kernels._jit import kernel, prefetch
+from bfpemu.kernels.column_lanes import LONGEST_NEAR, Area, scale_kernels
 from bfpemu.kernels.lanes import LANES, Elements
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.kernels.types import AnyArray, BoolArray
 
 _PREFETCH_BYTES = 8192
-_COLUMNS = 512
-"""Neighbouring columns that are worked on together: their maxima and scales stay in the nearest cache."""
 
 
 @cache
@@ -87,63 +89,53 @@ def quantize_rows(lane: str, *, saturates: bool) -> Callable[..., None]:
 
 
 @cache
-def quantize_columns(lane: str, *, saturates: bool) -> Callable[..., None]:
-    """Return the kernel for blocks along an axis with others behind it; all else as in `quantize_rows`.
+def quantize_columns(block: Block, *, saturates: bool) -> Callable[..., None]:
+    """Return the kernel for blocks along an axis that others follow, in panels of `block` (see `column_lanes`).
 
-    words, values, out_values : shape (outer, length, inner)
-    block_elements : int
-        Elements of a block along `length`.
-    out_left : shape (outer, blocks, inner)
+    It takes ``(words, area, elements, scales, units, out_words, out_left)``, with arrays as
+    `encode_column_lanes` has them.
     """
-    word, signed, real, point = LANES[lane]
-    width = 8 * word().nbytes
-    magnitude_mask = word((1 << (width - 1)) - 1)
-    infinity = word((1 << (width - 1)) - (1 << point))
-    magic = real(1.5 * 2.0**point)
-    shift, zero = word(point), word(0)
+    functions = encoding_functions(block, saturates=saturates, sign_magnitude=False)
+    quantize = functions.quantize
+    find_largest, find_scales = scale_kernels(block, functions.largest)
+    settle, streams = streaming_function(), block.streams
+    word, signed, real, _ = LANES[block.lane]
+    lanes = block.size
 
     @kernel
     def quantize_ordinary_columns(
         words: AnyArray,
-        values: AnyArray,
-        block_elements: int,
+        area: Area,
         elements: Elements,
         scales: AnyArray,
         units: AnyArray,
-        out_values: AnyArray,
+        out_words: AnyArray,
         out_left: BoolArray,
     ) -> None:
-        outer, length, inner = words.shape
-        threshold = word(elements.threshold)
+        rows, columns, size, stride = area.rows, area.columns, area.size, area.stride
         lowest, highest = signed(elements.lowest), signed(elements.highest)
-        count = min(_COLUMNS, inner)
-        largest = np.empty(count, word)
-        scale, unit = np.empty(count, real), np.empty(count, real)
-        for n in range(outer):
-            for first in range(0, inner, count):
-                last = min(first + count, inner)
-                for block in range(out_left.shape[1]):
-                    start, stop = block * block_elements, min((block + 1) * block_elements, length)
-                    largest[:] = zero
-                    for k in range(start, stop):
-                        row_words = words[n, k, first:last]
-                        for j in range(row_words.shape[0]):
-                            largest[j] = max(largest[j], row_words[j] & magnitude_mask)
-                    for j in range(last - first):
-                        field = np.uint64((largest[j] + threshold) >> shift)
-                        scale[j], unit[j] = scales[field], units[field]
-                        left = largest[j] >= infinity or (scale[j] == real(0) and largest[j] != zero)
-                        out_left[n, block, first + j] = left
-                        if left:
-                            scale[j] = real(0)
-                    for k in range(start, stop):
-                        row, row_out = values[n, k, first:last], out_values[n, k, first:last]
-                        for j in range(row.shape[0]):
-                            # Blocks that are left get zeros here: no infinity may become an integer.
-                            value = row[j] if scale[j] != real(0) else real(0)
-                            rounded = signed((value * scale[j] + magic) - magic)
-                            if saturates:
-                                rounded = min(max(rounded, lowest), highest)
-                            row_out[j] = real(rounded) * unit[j]
+        count, marks = -(-columns // lanes) * lanes, -(-rows // size)
+        width = lanes if size <= LONGEST_NEAR else count
+        largest, fields = np.empty(count, word), np.empty(lanes, np.uint64)
+        own_scales, own_units = np.empty(count, real), np.empty(count, real)
+        for matrix in range(area.matrices):
+            start = area.first + matrix * area.matrix
+            for number in range(marks):
+                first, stop = number * size, min((number + 1) * size, rows)
+                for group in range(0, count, width):
+                    find_largest(words, start, stride, first, stop, columns, group, width, largest)
+                    for panel in range(group, group + width, lanes):
+                        mark = (matrix * columns + min(panel, columns - lanes)) * marks + number
+                        own = own_scales[panel : panel + lanes]
+                        find_scales(largest[panel:], elements.threshold, scales, fields, own, out_left, mark, marks)
+                        for lane in range(lanes):
+                            own_units[panel + lane] = units[fields[lane]]
+                    for near in range(first, stop, LONGEST_NEAR):
+                        for panel in range(group, group + width, lanes):
+                            for row in range(near, min(near + LONGEST_NEAR, stop)):
+                                here = start + row * stride + min(panel, columns - lanes)
+                                quantize(words, here, own_scales, own_units, panel, lowest, highest, out_words, here)
+        if streams:
+            settle()
 
     return quantize_ordinary_columns
