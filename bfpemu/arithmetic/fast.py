@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.rows import Rows
-from bfpemu.kernels._vector import COLUMNS, ROWS, Words, best_words
+from bfpemu.kernels._vector import COLUMNS, LIFT, LIFTED_BITS, ROWS, Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, SCALED_FLOAT, Stages
 from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
 from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_steps, keeping_steps
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
-from bfpemu.kernels.panels import Left, Right, group_sums, words_per_group, zero_groups
+from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
 from bfpemu.kernels.parameters import TIES_TO_EVEN
 from bfpemu.threads import for_each
 
@@ -77,7 +77,7 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
     narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
     words = best_words(bytes_are_enough=narrow, portable=portable)
     if _is_plain(task) and not _is_out_of_range(task, found):
-        return _float32(task, words, threads)
+        return _float32(task, found, words, threads)
     steps = _steps(task, found)
     return None if steps is None else _any(task, steps, words, threads, narrow=_is_narrow(task, found))
 
@@ -85,7 +85,7 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
 def _is_out_of_range(task: Task, found: _Range) -> bool:
     """Return whether the quickest way would not be exact for these exponents."""
     if _is_plain(task):
-        return found.low < -126 or found.high + found.total_width > _LARGEST
+        return found.low < -126 or found.high + max(found.total_width, LIFTED_BITS) > _LARGEST
     return task.stages.kind == EXACT and found.high - found.low + found.total_width > WIDEST
 
 
@@ -170,13 +170,16 @@ def _is_narrow(task: Task, found: _Range) -> bool:
     return task.output.bias <= 127 and task.output.fraction_bits <= 23 and last_bit >= -126
 
 
-def _float32(task: Task, words: Words, threads: int) -> Result:
-    left, right = _left(task, words), _right(task, words)
+def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
+    lifted = found.width <= LIFTED_BITS
+    left, right = _left(task, words, start=LIFT if lifted else 0), _right(task, words)
+    # The weights of the left operand are moved about 1, since only those of products are known to be moderate.
+    middle = (int(task.left.scales.min()) + int(task.left.scales.max())) // 2
     # Rows of the left operand are taken one by one, those of the right one `COLUMNS` together.
-    a_scale = np.ascontiguousarray(_powers(left.exponents).transpose(0, 2, 1)).reshape(len(left.words), -1)
-    b_scale = _powers(right.exponents).reshape(len(right.exponents), -1)
+    a_scale = _powers(left.exponents - middle).transpose(0, 2, 1).reshape(len(left.words), -1)
+    b_scale = _powers(right.exponents + middle).reshape(len(right.exponents), -1)
     out = np.zeros((len(left.words), len(right.words)), np.float32)
-    run = float32_products(words)
+    run = float32_products(words, words_per_group(task.stages.group_size, words), lifted=lifted)
     for_each(
         _pieces(len(b_scale), threads), lambda part: run(left, right, a_scale, b_scale, part[0], part[1], out), threads
     )
@@ -223,13 +226,12 @@ def _words(rows: Rows, size: int, words: Words, multiple: int) -> AnyArray:
     return found.reshape(len(found), -1).view(np.int32)
 
 
-def _left(task: Task, words: Words) -> Left:
+def _left(task: Task, words: Words, *, start: int = 0) -> Left:
     rows = task.left
     found = _words(rows, task.stages.group_size, words, ROWS)
-    starts = np.zeros((len(found), rows.scales.shape[1]), np.int32)
+    starts = np.full((len(found), rows.scales.shape[1]), start, np.int32)
     if words.offset:
-        group_sums(found.view(np.int8).reshape(*starts.shape, -1), starts)
-        starts *= -words.offset
+        subtract_group_sums(found.view(np.int8).reshape(*starts.shape, -1), words.offset, starts)
     return Left(found, starts, _exponents(rows, ROWS))
 
 

@@ -4,8 +4,8 @@ A tile is `ROWS` rows of one operand times `COLUMNS` rows of the other. Signific
 32-bit words of four bytes or two 16-bit integers; their products are added into 32-bit lanes that
 stay in registers for a block. Then the sums are either stored, or become float32, are scaled by a
 power of two and added to float32 accumulators that stay in registers too. Where the processor has
-the instruction, words go through ``vpdpbusd`` or ``vpmaddwd``; elsewhere the same additions are
-written in portable vector operations, with the same bits.
+the instruction, words go through ``vpdpbusd``, ``vpdpwssd`` or ``vpmaddwd``; elsewhere the same
+additions are written in portable vector operations, with the same bits.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ _SUMS = ir.VectorType(_INT32, _LANES)
 _FLOATS = ir.VectorType(_FLOAT, _LANES)
 _PAIRS = ir.VectorType(_INT16, 2 * _LANES)
 
+LIFT = 0x4B400000
+"""The pattern of 1.5 * 2 ** 23 in float32: an integer of up to 22 bits, added to it, is that much larger as a float."""
+LIFTED_BITS = 22
+_LIFTED = 1.5 * 2.0**23
+
 
 class Words(NamedTuple):
     """How significands lie in 32-bit words, and how the products of two words are added to a sum."""
@@ -47,6 +52,7 @@ class Words(NamedTuple):
 
 BYTES = Words(4, 128, "bytes")
 PAIRS = Words(2, 0, "pairs")
+TWO_STEP_PAIRS = Words(2, 0, "two_step_pairs")
 PORTABLE_PAIRS = Words(2, 0, "portable")
 
 
@@ -59,9 +65,9 @@ def _features() -> dict[str, bool]:
 def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
     """Return the quickest way of this processor to multiply significands of 8 bits, or of 16."""
     features = {} if portable else _features()
-    if bytes_are_enough and features.get("avx512vnni"):
-        return BYTES
-    return PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
+    if features.get("avx512vnni"):
+        return BYTES if bytes_are_enough else PAIRS
+    return TWO_STEP_PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
 
 
 def _splat(builder: Any, scalar: Any) -> Any:
@@ -95,7 +101,12 @@ def _add_bytes(builder: Any, sums: Any, left: Any, right: Any) -> Any:
 
 
 def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    # LLVM makes one ``vpdpwssd`` of the two where it can.
+    # Of the intrinsic, LLVM makes two instructions again, to shorten a chain that the tile does not wait for.
+    kind = ir.FunctionType(_SUMS, [_SUMS] * 3)
+    return builder.asm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v", (sums, left, right), side_effect=False)
+
+
+def _add_two_step_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
     both = [builder.bitcast(words, _PAIRS) for words in (left, right)]
     return builder.add(sums, _call(builder, "llvm.x86.avx512.pmaddw.d.512", _SUMS, *both))
 
@@ -114,8 +125,13 @@ def _add_portable_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
 _MULTIPLY: dict[str, Callable[..., Any]] = {
     "bytes": _add_bytes,
     "pairs": _add_pairs,
+    "two_step_pairs": _add_two_step_pairs,
     "portable": _add_portable_pairs,
 }
+
+
+def _fused(builder: Any, one: Any, other: Any, addend: Any) -> Any:
+    return _call(builder, "llvm.fma.v16f32", _FLOATS, one, other, addend)
 
 
 class _Matrix:
@@ -169,20 +185,26 @@ class _Tile:
                     slot = sums[row * _VECTORS + j]
                     builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
 
-    def accumulate(self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix) -> None:
+    def accumulate(
+        self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix, *, lifted: bool
+    ) -> None:
         """Scale the sums of one block by their powers of two and add them to the float32 totals.
 
-        The scaled sum is exact, so one fused operation rounds as an addition does.
+        The scaled sum is exact, so one fused operation rounds as an addition does. Another takes the
+        place of conversion and scaling where the sums are `lifted`.
         """
         builder = self.builder
-        rights = self.vectors(b_scale, block, _FLOATS)
+        scales = self.vectors(b_scale, block, _FLOATS)
+        lifts = [builder.fmul(scale, ir.Constant(_FLOATS, [-_LIFTED] * _LANES)) for scale in scales]
         for row in range(ROWS):
             left = self.splats(a_scale, row, block, _FLOAT)
-            for j, right in enumerate(rights):
-                slot = totals[row * _VECTORS + j]
-                found = builder.sitofp(builder.load(sums[row * _VECTORS + j]), _FLOATS)
-                scale = builder.fmul(left, right)
-                builder.store(_call(builder, "llvm.fma.v16f32", _FLOATS, found, scale, builder.load(slot)), slot)
+            for j, (scale, lift) in enumerate(zip(scales, lifts, strict=True)):
+                slot, total = totals[row * _VECTORS + j], builder.load(sums[row * _VECTORS + j])
+                if lifted:
+                    found = _fused(builder, builder.bitcast(total, _FLOATS), scale, lift)
+                else:
+                    found = builder.fmul(builder.sitofp(total, _FLOATS), scale)
+                builder.store(_fused(builder, found, left, builder.load(slot)), slot)
 
     def places(self, offset: Any, stride: Any) -> list[Any]:
         """Return where the vectors of the tile stand, row after row."""
@@ -194,7 +216,7 @@ class _Tile:
             _store(self.builder, self.builder.load(slot), data, place)
 
 
-def _float32_code(words: Words) -> Callable[..., Any]:
+def _float32_code(words: Words, *, lifted: bool) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def matrix(place: int) -> _Matrix:
             return _Matrix(context, builder, signature.args[place], arguments[place])
@@ -207,7 +229,7 @@ def _float32_code(words: Words) -> Callable[..., Any]:
             builder.store(_load(builder, out.data, place, _FLOATS), slot)
         with cgutils.for_range_slice(builder, arguments[9], arguments[10], _INT64(1), _INT64) as (block, _):
             tile.add_block(sums, block, arguments[4])
-            tile.accumulate(sums, totals, block, a_scale, b_scale)
+            tile.accumulate(sums, totals, block, a_scale, b_scale, lifted=lifted)
         tile.put(totals, out.data, places)
         return context.get_dummy_value()
 
@@ -246,12 +268,12 @@ def _block_sums(words: Words, a: Any, row: Any, b: Any, starts: Any, count: Any)
     return found + starts[row : row + ROWS].T[:, :, None]
 
 
-def _plain(words: Words) -> tuple[Any, Any]:
+def _plain(words: Words, *, lifted: bool) -> tuple[Any, Any]:
     """Return both tiles in NumPy, for when there is no JIT."""
 
     def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
         a_scale, b_scale, out, column, first, last = rest
-        sums = _block_sums(words, a, row, b, starts, count)
+        sums = _block_sums(words, a, row, b, starts, count) - (LIFT if lifted else 0)
         total = out[row : row + ROWS, column : column + COLUMNS]
         for block in range(first, last):
             right = b_scale[block * COLUMNS : (block + 1) * COLUMNS]
@@ -263,9 +285,10 @@ def _plain(words: Words) -> tuple[Any, Any]:
     return float32_tile, sums_tile
 
 
-def _compiled(words: Words) -> tuple[Any, Any]:
+def _compiled(words: Words, *, lifted: bool) -> tuple[Any, Any]:
     """Return both tiles as functions for compiled code, which take C-contiguous arrays only."""
-    float32_code, sums_code = _float32_code(words), _sums_code(words)
+    llvm.initialize_native_asmparser()  # for the one instruction that is written out
+    float32_code, sums_code = _float32_code(words, lifted=lifted), _sums_code(words)
 
     @intrinsic
     def float32_tile(
@@ -291,7 +314,7 @@ def _compiled(words: Words) -> tuple[Any, Any]:
     return float32_tile, sums_tile
 
 
-def tiles(words: Words) -> tuple[Any, Any]:
+def tiles(words: Words, *, lifted: bool = False) -> tuple[Any, Any]:
     """Return the two tiles for one way of multiplying words.
 
     ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, column, first, last)`` adds some
@@ -304,15 +327,15 @@ def tiles(words: Words) -> tuple[Any, Any]:
     b : int32, shape (words * `COLUMNS`,)
         A panel: for each word, that of every column.
     starts : int32, shape (rows, blocks)
-        What the sum of each block starts with.
+        What the sum of each block starts with; for float32 with `lifted` that and `LIFT`, for sums of up to 22 bits.
     count : int64
         Words of a block.
     a_scale, b_scale : float32, shapes (rows, blocks), (blocks * `COLUMNS`,)
-        Powers of two. Every product of two, and every scaled sum, must be a normal number.
+        Powers of two. Every product of two, and every sum scaled by one or by both, must be a normal number.
     out : float32, shape (rows, columns); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
     column : int64
         The first of the `COLUMNS` columns of `out` to add to.
     first, last : int64
         The blocks to add.
     """
-    return _plain(words) if config.DISABLE_JIT else _compiled(words)  # type: ignore[attr-defined]
+    return (_plain if config.DISABLE_JIT else _compiled)(words, lifted=lifted)  # type: ignore[attr-defined]

@@ -19,15 +19,16 @@ _CHUNK_WORDS = 192
 
 
 @cache
-def float32_products(words: Words) -> Callable[..., None]:
-    """Return the product with a sequential float32 accumulator.
+def float32_products(words: Words, count: int, *, lifted: bool) -> Callable[..., None]:
+    """Return the product with a sequential float32 accumulator, for groups of `count` words.
 
-    It takes the operands, whole tiles of rows; their scales, powers of two, as float32, shapes (rows,
-    groups) and (panels, groups * `COLUMNS`): every product of two must be a normal number, and so must
-    each scaled sum; the first panel and the one after the last; and `out`, zeros, float32, shape (rows,
+    It takes the operands, whole tiles of rows, whose sums start with `LIFT` more where they are `lifted`; their
+    scales, powers of two, as float32, shapes (rows, groups) and (panels, groups * `COLUMNS`): every product of
+    two must be a normal number, and so must each sum scaled by one of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape (rows,
     panels * `COLUMNS`).
     """
-    multiply_tile, fill = tiles(words)[0], fill_panel(words)
+    multiply_tile, fill = tiles(words, lifted=lifted)[0], fill_panel(words)
+    step = max(_CHUNK_WORDS // count, 1)
 
     @kernel
     def run(
@@ -40,8 +41,6 @@ def float32_products(words: Words) -> Callable[..., None]:
         out: AnyArray,
     ) -> None:
         rows, groups = left.starts.shape
-        count = left.words.shape[1] // groups
-        step = max(_CHUNK_WORDS // count, 1)
         panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
         for place in range(first, last):
             column = place * COLUMNS

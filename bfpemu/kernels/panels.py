@@ -39,14 +39,14 @@ def words_per_group(group_size: int, words: Words) -> int:
 
 
 @kernel
-def group_sums(significands: AnyArray, out_sums: AnyArray) -> None:
-    """Add the significands of each group, given as shape (rows, groups, elements), exactly."""
+def subtract_group_sums(significands: AnyArray, factor: Integer, out_starts: AnyArray) -> None:
+    """Subtract the sum of each group's significands, shape (rows, groups, elements), times a factor."""
     for row in range(significands.shape[0]):
         for group in range(significands.shape[1]):
             total = np.int32(0)
             for i in range(significands.shape[2]):
                 total += np.int32(significands[row, group, i])
-            out_sums[row, group] = total
+            out_starts[row, group] -= total * np.int32(factor)
 
 
 @kernel
