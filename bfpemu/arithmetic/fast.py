@@ -5,13 +5,14 @@ Taken only where it gives the bits of the general kernels; what it cannot tell i
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.rows import Rows
-from bfpemu.kernels._vector import COLUMNS, LIFT, LIFTED_BITS, ROWS, Words, best_words
+from bfpemu.kernels._vector import COLUMNS, LIFT, LIFTED_BITS, ROWS, Tiling, Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, SCALED_FLOAT, Stages
 from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
@@ -29,6 +30,9 @@ _FLOAT32 = FloatRules(127, 23, TIES_TO_EVEN, 0, 0)
 
 _LARGEST = 120
 """Bound on the exponents of float32 sums: below 2 ** 127 even after many additions of finite numbers."""
+
+_UNROLLED = 8
+"""Words of a group that a tile takes without a loop, at most."""
 
 _FAR = 400
 """Bound on the exponents of units in float64 lanes, so that no step meets a subnormal or an infinity."""
@@ -125,6 +129,8 @@ def _zeros_in_range(rows: Rows, task: Task) -> Rows:
 
 def _bits(significands: AnyArray) -> int:
     """Return the bits of the largest magnitude; ``-2 ** n`` counts as n, since its square has 2 n."""
+    if significands.dtype == np.int8:
+        return 7  # that is few enough, and looking takes time
     low, high = int(significands.min()), int(significands.max())
     return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0, 1)
 
@@ -176,10 +182,10 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
     # The weights of the left operand are moved about 1, since only those of products are known to be moderate.
     middle = (int(task.left.scales.min()) + int(task.left.scales.max())) // 2
     # Rows of the left operand are taken one by one, those of the right one `COLUMNS` together.
-    a_scale = _powers(left.exponents - middle).transpose(0, 2, 1).reshape(len(left.words), -1)
+    a_scale = _powers(task.left.scales - middle)
     b_scale = _powers(right.exponents + middle).reshape(len(right.exponents), -1)
-    out = np.zeros((len(left.words), len(right.words)), np.float32)
-    run = float32_products(words, words_per_group(task.stages.group_size, words), lifted=lifted)
+    out = np.zeros((_whole(len(left.words), ROWS), len(right.words)), np.float32)
+    run = float32_products(_tiling(task, words, lifted=lifted))
     for_each(
         _pieces(len(b_scale), threads), lambda part: run(left, right, a_scale, b_scale, part[0], part[1], out), threads
     )
@@ -189,9 +195,9 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
 def _any(task: Task, steps: Steps, words: Words, threads: int, *, narrow: bool) -> Result:
     """Compute with any steps; `narrow` stores float32, which must hold every result without a subnormal."""
     left, right = _left(task, words), _right(task, words)
-    shape = len(left.words), len(right.words)
+    shape = _whole(len(left.words), ROWS), len(right.words)
     out, marks = np.empty(shape, np.float32 if narrow else np.float64), np.empty(shape, np.bool_)
-    run, order = unit_products(words, steps), _order(task.stages)
+    run, order = unit_products(_tiling(task, words), steps), _order(task.stages)
 
     def work(part: tuple[int, int]) -> None:
         with np.errstate(all="ignore"):  # without the JIT, NumPy would warn of infinities
@@ -199,6 +205,10 @@ def _any(task: Task, steps: Steps, words: Words, threads: int, *, narrow: bool) 
 
     for_each(_pieces(shape[1] // COLUMNS, threads), work, threads)
     return Result(_cut(task, out), _cut(task, marks))
+
+
+def _tiling(task: Task, words: Words, *, lifted: bool = False) -> Tiling:
+    return Tiling(words, math.gcd(words_per_group(task.stages.group_size, words), _UNROLLED), lifted)
 
 
 def _pieces(panels: int, threads: int) -> list[tuple[int, int]]:
@@ -211,6 +221,11 @@ def _cut(task: Task, padded: AnyArray) -> AnyArray:
     return np.ascontiguousarray(padded[: task.left.significands.shape[0], : task.right.significands.shape[0]])
 
 
+def _whole(count: int, multiple: int) -> int:
+    """Return the next multiple."""
+    return count + -count % multiple
+
+
 def _words(rows: Rows, size: int, words: Words, multiple: int) -> AnyArray:
     """Return significands in words, groups padded with zeros to whole words and rows to a multiple."""
     count, length = rows.significands.shape
@@ -218,7 +233,7 @@ def _words(rows: Rows, size: int, words: Words, multiple: int) -> AnyArray:
     dtype = np.int8 if words.per_word == 4 else np.int16
     if count % multiple == 0 and length == groups * padded_size and rows.significands.dtype == dtype:
         return rows.significands.view(np.int32)
-    found = np.zeros((count + -count % multiple, groups, padded_size), dtype)
+    found = np.zeros((_whole(count, multiple), groups, padded_size), dtype)
     whole = length // size
     found[:count, :whole, :size] = rows.significands[:, : whole * size].reshape(count, whole, size)
     if whole < groups:
@@ -228,7 +243,7 @@ def _words(rows: Rows, size: int, words: Words, multiple: int) -> AnyArray:
 
 def _left(task: Task, words: Words, *, start: int = 0) -> Left:
     rows = task.left
-    found = _words(rows, task.stages.group_size, words, ROWS)
+    found = _words(rows, task.stages.group_size, words, 1)
     starts = np.full((len(found), rows.scales.shape[1]), start, np.int32)
     if words.offset:
         subtract_group_sums(found.view(np.int8).reshape(*starts.shape, -1), words.offset, starts)

@@ -92,9 +92,11 @@ def operand_rows(tensor: BFPTensor, axis: int, size: int) -> Rows:
     poisoned = np.zeros(rows, np.bool_)
     if spec.exponent_reserved is ReservedExponent.NAN:
         poisoned |= reserved.any(axis=1)
-    scales = codes.astype(np.int64) - spec.exponent_bias - spec.largest_shift - spec.fraction_bits
-    groups = np.arange(-(-length // size)) * size // block
-    return Rows(np.ascontiguousarray(found), np.ascontiguousarray(scales[:, groups]), poisoned)
+    scales = codes.astype(np.int64)
+    scales -= spec.exponent_bias + spec.largest_shift + spec.fraction_bits
+    if size != block:
+        scales = np.ascontiguousarray(scales[:, np.arange(-(-length // size)) * size // block])
+    return Rows(np.ascontiguousarray(found), scales, poisoned)
 
 
 def _room(tensor: BFPTensor, rows: int, length: int) -> npt.NDArray[np.int64]:

@@ -54,7 +54,8 @@ def significands(codes: AnyArray, spec: BFPSpec) -> AnyArray:
     unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
     if unused == 0:
         return codes.view(dtype)
-    found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype) >> dtype.type(unused)
+    found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype)
+    found >>= dtype.type(unused)  # in place: another array would take longer than the shift
     return found
 
 

@@ -56,6 +56,16 @@ TWO_STEP_PAIRS = Words(2, 0, "two_step_pairs")
 PORTABLE_PAIRS = Words(2, 0, "portable")
 
 
+class Tiling(NamedTuple):
+    """What the code of a tile depends on."""
+
+    words: Words
+    unrolled: int
+    """Words that are taken without a loop."""
+    lifted: bool = False
+    """Whether sums, then of up to `LIFTED_BITS` bits, start with `LIFT` on their way to float32."""
+
+
 @cache
 def _features() -> dict[str, bool]:
     """Return what this processor can do; asking takes a good part of a millisecond."""
@@ -149,9 +159,12 @@ class _Matrix:
 class _Tile:
     """Writes the code of one tile; the accumulators are stack slots that LLVM keeps in registers."""
 
-    def __init__(self, builder: Any, words: Words, a: _Matrix, row: Any, b: _Matrix, starts: _Matrix) -> None:
-        self.builder, self.multiply = builder, _MULTIPLY[words.multiply]
-        self.a, self.row, self.b, self.starts = a, row, b, starts
+    def __init__(self, builder: Any, how: Tiling, a: _Matrix, row: Any, b: _Matrix, starts: _Matrix) -> None:
+        self.builder, self.how, self.multiply = builder, how, _MULTIPLY[how.words.multiply]
+        self.a, self.b, self.starts = a, b, starts
+        last = builder.sub(a.shape[0], _INT64(1))
+        places = [builder.add(row, _INT64(i)) for i in range(ROWS)]
+        self.rows = [builder.select(builder.icmp_signed("<", place, last), place, last) for place in places]
 
     def slots(self, kind: Any) -> list[Any]:
         """Return one accumulator for each vector of the tile."""
@@ -159,7 +172,7 @@ class _Tile:
 
     def splats(self, matrix: _Matrix, row: int, column: Any, kind: Any) -> Any:
         """Return an element of a row of the tile in every lane."""
-        offset = matrix.offset(self.builder.add(self.row, _INT64(row)), column)
+        offset = matrix.offset(self.rows[row], column)
         return _splat(self.builder, _load(self.builder, matrix.data, offset, kind))
 
     def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
@@ -176,18 +189,22 @@ class _Tile:
             for j in range(_VECTORS):
                 builder.store(start, sums[row * _VECTORS + j])
         first = builder.mul(block, count)
-        with cgutils.for_range(builder, count) as loop:
-            word = builder.add(first, loop.index)
-            rights = self.vectors(self.b, word, _SUMS)
-            for row in range(ROWS):
-                left = self.splats(self.a, row, word, _INT32)
-                for j, right in enumerate(rights):
-                    slot = sums[row * _VECTORS + j]
-                    builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
+        step = _INT64(self.how.unrolled)
+        with cgutils.for_range_slice(builder, _INT64(0), count, step, _INT64) as (index, _):
+            for i in range(self.how.unrolled):
+                self.add_word(sums, builder.add(builder.add(first, index), _INT64(i)))
 
-    def accumulate(
-        self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix, *, lifted: bool
-    ) -> None:
+    def add_word(self, sums: list[Any], word: Any) -> None:
+        """Add the products of one word of every row and column."""
+        builder = self.builder
+        rights = self.vectors(self.b, word, _SUMS)
+        for row in range(ROWS):
+            left = self.splats(self.a, row, word, _INT32)
+            for j, right in enumerate(rights):
+                slot = sums[row * _VECTORS + j]
+                builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
+
+    def accumulate(self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix) -> None:
         """Scale the sums of one block by their powers of two and add them to the float32 totals.
 
         The scaled sum is exact, so one fused operation rounds as an addition does. Another takes the
@@ -200,7 +217,7 @@ class _Tile:
             left = self.splats(a_scale, row, block, _FLOAT)
             for j, (scale, lift) in enumerate(zip(scales, lifts, strict=True)):
                 slot, total = totals[row * _VECTORS + j], builder.load(sums[row * _VECTORS + j])
-                if lifted:
+                if self.how.lifted:
                     found = _fused(builder, builder.bitcast(total, _FLOATS), scale, lift)
                 else:
                     found = builder.fmul(builder.sitofp(total, _FLOATS), scale)
@@ -216,12 +233,12 @@ class _Tile:
             _store(self.builder, self.builder.load(slot), data, place)
 
 
-def _float32_code(words: Words, *, lifted: bool) -> Callable[..., Any]:
+def _float32_code(how: Tiling) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def matrix(place: int) -> _Matrix:
             return _Matrix(context, builder, signature.args[place], arguments[place])
 
-        tile = _Tile(builder, words, matrix(0), arguments[1], matrix(2), matrix(3))
+        tile = _Tile(builder, how, matrix(0), arguments[1], matrix(2), matrix(3))
         a_scale, b_scale, out = matrix(5), matrix(6), matrix(7)
         totals, sums = tile.slots(_FLOATS), tile.slots(_SUMS)
         places = tile.places(out.offset(arguments[1], arguments[8]), out.shape[1])
@@ -229,19 +246,19 @@ def _float32_code(words: Words, *, lifted: bool) -> Callable[..., Any]:
             builder.store(_load(builder, out.data, place, _FLOATS), slot)
         with cgutils.for_range_slice(builder, arguments[9], arguments[10], _INT64(1), _INT64) as (block, _):
             tile.add_block(sums, block, arguments[4])
-            tile.accumulate(sums, totals, block, a_scale, b_scale, lifted=lifted)
+            tile.accumulate(sums, totals, block, a_scale, b_scale)
         tile.put(totals, out.data, places)
         return context.get_dummy_value()
 
     return code
 
 
-def _sums_code(words: Words) -> Callable[..., Any]:
+def _sums_code(how: Tiling) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def matrix(place: int) -> _Matrix:
             return _Matrix(context, builder, signature.args[place], arguments[place])
 
-        tile = _Tile(builder, words, matrix(0), arguments[1], matrix(2), matrix(3))
+        tile = _Tile(builder, how, matrix(0), arguments[1], matrix(2), matrix(3))
         out = matrix(5)
         sums = tile.slots(_SUMS)
         with cgutils.for_range(builder, tile.starts.shape[1]) as loop:
@@ -261,34 +278,36 @@ def _unpacked(words: Words, packed: Any) -> Any:
 def _block_sums(words: Words, a: Any, row: Any, b: Any, starts: Any, count: Any) -> Any:
     """Return the sums of a tile in NumPy, shape (blocks, `ROWS`, `COLUMNS`)."""
     blocks, per_word = starts.shape[1], words.per_word
-    left = _unpacked(words, a[row : row + ROWS]).reshape(ROWS, blocks, -1)
+    rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
+    left = _unpacked(words, a[rows]).reshape(ROWS, blocks, -1)
     right = b.view(np.uint8) if words.offset else b.view(np.int16)
     panel = right.astype(np.int32).reshape(blocks, count, COLUMNS, per_word).transpose(0, 1, 3, 2)
     found = np.matmul(left.transpose(1, 0, 2), panel.reshape(blocks, -1, COLUMNS))
-    return found + starts[row : row + ROWS].T[:, :, None]
+    return found + starts[rows].T[:, :, None]
 
 
-def _plain(words: Words, *, lifted: bool) -> tuple[Any, Any]:
+def _plain(how: Tiling) -> tuple[Any, Any]:
     """Return both tiles in NumPy, for when there is no JIT."""
 
     def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
         a_scale, b_scale, out, column, first, last = rest
-        sums = _block_sums(words, a, row, b, starts, count) - (LIFT if lifted else 0)
+        sums = _block_sums(how.words, a, row, b, starts, count) - (LIFT if how.lifted else 0)
+        rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
         total = out[row : row + ROWS, column : column + COLUMNS]
         for block in range(first, last):
             right = b_scale[block * COLUMNS : (block + 1) * COLUMNS]
-            total += sums[block].astype(np.float32) * (a_scale[row : row + ROWS, block, None] * right)
+            total += sums[block].astype(np.float32) * (a_scale[rows, block, None] * right)
 
     def sums_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> None:
-        out.reshape(-1, ROWS, COLUMNS)[...] = _block_sums(words, a, row, b, starts, count)
+        out.reshape(-1, ROWS, COLUMNS)[...] = _block_sums(how.words, a, row, b, starts, count)
 
     return float32_tile, sums_tile
 
 
-def _compiled(words: Words, *, lifted: bool) -> tuple[Any, Any]:
+def _compiled(how: Tiling) -> tuple[Any, Any]:
     """Return both tiles as functions for compiled code, which take C-contiguous arrays only."""
     llvm.initialize_native_asmparser()  # for the one instruction that is written out
-    float32_code, sums_code = _float32_code(words, lifted=lifted), _sums_code(words)
+    float32_code, sums_code = _float32_code(how), _sums_code(how)
 
     @intrinsic
     def float32_tile(
@@ -314,8 +333,8 @@ def _compiled(words: Words, *, lifted: bool) -> tuple[Any, Any]:
     return float32_tile, sums_tile
 
 
-def tiles(words: Words, *, lifted: bool = False) -> tuple[Any, Any]:
-    """Return the two tiles for one way of multiplying words.
+def tiles(how: Tiling) -> tuple[Any, Any]:
+    """Return the two tiles for one way of multiplying.
 
     ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, column, first, last)`` adds some
     blocks to one tile of the product, and ``sums_tile(a, row, b, starts, count, out)`` writes the
@@ -323,13 +342,13 @@ def tiles(words: Words, *, lifted: bool = False) -> tuple[Any, Any]:
 
     a : int32, shape (rows, words)
     row : int64
-        The first of the `ROWS` rows to take.
+        The first of the `ROWS` rows to take. Past the last one, that stands in, so `out` has rows for whole tiles.
     b : int32, shape (words * `COLUMNS`,)
         A panel: for each word, that of every column.
     starts : int32, shape (rows, blocks)
         What the sum of each block starts with; for float32 with `lifted` that and `LIFT`, for sums of up to 22 bits.
     count : int64
-        Words of a block.
+        Words of a block, a multiple of `unrolled`.
     a_scale, b_scale : float32, shapes (rows, blocks), (blocks * `COLUMNS`,)
         Powers of two. Every product of two, and every sum scaled by one or by both, must be a normal number.
     out : float32, shape (rows, columns); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
@@ -338,4 +357,4 @@ def tiles(words: Words, *, lifted: bool = False) -> tuple[Any, Any]:
     first, last : int64
         The blocks to add.
     """
-    return (_plain if config.DISABLE_JIT else _compiled)(words, lifted=lifted)  # type: ignore[attr-defined]
+    return (_plain if config.DISABLE_JIT else _compiled)(how)  # type: ignore[attr-defined]

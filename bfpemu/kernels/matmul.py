@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS, Words, tiles
+from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles
 from bfpemu.kernels.float_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
 from bfpemu.kernels.panels import Left, Right, fill_panel
@@ -19,16 +19,15 @@ _CHUNK_WORDS = 192
 
 
 @cache
-def float32_products(words: Words, count: int, *, lifted: bool) -> Callable[..., None]:
-    """Return the product with a sequential float32 accumulator, for groups of `count` words.
+def float32_products(how: Tiling) -> Callable[..., None]:
+    """Return the product with a sequential float32 accumulator.
 
-    It takes the operands, whole tiles of rows, whose sums start with `LIFT` more where they are `lifted`; their
-    scales, powers of two, as float32, shapes (rows, groups) and (panels, groups * `COLUMNS`): every product of
-    two must be a normal number, and so must each sum scaled by one of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape (rows,
-    panels * `COLUMNS`).
+    It takes the operands; their scales, powers of two, as float32, shapes (rows, groups) and (panels,
+    groups * `COLUMNS`): every product of two must be a normal number, and so must each sum scaled by one
+    of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape
+    (whole tiles of rows, panels * `COLUMNS`).
     """
-    multiply_tile, fill = tiles(words, lifted=lifted)[0], fill_panel(words)
-    step = max(_CHUNK_WORDS // count, 1)
+    multiply_tile, fill = tiles(how)[0], fill_panel(how.words)
 
     @kernel
     def run(
@@ -41,6 +40,8 @@ def float32_products(words: Words, count: int, *, lifted: bool) -> Callable[...,
         out: AnyArray,
     ) -> None:
         rows, groups = left.starts.shape
+        count = left.words.shape[1] // groups
+        step = max(_CHUNK_WORDS // count, 1)
         panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
         for place in range(first, last):
             column = place * COLUMNS
@@ -56,14 +57,14 @@ def float32_products(words: Words, count: int, *, lifted: bool) -> Callable[...,
 
 
 @cache
-def unit_products(words: Words, steps: Steps) -> Callable[..., None]:
+def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
     """Return the product with an accumulator that is given by its steps.
 
-    It takes the operands, whole tiles of rows; the `Order`; the first panel and the one after the last;
-    `out`, float32 or float64, shape (rows, panels * `COLUMNS`), for results in the output format; and
+    It takes the operands; the `Order`; the first panel and the one after the last; `out`, float32 or
+    float64, shape (whole tiles of rows, panels * `COLUMNS`), for results in the output format; and
     `out_left`, of the same shape, which says what is left to the general kernels.
     """
-    sums_tile, fill, accumulate = tiles(words)[1], fill_panel(words), accumulate_tile(steps)
+    sums_tile, fill, accumulate = tiles(how)[1], fill_panel(how.words), accumulate_tile(steps)
     finish, may_leave = steps.finish, steps.parts == PARTS
 
     @kernel
