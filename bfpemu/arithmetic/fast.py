@@ -19,8 +19,9 @@ from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps
 from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_steps, keeping_steps
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
+from bfpemu.kernels.ordinary_steps import lane_bits, ordinary_steps
 from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
-from bfpemu.kernels.parameters import TIES_TO_EVEN
+from bfpemu.kernels.parameters import AWAY_FROM_ZERO, TIES_TO_EVEN, TO_ODD, TOWARD_NEGATIVE, TOWARD_POSITIVE
 from bfpemu.threads import for_each
 
 AnyArray = npt.NDArray[Any]
@@ -146,6 +147,9 @@ def _steps(task: Task, found: _Range) -> Steps | None:
     if found.low < -_FAR or found.high > _FAR:
         return None
     if kind in (FLOAT, FUSED, SCALED_FLOAT):
+        bits = lane_bits(rules, found.width, fused=kind == FUSED)
+        if bits is not None and _is_ordinary(task, found):
+            return ordinary_steps(rules, output, bits, fused=kind == FUSED)
         wide = rules.fraction_bits > 50 and not (kind != FUSED and sums_are_plain(rules))
         return None if wide else float_steps(rules, output, fused=kind == FUSED, scaled=kind == SCALED_FLOAT)
     alignment = Alignment(
@@ -167,6 +171,19 @@ def _steps(task: Task, found: _Range) -> Steps | None:
         return exact_steps(found.low - min(found.low % 16, room), output) if room >= 0 else None
     fits = abs(stages.lsb_exponent) <= _FAR and found.high - stages.lsb_exponent + found.width <= WIDEST
     return fixed_steps(stages.lsb_exponent, stages.alignment, register, output) if fits else None
+
+
+def _is_ordinary(task: Task, found: _Range) -> bool:
+    """Return whether no number of the accumulator's format is below its normal ones, and none overflows.
+
+    Every number is a multiple of the smallest unit. By rounding to nearest or toward zero an addition moves
+    a sum by twice the addend at most; otherwise by that and a unit of its last place.
+    """
+    rules = task.rules
+    grows = rules.rounding in (AWAY_FROM_ZERO, TOWARD_POSITIVE, TOWARD_NEGATIVE, TO_ODD)
+    groups = task.left.scales.shape[1]
+    slack = 2 + (2 * groups >> rules.fraction_bits) + 1 if grows else 2
+    return found.low >= 1 - rules.bias and found.high + found.total_width + slack <= rules.bias
 
 
 def _is_narrow(task: Task, found: _Range) -> bool:

@@ -55,12 +55,12 @@ if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return np.uint64(64 - int(value).bit_length())
 
     def float_bits(value: Any) -> Any:
-        """Return the pattern of a float64 as an int64."""
-        return np.float64(value).view(np.int64)
+        """Return the pattern of a float64 as an int64, or of a float32 as an int32."""
+        return np.float32(value).view(np.int32) if isinstance(value, np.float32) else np.float64(value).view(np.int64)
 
     def bits_float(value: Any) -> Any:
-        """Return the float64 that an int64 is the pattern of."""
-        return np.int64(value).view(np.float64)
+        """Return the float64 that an int64 is the pattern of, or the float32 of an int32."""
+        return np.int32(value).view(np.float32) if isinstance(value, np.int32) else np.int64(value).view(np.float64)
 
 else:
 
@@ -76,13 +76,13 @@ else:
 
     @intrinsic
     def float_bits(typing_context: Any, value: Any) -> Any:
-        """Return the pattern of a float64 as an int64."""
-        return types.int64(types.float64), _bitcast_code
+        """Return the pattern of a float64 as an int64, or of a float32 as an int32."""
+        return (types.int32(value) if value == types.float32 else types.int64(types.float64)), _bitcast_code
 
     @intrinsic
     def bits_float(typing_context: Any, value: Any) -> Any:
-        """Return the float64 that an int64 is the pattern of."""
-        return types.float64(types.int64), _bitcast_code
+        """Return the float64 that an int64 is the pattern of, or the float32 of an int32."""
+        return (types.float32(value) if value == types.int32 else types.float64(types.int64)), _bitcast_code
 
 
 def is_compiled() -> bool:

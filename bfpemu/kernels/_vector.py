@@ -358,3 +358,21 @@ def tiles(how: Tiling) -> tuple[Any, Any]:
         The blocks to add.
     """
     return (_plain if config.DISABLE_JIT else _compiled)(how)  # type: ignore[attr-defined]
+
+
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+    def widest_vectors() -> None:
+        """Do nothing: there is no compiler to ask."""
+
+else:
+
+    @intrinsic
+    def widest_vectors(typing_context: Any) -> Any:
+        """Ask for vectors of 512 bits in the calling function, where LLVM takes half as much by itself."""
+
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows single words only
+            return context.get_dummy_value()
+
+        return types.void(), code

@@ -184,7 +184,7 @@ def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: b
     def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
         return one_nan(round_out(bits_float(x)))
 
-    return Steps(1, (0, 0, 0), convert, join, finish)
+    return Steps(64, 1, (0, 0, 0), convert, join, finish)
 
 
 class Alignment(NamedTuple):
@@ -242,4 +242,4 @@ def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRule
     def finish(x: np.int64, x_reference: np.int64, mark: np.int64) -> np.float64:
         return one_nan(round_out(bits_float(x)))
 
-    return Steps(3, (0, 1 - rules.bias, 0), convert, join, finish)
+    return Steps(64, 3, (0, 1 - rules.bias, 0), convert, join, finish)

@@ -132,7 +132,7 @@ def fixed_steps(lsb_exponent: int, rounding: int, register: Register, output: Fl
     def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
         return finish_integer(x, last)
 
-    return Steps(1, (0, 0, 0), convert, join, finish)
+    return Steps(64, 1, (0, 0, 0), convert, join, finish)
 
 
 @cache
@@ -152,7 +152,7 @@ def exact_steps(lsb_exponent: int, output: FloatRules) -> Steps:
     def finish(x: np.int64, x1: np.int64, x2: np.int64) -> np.float64:
         return finish_integer(x, last)
 
-    return Steps(1, (0, 0, 0), convert, join, finish)
+    return Steps(64, 1, (0, 0, 0), convert, join, finish)
 
 
 @cache
@@ -190,4 +190,4 @@ def keeping_steps(alignment: Alignment, register: Register, output: FloatRules) 
     def finish(x: np.int64, x_unit: np.int64, x_reference: np.int64) -> np.float64:
         return finish_integer(x, x_unit)
 
-    return Steps(3, (0, 0, -(1 << 40)), convert, join, finish)
+    return Steps(64, 3, (0, 0, -(1 << 40)), convert, join, finish)

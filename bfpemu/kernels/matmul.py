@@ -65,6 +65,7 @@ def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
     `out_left`, of the same shape, which says what is left to the general kernels.
     """
     sums_tile, fill, accumulate = tiles(how)[1], fill_panel(how.words), accumulate_tile(steps)
+    integer = np.int32 if steps.bits == 32 else np.int64
     finish, may_leave = steps.finish, steps.parts == PARTS
 
     @kernel
@@ -75,7 +76,7 @@ def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
         count = left.words.shape[1] // groups
         panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
         sums = np.empty(groups * TILE, np.int32)
-        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), np.int64)
+        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), integer)
         for place in range(first, last):
             column = place * COLUMNS
             fill(right.words, column, panel)

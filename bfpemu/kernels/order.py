@@ -8,13 +8,13 @@ the steps alone (`float_steps`, `integer_steps`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS
-from bfpemu.kernels.types import AnyArray, Int64Array, Integer
+from bfpemu.kernels._vector import COLUMNS, ROWS, widest_vectors
+from bfpemu.kernels.types import AnyArray, Integer
 
 PARTS = 3
 """Integers of an accumulator, at most."""
@@ -22,7 +22,8 @@ PARTS = 3
 TILE = ROWS * COLUMNS
 
 
-Parts = tuple[np.int64, np.int64, np.int64]
+Parts = tuple[Any, Any, Any]
+"""Integers of the lanes' width."""
 
 
 class Order(NamedTuple):
@@ -36,6 +37,8 @@ class Order(NamedTuple):
 class Steps(NamedTuple):
     """What an accumulator does with one result, as compiled functions."""
 
+    bits: int
+    """Of each of its integers: 32 or 64."""
     parts: int
     """Integers that this accumulator uses; the others are never stored."""
     start: tuple[int, int, int]
@@ -58,19 +61,20 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
     """Return the loop that adds up one tile.
 
     It takes the order; the sums of the groups, int32, shape (groups, `ROWS`, `COLUMNS`); the exponents
-    of the two operands, shapes (groups, `ROWS`) and (groups, `COLUMNS`); and `scratch`, int64,
+    of the two operands, shapes (groups, `ROWS`) and (groups, `COLUMNS`); and `scratch`, integers of the lanes,
     shape (`scratch_slots`, `PARTS`, `TILE`), whose first slot has the accumulators in the end.
     """
     convert_one, join_one = steps.convert, steps.join
     has_one, has_two = steps.parts > 1, steps.parts > 2
-    zero, one, two = (np.int64(part) for part in steps.start)
+    integer = np.int32 if steps.bits == 32 else np.int64
+    nothing, (zero, one, two) = integer(0), (integer(part) for part in steps.start)
 
     @kernel
-    def get(slot: Int64Array, i: Integer) -> Parts:
-        return slot[0, i], slot[1, i] if has_one else np.int64(0), slot[2, i] if has_two else np.int64(0)
+    def get(slot: AnyArray, i: Integer) -> Parts:
+        return slot[0, i], slot[1, i] if has_one else nothing, slot[2, i] if has_two else nothing
 
     @kernel
-    def put(slot: Int64Array, i: Integer, parts: Parts) -> None:
+    def put(slot: AnyArray, i: Integer, parts: Parts) -> None:
         slot[0, i] = parts[0]
         if has_one:
             slot[1, i] = parts[1]
@@ -78,12 +82,13 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             slot[2, i] = parts[2]
 
     @kernel
-    def reset(out: Int64Array) -> None:
+    def reset(out: AnyArray) -> None:
         for i in range(TILE):
             put(out, i, (zero, one, two))
 
     @kernel
-    def convert(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, out: Int64Array) -> None:
+    def convert(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, out: AnyArray) -> None:
+        widest_vectors()
         for row in range(ROWS):
             exponent = a_exponents[row]
             for column in range(COLUMNS):
@@ -91,8 +96,9 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
                 put(out, i, convert_one(sums[row, column], exponent + b_exponents[column]))
 
     @kernel
-    def step(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, total: Int64Array) -> None:
+    def step(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, total: AnyArray) -> None:
         """Convert the sums of a group and add them to the accumulators."""
+        widest_vectors()
         for row in range(ROWS):
             exponent = a_exponents[row]
             for column in range(COLUMNS):
@@ -102,14 +108,15 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
                 put(total, i, join_one(x, x1, x2, y, y1, y2))
 
     @kernel
-    def join(x: Int64Array, y: Int64Array) -> None:
+    def join(x: AnyArray, y: AnyArray) -> None:
         """Add `y` to `x`; both in place, since two arrays that overlap would not become vector code."""
+        widest_vectors()
         for i in range(TILE):
             one, other = get(x, i), get(y, i)
             put(x, i, join_one(one[0], one[1], one[2], other[0], other[1], other[2]))
 
     @kernel
-    def tree(scratch: Int64Array, count: Integer) -> None:
+    def tree(scratch: AnyArray, count: Integer) -> None:
         """Add neighbours until one is left, in the first slot."""
         while count > 1:
             half = count // 2
@@ -122,7 +129,7 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             count = half + count % 2
 
     @kernel
-    def run(order: Order, sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, scratch: Int64Array) -> None:
+    def run(order: Order, sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, scratch: AnyArray) -> None:
         groups = sums.shape[0]
         total = scratch[scratch.shape[0] - 1]
         per_run = max(-(-groups // order.splits), 1)
