@@ -14,8 +14,9 @@ import numpy.typing as npt
 from bfpemu.arithmetic.rows import Rows
 from bfpemu.kernels._vector import COLUMNS, LIFT, LIFTED_BITS, ROWS, Tiling, Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, SCALED_FLOAT, Stages
-from bfpemu.kernels.float_steps import Alignment, float_steps, normalising_steps, sums_are_plain
+from bfpemu.kernels.aligned_steps import Alignment, normalising_steps
+from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, NORMALISE, SCALED_FLOAT, Stages
+from bfpemu.kernels.float_steps import float_steps, sums_are_plain
 from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_steps, keeping_steps
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
@@ -81,7 +82,7 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
         found = found._replace(low=low, high=high)
     narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
     words = best_words(bytes_are_enough=narrow, portable=portable)
-    if _is_plain(task) and not _is_out_of_range(task, found):
+    if _is_plain(task, found) and not _is_out_of_range(task, found):
         return _float32(task, found, words, threads)
     steps = _steps(task, found)
     return None if steps is None else _any(task, steps, words, threads, narrow=_is_narrow(task, found))
@@ -89,15 +90,19 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
 
 def _is_out_of_range(task: Task, found: _Range) -> bool:
     """Return whether the quickest way would not be exact for these exponents."""
-    if _is_plain(task):
+    if _is_plain(task, found):
         return found.low < -126 or found.high + max(found.total_width, LIFTED_BITS) > _LARGEST
     return task.stages.kind == EXACT and found.high - found.low + found.total_width > WIDEST
 
 
-def _is_plain(task: Task) -> bool:
-    """Return whether nothing rounds but a sequential float32 accumulator."""
-    is_float32 = task.stages.kind == FLOAT and task.rules == task.output == _FLOAT32
-    return is_float32 and _order(task.stages) == Order(1, 1, 0)
+def _is_plain(task: Task, found: _Range) -> bool:
+    """Return whether nothing rounds but a sequential float32 accumulator.
+
+    With moderate exponents it is the same where a sum is scaled, and a sum that float32 holds is as good as fused.
+    """
+    kind = task.stages.kind
+    converts = kind in (FLOAT, SCALED_FLOAT) or (kind == FUSED and found.width <= 24)
+    return converts and task.rules == task.output == _FLOAT32 and _order(task.stages) == Order(1, 1, 0)
 
 
 def _range(task: Task) -> _Range | None:
@@ -158,7 +163,8 @@ def _steps(task: Task, found: _Range) -> Steps | None:
     size_bits = (stages.group_size - 1).bit_length()
     if kind not in (EXACT, FIXED, KEEP):
         fits = stages.kept_fraction + size_bits + 3 <= 52
-        return normalising_steps(alignment, rules, output) if fits else None
+        ordinary = _is_ordinary(task, found)
+        return normalising_steps(alignment, rules, output, ordinary=ordinary) if fits else None
     if output.fraction_bits > 49:
         return None
     register = Register(stages.bits, stages.saturates)
@@ -177,12 +183,15 @@ def _is_ordinary(task: Task, found: _Range) -> bool:
     """Return whether no number of the accumulator's format is below its normal ones, and none overflows.
 
     Every number is a multiple of the smallest unit. By rounding to nearest or toward zero an addition moves
-    a sum by twice the addend at most; otherwise by that and a unit of its last place.
+    a sum by twice the addend at most; otherwise by that and a unit of its last place, and where addends
+    are aligned by two units more.
     """
-    rules = task.rules
-    grows = rules.rounding in (AWAY_FROM_ZERO, TOWARD_POSITIVE, TOWARD_NEGATIVE, TO_ODD)
-    groups = task.left.scales.shape[1]
-    slack = 2 + (2 * groups >> rules.fraction_bits) + 1 if grows else 2
+    rules, groups = task.rules, task.left.scales.shape[1]
+    slack = 2
+    if task.stages.kind == NORMALISE:
+        slack = 4 + (8 * groups >> min(rules.fraction_bits, task.stages.kept_fraction))
+    elif rules.rounding in (AWAY_FROM_ZERO, TOWARD_POSITIVE, TOWARD_NEGATIVE, TO_ODD):
+        slack = 3 + (2 * groups >> rules.fraction_bits)
     return found.low >= 1 - rules.bias and found.high + found.total_width + slack <= rules.bias
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -33,12 +32,6 @@ from bfpemu.kernels.parameters import (
 _POINT = np.int64(52)
 _BIAS = np.int64(1023)
 _FIELD = np.int64(0x7FF)
-
-LEFT = 1 << 50
-"""Third part of an accumulator that only the general kernels can compute."""
-
-PRODUCTS = 1 << 40
-"""What the third part of a group sum, whose products are aligned by themselves, is larger by than its unit."""
 
 Rounder = Callable[[np.float64], np.float64]
 
@@ -185,61 +178,3 @@ def float_steps(rules: FloatRules, output: FloatRules, *, fused: bool, scaled: b
         return one_nan(round_out(bits_float(x)))
 
     return Steps(64, 1, (0, 0, 0), convert, join, finish)
-
-
-class Alignment(NamedTuple):
-    """What an accumulator does that aligns to the larger reference exponent (spec 6.6)."""
-
-    rounding: int
-    fraction_bits: int
-    reference: int
-    """Bits of the largest product of two significands, without signs."""
-    zero_takes_part: int
-    aligns_products: int
-
-
-@cache
-def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRules) -> Steps:
-    """Return the steps of an accumulator that aligns and normalises.
-
-    Parts are (pattern, reference exponent, mark): 0, `LEFT`, or the unit of a group sum. Products that
-    are aligned by themselves add up to their aligned sum while no bit of them is cut off; otherwise,
-    or if it cannot be told whether all of them are 0, the result is left to the general kernels.
-    """
-    round_in, round_out = format_rounder(rules), format_rounder(output)
-    nearest = integer_rounder(alignment.rounding)
-    kept, reference = np.int64(alignment.fraction_bits), np.int64(alignment.reference)
-    zero_takes_part, aligns_products = bool(alignment.zero_takes_part), bool(alignment.aligns_products)
-    smallest, nothing, left, products = np.int64(1 - rules.bias), np.int64(0), np.int64(LEFT), np.int64(PRODUCTS)
-    farthest = np.int64(900)
-
-    @kernel
-    def convert(total: np.int32, exponent: np.int64) -> Parts:
-        mark = exponent + products if aligns_products else nothing
-        return float_bits(np.float64(total) * power(exponent)), exponent + reference, mark
-
-    @kernel
-    def join(
-        x: np.int64, x_reference: np.int64, x_mark: np.int64, y: np.int64, y_reference: np.int64, y_mark: np.int64
-    ) -> Parts:
-        a, b = bits_float(x), bits_float(y)
-        top = max(x_reference, y_reference)
-        if not zero_takes_part:
-            both = min(x_reference, y_reference)
-            top = (both if b == 0.0 else y_reference) if a == 0.0 else (x_reference if b == 0.0 else top)
-        unit = min(top, farthest) - kept  # of an infinity there is nothing to align
-        down, up = power(-unit), power(unit)
-        found = round_in(nearest(a * down) * up + nearest(b * down) * up)
-        mark = nothing
-        if aligns_products:
-            # A sum of 0 may hide products that are not, which matter where their exponent is the larger.
-            hides = (b == 0.0) & (a != 0.0) & (y_reference > x_reference) & (not zero_takes_part)
-            cuts = (y_mark != nothing) & ((unit > y_mark - products) | hides)
-            mark = left if cuts | (x_mark == left) | (y_mark == left) else nothing
-        return float_bits(found), max(exponent_of(found), smallest) if found != 0.0 else smallest, mark
-
-    @kernel
-    def finish(x: np.int64, x_reference: np.int64, mark: np.int64) -> np.float64:
-        return one_nan(round_out(bits_float(x)))
-
-    return Steps(64, 3, (0, 1 - rules.bias, 0), convert, join, finish)

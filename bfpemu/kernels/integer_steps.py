@@ -14,7 +14,8 @@ import numpy as np
 
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.float_steps import Alignment, format_rounder, power
+from bfpemu.kernels.aligned_steps import Alignment
+from bfpemu.kernels.float_steps import format_rounder, power
 from bfpemu.kernels.order import Parts, Steps
 from bfpemu.kernels.parameters import (
     AWAY_FROM_ZERO,

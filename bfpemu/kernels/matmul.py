@@ -9,7 +9,7 @@ import numpy as np
 
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles
-from bfpemu.kernels.float_steps import LEFT
+from bfpemu.kernels.aligned_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
 from bfpemu.kernels.panels import Left, Right, fill_panel
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer

@@ -1,4 +1,4 @@
-"""Steps of float accumulators that meet no subnormal and no overflow, on patterns of float32 or float64 (spec 6.2, 6.6).
+"""Steps of float accumulators that meet no subnormal and no overflow, on patterns in lanes (spec 6.2, 6.6).
 
 The caller sees to that from the range of the exponents. Rounding then is an addition to the pattern
 and a mask: a carry out of the fraction is the next exponent. Lanes are float32 wherever that gives
@@ -100,6 +100,13 @@ def pattern_rounder(mode: int, dropped: int, lane: Lane) -> Rounder:
         return integer(moved & kept)
 
     return rounded
+
+
+@cache
+def ordinary_rounder(rules: FloatRules) -> Rounder:
+    """Return the rounding of a float64 to a narrower format, for what is no subnormal there and does not overflow."""
+    rounded = pattern_rounder(rules.rounding, 52 - rules.fraction_bits, LANES[64])
+    return kernel(lambda value: bits_float(rounded(float_bits(value))) + 0.0)
 
 
 @cache
