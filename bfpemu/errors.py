@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "layer-type": "no option of a layer changes its weight, and a registered one extends BFPLayer and its float layer",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",
     "nothing-converted": "a model has a layer that is converted",
+    "onnx": "an ONNX graph has integers for the elements, and operators for the conversion",
     "operand-axis": "the operands of a product are blocked along the axis that is summed",
     "operand-format": "the operands of a unit have the formats that the unit names",
     "operand-shape": "the operands of an operation have shapes that fit each other",
