@@ -19,7 +19,6 @@ from bfpemu.tensor import BFPTensor
 
 PLACEHOLDER = "Quantize"
 """The operator of a node that `with_functions` replaces."""
-_NAMES = {kind: name for name, kind in FLOATS.items()}
 
 
 def tensor_model(tensors: Mapping[str, BFPTensor]) -> ModelProto:
@@ -176,7 +175,8 @@ def _check_subgraphs(node: NodeProto) -> None:
 
 def _model(graph: GraphProto, functions: list[FunctionProto]) -> ModelProto:
     opsets = [helper.make_opsetid("", OPSET)]
-    return _finished(helper.make_model(graph, opset_imports=opsets, producer_name="bfpemu"), functions)
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="bfpemu", ir_version=IR_VERSION)
+    return _finished(model, functions)
 
 
 def _finished(model: ModelProto, functions: list[FunctionProto]) -> ModelProto:

@@ -68,15 +68,22 @@ def weight(tensor: BFPTensor, name: str) -> Weight:
     preset = tensor.preset
     elements, scales, attributes = _scaled(tensor)
     _check_numbers(tensor, elements, scales, attributes)
+    # Of a matrix blocked along its first axis the transpose is written: onnxruntime 1.32 takes blocked integers
+    # before a product as leave to round the other operand to 8 bits (`MatMulNBits`).
+    is_turned = attributes.get("axis") == 0 and elements.ndim == 2
+    if is_turned:
+        elements, scales, attributes = elements.T, scales.T, attributes | {"axis": 1}
     kinds = _SIGNED if preset.format.has_sign else _UNSIGNED
     bits = next(bits for bits in kinds if bits >= preset.format.mantissa_bits)
     initializers = [
-        numpy_helper.from_array(elements.astype(kinds[bits]), f"{name}.elements"),
-        numpy_helper.from_array(scales, f"{name}.scales"),
+        numpy_helper.from_array(np.ascontiguousarray(elements).astype(kinds[bits]), f"{name}.elements"),
+        numpy_helper.from_array(scales.copy(), f"{name}.scales"),
     ]
     inputs = [each.name for each in initializers]
     steps: list[tuple[str, list[str], dict[str, Any]]] = [("DequantizeLinear", inputs, attributes)]
-    if elements.shape != tensor.shape:
+    if is_turned:
+        steps.append(("Transpose", [], {"perm": [1, 0]}))
+    elif elements.shape != tensor.shape:
         initializers.append(numpy_helper.from_array(np.array(tensor.shape, np.int64), f"{name}.shape"))
         steps.append(("Reshape", [initializers[-1].name], {"allowzero": 1}))
     if tensor.dtype != np.float32:
@@ -120,15 +127,16 @@ def _scaled(tensor: BFPTensor) -> tuple[AnyArray, npt.NDArray[np.float32], dict[
         size = spec.sub_block_size
     scales = _powers_of_two(places)
     scales[reserved] = np.uint32(_QUIET_NAN).view(np.float32) if spec.exponent_reserved is ReservedExponent.NAN else 0
-    if scales.size == 1:  # a scale of one element is that of the whole tensor, and takes no block_size
+    if size is None:
         return elements, scales.reshape(()), {}
-    assert size is not None
     if isinstance(size, tuple):
         for number, count in enumerate(size[:-1], axis + 1 - len(size)):
             scales = _spread(scales, number, count, elements.shape[number])
         size = size[-1]
     # Codes may end with sub-blocks that no element lies in.
     scales = scales.take(range(-(-elements.shape[axis] // size)), axis)
+    if scales.size == 1:  # a single scale is that of the whole tensor, and takes no block_size
+        return elements, scales.reshape(()), {}
     return elements, scales, {"axis": axis, "block_size": size}
 
 
@@ -168,5 +176,5 @@ def _check_numbers(
             "onnx",
             "every number must be an integer times a power of two of float32 (spec 16.2), "
             f"got {numbers[at]} at {at} in {tensor.preset.name!r}, where DequantizeLinear gives {products[at]}; "
-            "export the numbers themselves",
+            "export the numbers themselves, in a model with packs_weights=False",
         )

@@ -3,7 +3,7 @@
 * `bfp_quantize`, `BFPQuantizerSTE`: a tensor to the numbers of a format and back, gradient straight through.
 * `QATConfig`, `quantize_`, `convert_linear_to_bfp`: layers of a model to quantised ones, in place.
 * `BFPLinear`, `BFPConv1d`, `BFPConv2d`, `BFPEmbedding`: the layers; `BFPLayer` and `register_layer` for one's own.
-* `save_packed`, `load_packed`: a model as a `.bfp` file.
+* `save_packed`, `load_packed`: a model as a `.bfp` file; `export_onnx`: as an ONNX model.
 
 The bits are those of `bfpemu.bfp_quantize`, eager and compiled. Names are loaded on first use; importing
 the package registers the operator, which saved graphs need.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bfpemu.torch.convert import convert_linear_to_bfp, quantize_
     from bfpemu.torch.functional import bfp_quantize
     from bfpemu.torch.layers import BFPConv1d, BFPConv2d, BFPEmbedding, BFPLinear
+    from bfpemu.torch.onnx import export_onnx
     from bfpemu.torch.packed import load_packed, save_packed, to_torch
     from bfpemu.torch.quantizer import BFPQuantizerSTE
     from bfpemu.torch.registry import register_layer
@@ -41,6 +42,7 @@ _HOMES = {
     "Report": "adapters.conversion",
     "bfp_quantize": "torch.functional",
     "convert_linear_to_bfp": "torch.convert",
+    "export_onnx": "torch.onnx",
     "load_packed": "torch.packed",
     "next_step": "torch.steps",
     "nonfinite_blocks": "torch.steps",
@@ -62,6 +64,7 @@ __all__ = [
     "Report",
     "bfp_quantize",
     "convert_linear_to_bfp",
+    "export_onnx",
     "load_packed",
     "next_step",
     "nonfinite_blocks",
