@@ -5,6 +5,8 @@
   what they quantise.
 * `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx, with
   `quantize_model` for models that exist, which returns a `Report`. Both have `next_step` and `nonfinite_blocks`.
+* `save_packed`, `load_packed`: a tree of arrays as a `.bfp` file; `save_packed_model`, `load_packed_model`: a model of
+  Flax nnx.
 
 Flax is loaded when a layer is first asked for.
 """
@@ -24,8 +26,17 @@ from bfpemu.jax.quantize import BFPQuantizerSTE, bfp_quantize
 if TYPE_CHECKING:
     from bfpemu.jax.linen import BFPDense
     from bfpemu.jax.nnx import BFPLinear, quantize_model
+    from bfpemu.jax.packed import load_packed, load_packed_model, save_packed, save_packed_model
 
-_HOMES = {"BFPDense": "linen", "BFPLinear": "nnx", "quantize_model": "nnx"}
+_HOMES = {
+    "BFPDense": "linen",
+    "BFPLinear": "nnx",
+    "load_packed": "packed",
+    "load_packed_model": "packed",
+    "quantize_model": "nnx",
+    "save_packed": "packed",
+    "save_packed_model": "packed",
+}
 
 __all__ = [
     "BFPDense",
@@ -38,12 +49,16 @@ __all__ = [
     "conv_general_dilated",
     "dot_general",
     "get_backend",
+    "load_packed",
+    "load_packed_model",
     "quantize_model",
+    "save_packed",
+    "save_packed_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Load a layer from its module on first use (PEP 562)."""
+    """Load a public name from its module on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module 'bfpemu.jax' has no attribute {name!r}")
     value = getattr(import_module(f"bfpemu.jax.{_HOMES[name]}"), name)

@@ -73,14 +73,12 @@ def placeholder(
 ) -> NodeProto:
     """Return a node that stands for a quantiser in a graph, until `with_functions` replaces it."""
     attributes = placeholder_attributes(preset, shape, axis, dtype)
-    return helper.make_node(PLACEHOLDER, [x], [y], domain=DOMAIN, **attributes)
+    return helper.make_node(PLACEHOLDER, [x], [y], None, None, DOMAIN, **attributes)
 
 
-def placeholder_attributes(
-    preset: Preset, shape: tuple[Length, ...], axis: int | None, dtype: str
-) -> dict[str, str | int | list[int]]:
+def placeholder_attributes(preset: Preset, shape: tuple[Length, ...], axis: int | None, dtype: str) -> dict[str, Any]:
     """Return the attributes of such a node; lengths that are not known are -1, and no axis is none."""
-    attributes: dict[str, str | int | list[int]] = {
+    attributes: dict[str, Any] = {
         "format": format_json(preset),
         "dtype": dtype,
         "rank": len(shape),
@@ -115,37 +113,46 @@ class _Rewriting:
     """A model while its placeholders are replaced."""
 
     def __init__(self, model: ModelProto, packs_weights: bool) -> None:
-        self.model, self.packs_weights = model, packs_weights
-        self.initializers = {each.name: each for each in model.graph.initializer}
+        self.model = model
+        floats = model.graph.initializer if packs_weights else []
+        self.floats = {each.name: each for each in floats}
         self.functions: dict[tuple[Any, ...], FunctionProto] = {}
+        self.packed: dict[tuple[Any, ...], str] = {}
+        """Initialiser, format and axis -> the value that has the numbers."""
+        self.initializers: list[TensorProto] = []
 
     def run(self) -> ModelProto:
         """Replace, and drop the floats that nothing reads any more."""
-        graph, functions = self.model.graph, self.functions
+        graph = self.model.graph
         nodes: list[NodeProto] = []
-        packed: list[TensorProto] = []
         for node in graph.node:
             _check_subgraphs(node)
-            if (node.domain, node.op_type) != (DOMAIN, PLACEHOLDER):
-                nodes.append(node)
-                continue
-            fields = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-            preset = format_of_json(fields["format"].decode())
-            source = self.initializers.get(node.input[0]) if self.packs_weights else None
-            if source is None:
-                nodes.append(call(self._function(preset, fields), node.input[0], node.output[0]))
-                continue
-            tensor = BFPTensor(numpy_helper.to_array(source), preset, axis=fields.get("axis"))
-            found = weight(tensor, node.output[0])
-            nodes += found.nodes
-            packed += found.initializers
+            is_placeholder = (node.domain, node.op_type) == (DOMAIN, PLACEHOLDER)
+            nodes += self._replaced(node) if is_placeholder else [node]
         read = {name for node in nodes for name in node.input} | {each.name for each in graph.output}
         kept = [each for each in graph.initializer if each.name in read]
-        inputs = [each for each in graph.input if each.name in read or each.name not in self.initializers]
-        for field, values in (("node", nodes), ("initializer", [*kept, *packed]), ("input", inputs)):
+        # Older files list initialisers among the inputs.
+        inputs = [each for each in graph.input if each.name in read or each.name not in self.floats]
+        for field, values in (("node", nodes), ("initializer", [*kept, *self.initializers]), ("input", inputs)):
             graph.ClearField(field)
             getattr(graph, field).extend(values)
-        return _finished(self.model, [*functions.values()])
+        return _finished(self.model, [*self.functions.values()])
+
+    def _replaced(self, node: NodeProto) -> list[NodeProto]:
+        """Return the nodes that compute what a placeholder stands for."""
+        fields = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        preset, (x,), (y,) = format_of_json(fields["format"].decode()), node.input, node.output
+        if x not in self.floats:
+            return [call(self._function(preset, fields), x, y)]
+        key = (x, fields["format"], fields.get("axis"))
+        if key in self.packed:
+            return [helper.make_node("Identity", [self.packed[key]], [y])]
+        is_first = all(x != name for name, *_ in self.packed)
+        tensor = BFPTensor(numpy_helper.to_array(self.floats[x]), preset, axis=fields.get("axis"))
+        found = weight(tensor, y, x if is_first else y)
+        self.packed[key] = y
+        self.initializers += found.initializers
+        return found.nodes
 
     def _function(self, preset: Preset, fields: dict[str, Any]) -> FunctionProto:
         """Return the function of a placeholder, the one that there is if another placeholder is alike."""

@@ -85,7 +85,9 @@ class GraphOperations:
         bits = values.same_bits(unsigned)
         offset = bits.scalar(sign)
         shifted = (bits ^ offset).node("BitShift", places, direction="RIGHT")
-        offset = bits.scalar(sign >> count) if isinstance(count, int) else offset.node("BitShift", places, direction="RIGHT")
+        offset = (
+            bits.scalar(sign >> count) if isinstance(count, int) else offset.node("BitShift", places, direction="RIGHT")
+        )
         return (shifted - offset).same_bits(values.kind)
 
     def multiply(self, words: Value, factor: int) -> Value:
@@ -102,13 +104,13 @@ class GraphOperations:
     def split_axis(self, words: Value, axis: int, sizes: tuple[int, ...]) -> Value:
         """Make several axes of one."""
         kept = list(enumerate(words.shape))
-        return _reshaped(words, [*kept[:axis], *((None, size) for size in sizes), *kept[axis + 1 :]])
+        return _reshaped(words, [*kept[:axis], *((-1, size) for size in sizes), *kept[axis + 1 :]])
 
     def merge_axes(self, words: Value, axis: int, count: int) -> Value:
         """Make one axis of several."""
         kept = list(enumerate(words.shape))
         merged = math.prod(length or 0 for length in words.shape[axis : axis + count])
-        return _reshaped(words, [*kept[:axis], (None, merged), *kept[axis + count :]])
+        return _reshaped(words, [*kept[:axis], (-1, merged), *kept[axis + count :]])
 
     def pad_axis(self, words: Value, axis: int, count: int, filler: int) -> Value:
         """Append a filler along an axis."""
@@ -157,17 +159,17 @@ class GraphOperations:
         return found
 
 
-def _reshaped(words: Value, axes: list[tuple[int | None, Length]]) -> Value:
+def _reshaped(words: Value, axes: list[tuple[int, Length]]) -> Value:
     """Return a value in axes of a known length, or of that of one of its own axes, whose number comes with it."""
     graph = words.graph
-    if all(length is not None for _, length in axes):
-        shape = graph.integers(*(length for _, length in axes if length is not None))
+    lengths = [length for _, length in axes if length is not None]
+    if len(lengths) == len(axes):
+        shape = graph.integers(*lengths)
     else:
         parts = [
-            graph.integers(length) if length is not None else graph.add("Shape", words.name, start=axis, end=axis + 1)
+            graph.add("Shape", words.name, start=axis, end=axis + 1) if length is None else graph.integers(length)
             for axis, length in axes
-            if length is not None or axis is not None
         ]
-        shape = graph.add("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+        shape = graph.add("Concat", *parts, axis=0)
     name = graph.add("Reshape", words.name, shape, allowzero=1)
     return Value(graph, name, words.kind, tuple(length for _, length in axes))

@@ -35,14 +35,16 @@ class Weight:
     initializers: list[TensorProto]
 
 
-def weight(tensor: BFPTensor, name: str) -> Weight:
+def weight(tensor: BFPTensor, name: str, stem: str | None = None) -> Weight:
     """Return a tensor as integers, scales that are powers of two, and nodes that multiply them.
 
     Parameters
     ----------
     tensor : BFPTensor
     name : str
-        Of the value that has the numbers; initialisers and other values get a name behind a dot.
+        Of the value that has the numbers.
+    stem : str, optional
+        What names of initialisers start with; `name` unless given.
 
     Returns
     -------
@@ -61,11 +63,11 @@ def weight(tensor: BFPTensor, name: str) -> Weight:
     --------
     >>> found = weight(BFPTensor(np.array([1.0, -1.5, 0.01], np.float32), "bfp8"), "w")
     >>> numpy_helper.to_array(found.initializers[0]).tolist(), numpy_helper.to_array(found.initializers[1]).tolist()
-    ([64, -96, 1], [0.015625])
+    ([64, -96, 1], 0.015625)
     >>> [node.op_type for node in found.nodes]
     ['DequantizeLinear']
     """
-    preset = tensor.preset
+    preset, stem = tensor.preset, stem or name
     elements, scales, attributes = _scaled(tensor)
     _check_numbers(tensor, elements, scales, attributes)
     # Of a matrix blocked along its first axis the transpose is written: onnxruntime 1.32 takes blocked integers
@@ -76,15 +78,15 @@ def weight(tensor: BFPTensor, name: str) -> Weight:
     kinds = _SIGNED if preset.format.has_sign else _UNSIGNED
     bits = next(bits for bits in kinds if bits >= preset.format.mantissa_bits)
     initializers = [
-        numpy_helper.from_array(np.ascontiguousarray(elements).astype(kinds[bits]), f"{name}.elements"),
-        numpy_helper.from_array(scales.copy(), f"{name}.scales"),
+        numpy_helper.from_array(np.ascontiguousarray(elements).astype(kinds[bits]), f"{stem}.elements"),
+        numpy_helper.from_array(scales.copy(), f"{stem}.scales"),
     ]
     inputs = [each.name for each in initializers]
     steps: list[tuple[str, list[str], dict[str, Any]]] = [("DequantizeLinear", inputs, attributes)]
     if is_turned:
         steps.append(("Transpose", [], {"perm": [1, 0]}))
     elif elements.shape != tensor.shape:
-        initializers.append(numpy_helper.from_array(np.array(tensor.shape, np.int64), f"{name}.shape"))
+        initializers.append(numpy_helper.from_array(np.array(tensor.shape, np.int64), f"{stem}.shape"))
         steps.append(("Reshape", [initializers[-1].name], {"allowzero": 1}))
     if tensor.dtype != np.float32:
         steps.append(("Cast", [], {"to": FLOATS[tensor.dtype.name]}))

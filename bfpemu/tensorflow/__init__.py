@@ -4,6 +4,7 @@
 * `BFPQuantizerSTE`, `BFPDense`, `BFPConv2D`: layers of Keras, which a `.keras` file holds.
 * `quantize_model`: a Functional or Sequential model with its layers replaced, and a `Report` of them; `QATConfig`
   says what they quantise. `nonfinite_blocks`: what layers counted.
+* `save_packed`, `load_packed`, `model_from_packed`: a model as a `.bfp` file, its weights in their own bits.
 
 Files that hold these layers load once this module is imported.
 """
@@ -12,6 +13,7 @@ from bfpemu.adapters.configuration import QATConfig
 from bfpemu.adapters.conversion import Report
 from bfpemu.tensorflow.convert import quantize_model
 from bfpemu.tensorflow.layers import BFPConv2D, BFPDense, BFPQuantizerSTE, nonfinite_blocks
+from bfpemu.tensorflow.packed import load_packed, model_from_packed, save_packed
 from bfpemu.tensorflow.quantize import bfp_quantize
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "QATConfig",
     "Report",
     "bfp_quantize",
+    "load_packed",
+    "model_from_packed",
     "nonfinite_blocks",
     "quantize_model",
+    "save_packed",
 ]

@@ -64,7 +64,7 @@ def export_onnx(
         export_onnx(layer, (torch.randn(3, 64),), "layer.onnx", dynamic_shapes=({0: torch.export.Dim("rows")},))
     """
     _check_products(model)
-    translations = {torch.ops.bfpemu.quantize.default: _quantize}
+    translations: dict[Any, Any] = {torch.ops.bfpemu.quantize.default: _quantize}
     try:
         with torch.no_grad():
             program = torch.onnx.export(

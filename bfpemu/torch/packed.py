@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bfpemu.adapters.configuration import Slot
 from bfpemu.adapters.seeds import is_stochastic
-from bfpemu.errors import BfpFormatError, DataError
-from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.preset import Preset
-from bfpemu.storage import write
-from bfpemu.storage.reader import Reader
+from bfpemu.storage.models import Kept, Words, check_arrays, packed, read_model, write_model
 from bfpemu.tensor import BFPTensor
 from bfpemu.torch.base import BFPLayer
 from bfpemu.torch.kernels import as_array, as_tensor
-
-_META = "bfpemu.torch"
-_WORDS = {
-    bits: Preset(
-        BFPSpec(
-            f"words{bits}",
-            bits,
-            None,
-            1,
-            has_sign=False,
-            fraction_bits=0,
-            exponent_bias=0,
-            exponent_reserved=ReservedExponent.NONE,
-        )
-    )
-    for bits in (8, 16, 32)
-}
-"""Formats whose elements are integers: bit patterns of what is not quantised."""
 
 
 def save_packed(model: nn.Module, path: str | Path) -> None:
@@ -70,21 +47,15 @@ def save_packed(model: nn.Module, path: str | Path) -> None:
     >>> torch.equal(one(x), two(x))
     True
     """
-    tensors: dict[str, BFPTensor] = {}
-    kept: dict[str, tuple[str, list[int]]] = {}
-    ties: dict[str, str] = {}
     formats = _weight_formats(model)
-    for names, tensor in _by_memory(model.state_dict()):
-        first, *others = names
-        ties |= dict.fromkeys(others, first)
+
+    def kept(names: list[str], tensor: Tensor) -> Kept:
         chosen = {formats.get(name) for name in names}
-        found = chosen.pop() if len(chosen) == 1 else None
-        packed = None if found is None else _packed(tensor, *found)
-        if packed is None:
-            packed = _words(tensor)
-            kept[first] = (str(tensor.dtype).removeprefix("torch."), list(tensor.shape))
-        tensors[first] = packed
-    write(path, tensors, meta={_META: json.dumps({"words": kept, "ties": ties}, sort_keys=True)})
+        format = chosen.pop() if len(chosen) == 1 else None
+        found = None if format is None else packed(as_array(tensor.cpu()), *format)
+        return _words(tensor) if found is None else found
+
+    write_model(path, ((tuple(names), kept(names, tensor)) for names, tensor in _by_memory(model.state_dict())))
 
 
 def load_packed(model: nn.Module, path: str | Path) -> None:
@@ -99,24 +70,10 @@ def load_packed(model: nn.Module, path: str | Path) -> None:
     BfpFormatError, BfpFileError
         As `bfpemu.storage.read`; ``bfp-header`` for a file that `save_packed` did not write.
     """
-    with Reader(path) as reader:
-        kept, ties = _described(reader, path)
-        state = {name: _restored(reader[name], kept.get(name)) for name in reader.names}
-    state |= {name: state[first] for name, first in ties.items()}
-    wanted = model.state_dict()
-    for name in sorted(wanted.keys() ^ state.keys()):
-        raise DataError(
-            "tensor-name",
-            f"{str(path)!r} must have the names of the model's state_dict, got {name!r} in only one of the two",
-        )
-    for name, tensor in wanted.items():
-        if tensor.shape != state[name].shape:
-            raise DataError(
-                "tensor-name",
-                f"{str(path)!r} must have the shapes of the model's state_dict, got {name!r} of "
-                f"{tuple(state[name].shape)} in place of {tuple(tensor.shape)}",
-            )
-    model.load_state_dict(state)
+    found, _ = read_model(path)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_arrays(path, found, wanted, "model's state_dict")
+    model.load_state_dict({name: _restored(kept) for name, kept in found.items()})
 
 
 def to_torch(tensor: BFPTensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -152,34 +109,12 @@ def _weight_formats(model: nn.Module) -> dict[str, tuple[Preset, int]]:
     return found
 
 
-def _packed(tensor: Tensor, preset: Preset, axis: int) -> BFPTensor | None:
-    """Return a weight as codes, or None if quantising what they stand for would change it again."""
-    array = as_array(tensor.cpu())
-    packed = BFPTensor(array, preset, axis=axis)
-    once = packed.dequantize()
-    return packed if BFPTensor(once, preset, axis=axis).dequantize().tobytes() == once.tobytes() else None
-
-
-def _words(tensor: Tensor) -> BFPTensor:
+def _words(tensor: Tensor) -> Words:
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    size = min(tensor.element_size(), 4)
-    words = raw.view(f"u{size}")
-    return BFPTensor.from_codes(np.zeros(min(words.size, 1), np.uint8), words, _WORDS[8 * size], None)
+    return Words(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), raw)
 
 
-def _restored(tensor: BFPTensor, description: tuple[str, list[int]] | None) -> Tensor:
-    if description is None:
-        return to_torch(tensor)
-    name, shape = description
-    words = np.array(tensor.element_codes)
-    return torch.from_numpy(words.view(np.uint8)).view(getattr(torch, name)).reshape(shape)
-
-
-def _described(reader: Reader, path: str | Path) -> tuple[dict[str, tuple[str, list[int]]], dict[str, str]]:
-    try:
-        description = json.loads(reader.meta[_META])
-        return description["words"], description["ties"]
-    except (KeyError, TypeError, ValueError):
-        raise BfpFormatError(
-            "bfp-header", f"{str(path)!r}: meta must hold what save_packed writes, under {_META!r}"
-        ) from None
+def _restored(kept: Kept) -> Tensor:
+    if isinstance(kept, BFPTensor):
+        return to_torch(kept)
+    return torch.from_numpy(kept.data).view(getattr(torch, kept.dtype)).reshape(kept.shape)

@@ -1,13 +1,9 @@
-"""Graphs of ONNX, run in onnxruntime: weights of codes, quantisers, models of PyTorch (spec 16)."""
+"""Graphs of ONNX, run in onnxruntime: weights of codes and quantisers (spec 16.2 to 16.4)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -15,7 +11,7 @@ from bfpemu import BFPTensor
 from bfpemu.catalog import FormatLike, presets, resolve
 from bfpemu.errors import BfpError
 from bfpemu.formats import BFPSpec, ExponentRule
-from bfpemu.onnx import placeholder, quantizer_model, tensor_model, weight, with_functions
+from bfpemu.onnx import quantizer_model, tensor_model, weight, with_functions
 from bfpemu.onnx.operations import FLOATS
 from tests.frameworks.contract import (
     DTYPES,
@@ -29,6 +25,7 @@ from tests.frameworks.contract import (
     specified_word,
     whole_numbers,
 )
+from tests.frameworks.onnx_session import run
 
 pytestmark = pytest.mark.slow
 
@@ -43,17 +40,6 @@ SHAPES: list[tuple[tuple[int, ...], int | None]] = [
     ((0, 5), 1),
 ]
 KEEPS_MINUS_ZERO = "minus zero, source chain"
-
-
-def run(model: onnx.ModelProto, *inputs: AnyArray, flushes: bool = False) -> AnyArray:
-    """Return the first output of a checked model; numbers of bfloat16 go in and come out as integers."""
-    onnx.checker.check_model(model, full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.set_denormal_as_zero", str(int(flushes)))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    names = [each.name for each in session.get_inputs()]
-    found: AnyArray = session.run(None, dict(zip(names, inputs, strict=True)))[0]
-    return found
 
 
 def with_words(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -250,101 +236,3 @@ def test_what_cannot_be_a_function_is_refused_with_a_code(format: str, axis: int
     with pytest.raises(BfpError) as refused:
         quantizer_model(format, (None, 64), axis)
     assert refused.value.code == code
-
-
-# --------------------------------------------------------------------------------------- models
-
-
-def model_of(*nodes: Any, **weights: AnyArray) -> onnx.ModelProto:
-    ends = [helper.make_tensor_value_info(name, 1, ["N", 64]) for name in ("x", "y")]
-    initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    graph = helper.make_graph(list(nodes), "mine", ends[:1], ends[1:], initializers)
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.bfpemu", 1)]
-    return helper.make_model(graph, opset_imports=opsets)
-
-
-def test_placeholders_become_codes_and_functions() -> None:
-    same_name = resolve(BFPSpec("bfp8", 5, 16))
-    matrix, inputs = whole_numbers((64, 64), 1), whole_numbers((3, 64), 2)
-    model = model_of(
-        placeholder("x", "x1", resolve("bfp8"), (None, 64)),
-        placeholder("x1", "x2", same_name, (None, 64)),
-        placeholder("x2", "x3", resolve("bfp8"), (None, 64)),
-        placeholder("w", "w1", resolve("bfp4"), (64, 64), 0),
-        helper.make_node("MatMul", ["x3", "w1"], ["y"]),
-        w=matrix,
-    )
-    given = model.SerializeToString()
-    found = with_functions(model)
-    assert model.SerializeToString() == given
-    assert len(found.functions) == 2
-    assert [each.name for each in found.graph.initializer] == ["w1.elements", "w1.scales"]
-    wanted = expected(expected(inputs, "bfp8"), same_name) @ expected(matrix, "bfp4", 0)
-    assert_same_bits(run(found, inputs), wanted)
-    kept = with_functions(model, packs_weights=False)
-    assert [each.name for each in kept.graph.initializer] == ["w"]
-    assert_same_bits(run(kept, inputs), wanted)
-
-
-def test_a_graph_says_what_its_numbers_mean() -> None:
-    tensor = BFPTensor(np.ones((2, 64), np.float32), "bfp8", axis=0)
-    (node, *_) = tensor_model({"w": tensor}).graph.node
-    about = {each.key: each.value for each in node.metadata_props}
-    assert about["bfpemu.axis"] == "0"
-    assert '"mantissa_bits": 8' in about["bfpemu.format"]
-
-
-def test_a_quantiser_in_a_branch_is_refused() -> None:
-    inner = helper.make_graph(
-        [placeholder("x", "z", resolve("bfp8"), (None, 64))], "then", [], [helper.make_tensor_value_info("z", 1, None)]
-    )
-    branch = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
-    with pytest.raises(BfpError, match="branch") as refused:
-        with_functions(model_of(branch, c=np.array(True)))
-    assert refused.value.code == "onnx"
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter's own use of torch
-def test_a_model_of_pytorch_has_the_bits_of_its_layers(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    from bfpemu.torch import BFPEmbedding, QATConfig, export_onnx, quantize_
-
-    config = QATConfig(weight="bfp4", act="bfp6")
-
-    class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.table = BFPEmbedding.from_float(torch.nn.Embedding(20, 36), config)
-            self.conv = torch.nn.Conv1d(4, 6, 3, padding=1, groups=2)
-            self.head = torch.nn.Linear(54, 7)
-
-        def forward(self, words: Any) -> Any:
-            images = torch.nn.functional.relu(self.conv(self.table(words).unflatten(1, (4, 9))))
-            return self.head(images.flatten(1))
-
-    model = Model().eval()
-    with torch.no_grad():
-        for number, parameter in enumerate(model.parameters()):
-            parameter.copy_(torch.from_numpy(whole_numbers(tuple(parameter.shape), number)))
-    quantize_(model, config)
-    batch = torch.export.Dim("batch", min=2)
-    words = torch.arange(5) * 3
-    path = tmp_path / "model.onnx"
-    exported = export_onnx(model, (words,), path, dynamic_shapes=({0: batch},))
-    kinds = [node.op_type for node in exported.graph.node]
-    assert kinds.count("DequantizeLinear") == 3
-    assert sum(kind.startswith("quantize_bfp6") for kind in kinds) == 2
-    for count in (2, 5):
-        found = run(onnx.load(path), words[:count].numpy())
-        assert_same_bits(found, model(words[:count]).detach().numpy())
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("options", [{"accumulator": "fp32_sequential"}, {"rounding": "stochastic"}], ids=str)
-def test_a_model_that_onnx_does_not_have_is_refused(options: dict[str, str]) -> None:
-    torch = pytest.importorskip("torch")
-    from bfpemu.torch import BFPLinear, QATConfig, export_onnx
-
-    with pytest.raises(BfpError) as refused:
-        export_onnx(BFPLinear(64, 8, config=QATConfig(**options)).eval(), (torch.ones(3, 64),))
-    assert refused.value.code == "onnx"

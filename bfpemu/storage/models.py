@@ -1,0 +1,173 @@
+"""A framework's model as a `.bfp` file: quantised arrays as codes, all others word for word (spec 7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ml_dtypes  # noqa: F401 - NumPy knows its dtypes by name then
+import numpy as np
+import numpy.typing as npt
+
+from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.formats import BFPSpec, ReservedExponent
+from bfpemu.formats.preset import Preset
+from bfpemu.storage.reader import Reader
+from bfpemu.storage.writer import write
+from bfpemu.tensor import BFPTensor
+
+AnyArray = npt.NDArray[Any]
+
+_META = "bfpemu.model"
+_INTEGERS = {
+    bits: Preset(
+        BFPSpec(
+            f"words{bits}",
+            bits,
+            None,
+            1,
+            has_sign=False,
+            fraction_bits=0,
+            exponent_bias=0,
+            exponent_reserved=ReservedExponent.NONE,
+        )
+    )
+    for bits in (8, 16, 32)
+}
+"""Formats whose elements are integers: bit patterns of what is not quantised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An array of any dtype as its bytes."""
+
+    dtype: str
+    """As its framework calls it."""
+    shape: tuple[int, ...]
+    data: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, array: AnyArray) -> Words:
+        """Return the words of an array of NumPy or ml_dtypes."""
+        return cls(array.dtype.name, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+    def array(self) -> AnyArray:
+        """Return the array of NumPy or ml_dtypes."""
+        return self.data.view(np.dtype(self.dtype)).reshape(self.shape)
+
+
+Kept: TypeAlias = BFPTensor | Words
+"""What a file keeps of an array."""
+
+
+def packed(array: AnyArray, preset: Preset, axis: int) -> BFPTensor | None:
+    """Return an array as codes, or None if quantising the numbers that they stand for would change those again.
+
+    A layer quantises its weights at every use, so a model gives the same bits with those numbers in their place.
+    """
+    tensor = BFPTensor(array, preset, axis=axis)
+    once = tensor.dequantize()
+    return tensor if BFPTensor(once, preset, axis=axis).dequantize().tobytes() == once.tobytes() else None
+
+
+def write_model(
+    path: str | Path, arrays: Iterable[tuple[tuple[str, ...], Kept]], texts: Mapping[str, str] | None = None
+) -> None:
+    """Write the arrays of a model, each with all its names, and texts about it.
+
+    Raises
+    ------
+    BfpFormatError, BfpFileError
+        As `bfpemu.storage.write`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     bias = Words.of(np.array([1, 2], np.int64))
+    ...     write_model(Path(folder, "m.bfp"), [(("a/bias", "b/bias"), bias)])
+    ...     found, _ = read_model(Path(folder, "m.bfp"))
+    >>> found["b/bias"].array()
+    array([1, 2])
+    """
+    tensors: dict[str, BFPTensor] = {}
+    words: dict[str, tuple[str, list[int]]] = {}
+    ties: dict[str, str] = {}
+    for (first, *others), kept in arrays:
+        ties |= dict.fromkeys(others, first)
+        if isinstance(kept, Words):
+            words[first] = (kept.dtype, list(kept.shape))
+            kept = _integers(kept)
+        tensors[first] = kept
+    description = json.dumps({"words": words, "ties": ties}, sort_keys=True)
+    write(path, tensors, meta={**(texts or {}), _META: description})
+
+
+def read_model(path: str | Path) -> tuple[dict[str, Kept], dict[str, str]]:
+    """Return the arrays of a file of `write_model`, by each of their names, and the texts.
+
+    Raises
+    ------
+    BfpFormatError, BfpFileError
+        As `bfpemu.storage.read`; ``bfp-header`` for a file that `write_model` did not write.
+    """
+    with Reader(path) as reader:
+        texts = dict(reader.meta)
+        try:
+            description = json.loads(texts.pop(_META))
+            words, ties = description["words"], description["ties"]
+            found = {name: _kept(reader[name], words.get(name)) for name in reader.names}
+            found |= {name: found[first] for name, first in ties.items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, BfpFormatError):
+                raise
+            raise BfpFormatError(
+                "bfp-header", f"{str(path)!r}: meta must hold what save_packed writes, under {_META!r}"
+            ) from None
+    return found, texts
+
+
+def check_arrays(
+    path: str | Path, found: Mapping[str, Kept], wanted: Mapping[str, tuple[int, ...]], owner: str = "model"
+) -> None:
+    """Refuse a file whose arrays have not exactly the names and shapes of a model's.
+
+    Raises
+    ------
+    DataError
+        ``tensor-name``.
+    """
+    for name in sorted(wanted.keys() ^ found.keys()):
+        raise DataError(
+            "tensor-name", f"{str(path)!r} must have the names of the {owner}, got {name!r} in only one of the two"
+        )
+    for name, shape in wanted.items():
+        if shape != found[name].shape:
+            raise DataError(
+                "tensor-name",
+                f"{str(path)!r} must have the shapes of the {owner}, got {name!r} of "
+                f"{found[name].shape} in place of {shape}",
+            )
+
+
+def array_of(kept: Kept) -> AnyArray:
+    """Return what a file keeps as an array of NumPy or ml_dtypes."""
+    return kept.array() if isinstance(kept, Words) else kept.dequantize()
+
+
+def _integers(words: Words) -> BFPTensor:
+    """Return bytes as a tensor whose codes they are."""
+    count = int(np.prod(words.shape))
+    size = min(len(words.data) // count, 4) if count else 1
+    codes = words.data.view(f"u{size}")
+    return BFPTensor.from_codes(np.zeros(min(codes.size, 1), np.uint8), codes, _INTEGERS[8 * size], None)
+
+
+def _kept(tensor: BFPTensor, description: tuple[str, list[int]] | None) -> Kept:
+    if description is None:
+        return tensor
+    name, shape = description
+    return Words(name, tuple(shape), np.array(tensor.element_codes).view(np.uint8))

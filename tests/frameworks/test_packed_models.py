@@ -1,0 +1,175 @@
+"""Models of Keras and Flax as `.bfp` files: the same logits, names kept, less space (spec 7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+from flax import nnx
+
+import bfpemu.jax as bj
+import bfpemu.tensorflow as bk
+from bfpemu.errors import BfpError
+from bfpemu.storage import Reader
+from tests.frameworks.contract import assert_same_bits
+
+pytestmark = pytest.mark.slow
+
+X = np.random.default_rng(0).standard_normal((4, 8, 8, 6)).astype(np.float32)
+
+
+def formats_in(path: Path) -> dict[str, str]:
+    with Reader(path) as reader:
+        return {name: reader.entry(name).known_preset().name for name in reader.names}
+
+
+def keras_model(seed: int) -> Any:
+    keras.utils.set_random_seed(seed)
+    inner = keras.Sequential([keras.Input((48,)), keras.layers.Dense(40, name="head")], name="inner")
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 6)),
+            keras.layers.Conv2D(4, 3, strides=2, padding="same", name="first"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Conv2D(3, 1, name="second"),
+            keras.layers.Flatten(),
+            inner,
+            keras.layers.Dense(5, name="head"),
+        ],
+        name="outer",
+    )
+    rules = [("first", {"weight_format": "bfp6"}), ("inner/head|head", {"weight_format": "bfp4"})]
+    return bk.quantize_model(model, rules, quantize_input=False)[0]
+
+
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    model = keras_model(1)
+    model(X, training=True)  # moves the statistics
+    return model
+
+
+def test_a_keras_model_comes_back_from_its_file(trained: Any, tmp_path: Path) -> None:
+    bk.save_packed(trained, tmp_path / "m.bfp")
+    formats = formats_in(tmp_path / "m.bfp")
+    assert [name for name, format in formats.items() if format == "bfp6"] == ["first/kernel"]
+    assert [name for name, format in formats.items() if format == "bfp4"] == ["head/kernel", "inner/head/kernel"]
+    found = bk.model_from_packed(tmp_path / "m.bfp")
+    assert_same_bits(found(X).numpy(), trained(X).numpy())
+
+
+def test_weights_are_read_into_a_keras_model_that_is_there(trained: Any, tmp_path: Path) -> None:
+    bk.save_packed(trained, tmp_path / "m.bfp")
+    other = keras_model(2)
+    bk.load_packed(other, tmp_path / "m.bfp")
+    assert_same_bits(other(X).numpy(), trained(X).numpy())
+
+
+class Net(nnx.Module):
+    def __init__(self, seed: int) -> None:
+        rngs = nnx.Rngs(seed)
+        self.conv = nnx.Conv(6, 4, (3, 3), feature_group_count=2, rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.heads = nnx.LinearGeneral(4, (2, 3), rngs=rngs)
+        self.read, self.kept = nnx.Linear(3, 3, rngs=rngs), nnx.Linear(3, 3, rngs=rngs)
+        self.kept.kernel = self.read.kernel
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.kept(self.heads(self.norm(self.conv(x))))
+
+
+def test_a_model_of_nnx_comes_back_from_its_file(tmp_path: Path) -> None:
+    model, other = Net(0), Net(1)
+    for each in (model, other):
+        bj.quantize_model(each, chosen=lambda path, layer: path != "kept", weight="bfp4", act=None)
+        each.eval()
+    wanted = np.asarray(model(X))
+    assert not np.array_equal(np.asarray(other(X)), wanted)
+    bj.save_packed_model(model, tmp_path / "m.bfp")
+    # A kernel that another layer reads as floats stays.
+    assert [name for name, format in formats_in(tmp_path / "m.bfp").items() if format == "bfp4"] == [
+        "conv/kernel",
+        "heads/kernel",
+    ]
+    bj.load_packed_model(other, tmp_path / "m.bfp")
+    assert_same_bits(np.asarray(other(X)), wanted)
+
+
+@pytest.mark.parametrize(
+    "layer, options",
+    [
+        (lambda: nnx.LinearGeneral((2, 5), 3, axis=(-2, -1), rngs=nnx.Rngs(0)), {}),  # blocks run along two axes
+        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"gradient": "bfp8"}),  # training reads it along both axes
+        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"rounding": "stochastic"}),
+        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"weight": None}),
+    ],
+    ids=["axes", "gradient", "stochastic", "float"],
+)
+def test_kernels_without_numbers_of_their_own_stay_floats(layer: Any, options: Any, tmp_path: Path) -> None:
+    model = layer()
+    bj.quantize_model(model, **options)
+    bj.save_packed_model(model, tmp_path / "m.bfp")
+    assert set(formats_in(tmp_path / "m.bfp").values()) == {"words32"}
+
+
+def test_variables_of_linen_come_back_from_their_file(tmp_path: Path) -> None:
+    model = nn.Sequential([bj.BFPDense(40, weight_format="bfp6", quantize_input=False), nn.relu, nn.Dense(3)])
+    variables = model.init(jax.random.key(0), X)
+    bj.save_packed(variables, tmp_path / "p.bfp", {".*layers_0/kernel": "bfp6"})
+    assert formats_in(tmp_path / "p.bfp")["params/layers_0/kernel"] == "bfp6"
+    found = bj.load_packed(jax.tree.map(jnp.zeros_like, variables), tmp_path / "p.bfp")
+    assert jax.tree.structure(found) == jax.tree.structure(variables)
+    assert_same_bits(np.asarray(model.apply(found, X)), np.asarray(model.apply(variables, X)))
+
+
+def test_leaves_of_any_dtype_are_kept_word_for_word(tmp_path: Path) -> None:
+    leaves = {
+        "b": jnp.linspace(0, 1, 70, dtype=jnp.bfloat16),
+        "f": jnp.ones((2, 3), jnp.float8_e4m3fn),
+        "i": [jnp.arange(3), np.arange(3, dtype=np.int64), np.array(True)],
+        "none": np.zeros((0, 4), np.float32),
+        "kernel": np.ones((4, 2), np.float64),
+    }
+    bj.save_packed(leaves, tmp_path / "p.bfp")
+    found = bj.load_packed(leaves, tmp_path / "p.bfp")
+    for one, other in zip(jax.tree.leaves(leaves), jax.tree.leaves(found), strict=True):
+        assert (one.dtype, one.shape, np.asarray(one).tobytes()) == (
+            other.dtype,
+            other.shape,
+            np.asarray(other).tobytes(),
+        )
+
+
+@pytest.mark.parametrize(
+    "rules, code",
+    [
+        ({"kernel": "bfp9"}, "unknown-format"),
+        ({"weight": "bfp8"}, "nothing-converted"),
+        ({".*": "bfp8", "k.*": "bfp4"}, "layer-rules"),
+    ],
+)
+def test_rules_that_fit_nothing_or_twice_are_refused(rules: dict[str, str], code: str, tmp_path: Path) -> None:
+    with pytest.raises(BfpError) as refused:
+        bj.save_packed({"kernel": jnp.ones((4, 4))}, tmp_path / "p.bfp", rules)
+    assert refused.value.code == code
+
+
+def test_a_file_of_another_model_is_refused(trained: Any, tmp_path: Path) -> None:
+    bj.save_packed({"kernel": jnp.ones((4, 4))}, tmp_path / "p.bfp")
+    loads: list[Any] = [
+        lambda: bj.load_packed({"kernel": jnp.ones((4, 5))}, tmp_path / "p.bfp"),
+        lambda: bj.load_packed({"weight": jnp.ones((4, 4))}, tmp_path / "p.bfp"),
+        lambda: bk.load_packed(trained, tmp_path / "p.bfp"),
+        lambda: bk.model_from_packed(tmp_path / "p.bfp"),
+    ]
+    for load, code in zip(loads, ["tensor-name"] * 3 + ["bfp-header"], strict=True):
+        with pytest.raises(BfpError) as refused:
+            load()
+        assert refused.value.code == code
