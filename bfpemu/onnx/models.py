@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import SpecError
+from bfpemu.errors import DataError, SpecError
 from bfpemu.formats.preset import Preset
 from bfpemu.onnx.functions import DOMAIN, DOMAIN_VERSION, IR_VERSION, OPSET, call, function_name, quantizer_function
 from bfpemu.onnx.graph import Length
@@ -26,8 +27,10 @@ def tensor_model(tensors: Mapping[str, BFPTensor]) -> ModelProto:
 
     Raises
     ------
-    SpecError, DataError
+    SpecError
         As `weight`.
+    DataError
+        As `weight`; ``onnx``, for names such as ``"w"`` beside ``"w.scales"``.
 
     Examples
     --------
@@ -45,6 +48,7 @@ def tensor_model(tensors: Mapping[str, BFPTensor]) -> ModelProto:
         nodes += found.nodes
         initializers += found.initializers
         outputs.append(helper.make_tensor_value_info(name, FLOATS[tensor.dtype.name], tensor.shape))
+    _check_names(nodes, initializers)
     return _model(helper.make_graph(nodes, "tensors", [], outputs, initializers), [])
 
 
@@ -165,6 +169,15 @@ class _Rewriting:
             name = f"{name}_{taken + 1}" if taken else name
             self.functions[key] = quantizer_function(preset, shape, axis, dtype=dtype, name=name)
         return self.functions[key]
+
+
+def _check_names(nodes: list[NodeProto], initializers: list[TensorProto]) -> None:
+    counts = Counter([*(name for node in nodes for name in node.output), *(each.name for each in initializers)])
+    ((name, count),) = counts.most_common(1) or [("", 0)]
+    if count > 1:
+        raise DataError(
+            "onnx", f"values must have different names (spec 16.2), got {name!r} twice; give its tensor another name"
+        )
 
 
 def _check_subgraphs(node: NodeProto) -> None:

@@ -68,8 +68,14 @@ def weight(tensor: BFPTensor, name: str, stem: str | None = None) -> Weight:
     ['DequantizeLinear']
     """
     preset, stem = tensor.preset, stem or name
+    if preset.format.magnitude_bits > 24:
+        raise SpecError(
+            "onnx",
+            "elements must have at most 24 bits without the sign, which DequantizeLinear keeps (spec 16.2), "
+            f"got {preset.format.magnitude_bits} in {preset.name!r} of {name!r}; export the numbers as float32",
+        )
     elements, scales, attributes = _scaled(tensor)
-    _check_numbers(tensor, elements, scales, attributes)
+    _check_numbers(tensor, name, elements, scales, attributes)
     # Of a matrix blocked along its first axis the transpose is written: onnxruntime 1.32 takes blocked integers
     # before a product as leave to round the other operand to 8 bits (`MatMulNBits`).
     is_turned = attributes.get("axis") == 0 and elements.ndim == 2
@@ -110,12 +116,6 @@ def _chain(
 def _scaled(tensor: BFPTensor) -> tuple[AnyArray, npt.NDArray[np.float32], dict[str, int]]:
     """Return significands, scales and the attributes of `DequantizeLinear`."""
     spec = tensor.format
-    if spec.magnitude_bits > 24:
-        raise SpecError(
-            "onnx",
-            "elements must have at most 24 bits without the sign, which DequantizeLinear keeps (spec 16.2), "
-            f"got {spec.magnitude_bits} in {tensor.preset.name!r}; export the numbers as float32",
-        )
     elements, places = tensor.mantissas, tensor.exponents - spec.fraction_bits
     reserved = np.zeros(places.shape, bool)
     if spec.exponent_reserved is not ReservedExponent.NONE:
@@ -161,7 +161,7 @@ def _powers_of_two(exponents: AnyArray) -> npt.NDArray[np.float32]:
 
 
 def _check_numbers(
-    tensor: BFPTensor, elements: AnyArray, scales: npt.NDArray[np.float32], attributes: dict[str, int]
+    tensor: BFPTensor, name: str, elements: AnyArray, scales: npt.NDArray[np.float32], attributes: dict[str, int]
 ) -> None:
     """Refuse a tensor whose products are not its numbers, bit for bit."""
     if attributes:
@@ -177,6 +177,6 @@ def _check_numbers(
         raise DataError(
             "onnx",
             "every number must be an integer times a power of two of float32 (spec 16.2), "
-            f"got {numbers[at]} at {at} in {tensor.preset.name!r}, where DequantizeLinear gives {products[at]}; "
-            "export the numbers themselves, in a model with packs_weights=False",
+            f"got {numbers[at]} at {at} of {name!r} in {tensor.preset.name!r}, where DequantizeLinear gives "
+            f"{products[at]}; export the numbers themselves, in a model with packs_weights=False",
         )

@@ -55,6 +55,7 @@ KINDS: tuple[Kind, ...] = (
         "bfpemu.storage.hdf5.files:write",
     ),
     Kind((".pt", ".pth"), "bfpemu.storage.state_dicts:open_arrays", "bfpemu.storage.state_dicts:write_arrays"),
+    Kind((".onnx",), writes_tensors="bfpemu.storage.onnx_model:write_tensors"),
     Kind(
         (".bfp",),
         opens_tensors="bfpemu.storage.reader:Reader",

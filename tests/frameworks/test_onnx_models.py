@@ -13,9 +13,11 @@ from onnx import helper, numpy_helper
 
 from bfpemu import BFPTensor
 from bfpemu.catalog import resolve
+from bfpemu.cli import main
 from bfpemu.errors import BfpError
 from bfpemu.formats import BFPSpec
 from bfpemu.onnx import placeholder, tensor_model, with_functions
+from bfpemu.storage import write
 from bfpemu.torch import BFPEmbedding, BFPLinear, QATConfig, export_onnx, quantize_
 from tests.frameworks.contract import AnyArray, assert_same_bits, expected, whole_numbers
 from tests.frameworks.onnx_session import run
@@ -63,6 +65,24 @@ def test_a_graph_says_what_its_numbers_mean() -> None:
     about = {each.key: each.value for each in node.metadata_props}
     assert about["bfpemu.axis"] == "0"
     assert '"mantissa_bits": 8' in about["bfpemu.format"]
+
+
+def test_a_file_of_codes_becomes_a_model(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((4, 70)).astype(np.float32)
+    tensors = {"a": BFPTensor(values, "bfp8"), "b/c": BFPTensor(values, "bfp4", axis=0)}
+    write(tmp_path / "w.bfp", tensors, meta={"author": "me"})
+    assert main(["convert", str(tmp_path / "w.bfp"), str(tmp_path / "w.onnx")]) == 0
+    model = onnx.load(tmp_path / "w.onnx")
+    assert [(each.key, each.value) for each in model.metadata_props] == [("author", "me")]
+    for number, tensor in enumerate(tensors.values()):
+        assert_same_bits(run(model, output=number), tensor.dequantize())
+
+
+def test_names_that_meet_are_refused() -> None:
+    tensor = BFPTensor(np.ones(64, np.float32), "bfp8")
+    with pytest.raises(BfpError, match=r"'w\.scales' twice") as refused:
+        tensor_model({"w": tensor, "w.scales": tensor})
+    assert refused.value.code == "onnx"
 
 
 def test_a_quantiser_in_a_branch_is_refused() -> None:
