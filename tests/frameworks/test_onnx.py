@@ -115,6 +115,7 @@ def test_every_unit_of_float32_is_exact(bits: int) -> None:
 
 def test_a_format_of_the_catalogue_has_such_a_form_unless_it_keeps_minus_zero() -> None:
     values = np.random.default_rng(0).standard_normal((4, 96)).astype(np.float32)
+    values[0, 3] = -0.0
     kinds = {}
     for preset in presets().values():
         kinds[dataclasses.replace(preset.format, name="any"), preset.conversion.negative_zero] = preset
