@@ -4,6 +4,7 @@
   hold them.
 * `seeds`: which formats draw random words; `shards`: what a divided array must be like.
 * `conversion`: which layers of a model are converted, and the report of it.
+* `packed`: which weights a file may keep as codes.
 * `emulated`: products through an emulated unit, on NumPy arrays. It brings the compiled kernels along, so adapters
   load it when a layer has a unit.
 """

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bfpemu.adapters.packed import weight_format
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError
-from bfpemu.formats import Rounding
 from bfpemu.formats.preset import Preset
 from bfpemu.storage.models import Kept, Words, array_of, check_arrays, packed, read_model, write_model
 
@@ -101,7 +101,7 @@ def load_packed(tree: Tree, path: str | Path) -> Tree:
 def save_packed_model(model: nnx.Module, path: str | Path) -> None:
     """Write a model of Flax nnx to a `.bfp` file, the kernels of its quantised layers in their own bits.
 
-    States of random generators are not written.
+    States of random generators and counts of layers are not written.
 
     Parameters
     ----------
@@ -148,7 +148,9 @@ def _state(model: nnx.Module) -> Any:
     """Return the variables of a model that are written."""
     from flax import nnx
 
-    return nnx.state(model, nnx.Not(nnx.RngState))
+    from bfpemu.jax.nnx import Counter
+
+    return nnx.state(model, nnx.Not(nnx.Any(nnx.RngState, Counter)))
 
 
 def _kernel_formats(model: nnx.Module) -> dict[str, tuple[Preset, int]]:
@@ -178,11 +180,8 @@ def _layer_format(layer: Any) -> tuple[Preset, int] | None:
     operation = getattr(layer, "conv_general_dilated" if isinstance(layer, nnx.Conv) else "dot_general", None)
     if not isinstance(operation, QuantizedDotGeneral | QuantizedConvGeneralDilated):
         return None
-    preset = operation.config.weight
-    # A backward product would quantise the original kernel, along the other axis.
-    if not isinstance(preset, Preset) or operation.config.gradient is not None:
-        return None
-    if preset.conversion.rounding is Rounding.STOCHASTIC:
+    preset = weight_format(operation.config)
+    if preset is None:
         return None
     if isinstance(layer, nnx.LinearGeneral):
         # Several axes that are summed count as one, flattened: no axis of the kernel is theirs.

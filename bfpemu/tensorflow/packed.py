@@ -9,12 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from bfpemu.adapters.packed import weight_format
 from bfpemu.errors import BfpFormatError
-from bfpemu.formats import Rounding
 from bfpemu.formats.preset import Preset
 from bfpemu.storage.models import Kept, Words, array_of, check_arrays, packed, read_model, write_model
 from bfpemu.tensorflow.layers import BFPConv2D, BFPDense
-from bfpemu.tensorflow.operands import Slot
 
 _ARCHITECTURE = "bfpemu.keras"
 _INPUT_FEATURES = -2
@@ -138,9 +137,7 @@ def _weight_formats(model: Any) -> dict[int, Preset]:
     """Return the formats of kernels, by the identity of their variables."""
     found = {}
     for layer in model._flatten_layers():
-        # A backward product would quantise the original kernel, along the other axis.
-        if isinstance(layer, BFPDense | BFPConv2D) and layer.operands.grad_format is None:
-            preset = layer.operands.preset(Slot.WEIGHT)
-            if preset is not None and preset.conversion.rounding is not Rounding.STOCHASTIC:
-                found[id(layer.kernel)] = preset
+        preset = weight_format(layer.config) if isinstance(layer, BFPDense | BFPConv2D) else None
+        if preset is not None:
+            found[id(layer.kernel)] = preset
     return found

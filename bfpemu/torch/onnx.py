@@ -13,12 +13,12 @@ from onnx.defs import OpSchema
 from onnxscript import values
 from torch import nn
 
+from bfpemu.adapters.text import preset_of
 from bfpemu.errors import BfpError, SpecError
 from bfpemu.onnx.functions import DOMAIN, DOMAIN_VERSION
 from bfpemu.onnx.models import PLACEHOLDER, placeholder_attributes, with_functions
 from bfpemu.onnx.operations import FLOATS
 from bfpemu.torch.base import BFPLayer
-from bfpemu.torch.format_text import preset_of
 
 _NAMES = {kind: name for name, kind in FLOATS.items()}
 

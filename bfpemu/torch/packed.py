@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bfpemu.adapters.configuration import Slot
-from bfpemu.adapters.seeds import is_stochastic
+from bfpemu.adapters.packed import weight_format
 from bfpemu.formats.preset import Preset
 from bfpemu.storage.models import Kept, Words, check_arrays, packed, read_model, write_model
 from bfpemu.tensor import BFPTensor
@@ -101,11 +100,9 @@ def _weight_formats(model: nn.Module) -> dict[str, tuple[Preset, int]]:
     """Return format and blocked axis of the weights that only quantised layers read."""
     found = {}
     for name, layer in model.named_modules(remove_duplicate=False):
-        # A backward product would quantise the original weight, along the other axis.
-        if isinstance(layer, BFPLayer) and layer.config.grad_format is None:
-            preset = layer.config.format_of(Slot.WEIGHT)
-            if preset is not None and not is_stochastic(preset):
-                found[f"{name}.weight".lstrip(".")] = (preset, layer.weight_axis)
+        preset = weight_format(layer.config) if isinstance(layer, BFPLayer) else None
+        if isinstance(layer, BFPLayer) and preset is not None:
+            found[f"{name}.weight".lstrip(".")] = (preset, layer.weight_axis)
     return found
 
 

@@ -97,7 +97,7 @@ def test_a_quantiser_in_a_branch_is_refused() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter's own use of torch
 def test_a_model_of_pytorch_has_the_bits_of_its_layers(tmp_path: Path) -> None:
-    config = QATConfig(weight="bfp4", act="bfp6")
+    config = QATConfig(weight_format="bfp4", act_format="bfp6")
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:

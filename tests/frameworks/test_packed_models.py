@@ -44,8 +44,9 @@ def keras_model(seed: int) -> Any:
         ],
         name="outer",
     )
-    rules = [("first", {"weight_format": "bfp6"}), ("inner/head|head", {"weight_format": "bfp4"})]
-    return bk.quantize_model(model, rules, quantize_input=False)[0]
+    formats = {"first": "bfp6", r"(inner.)?head": "bfp4"}
+    rules = [(name, bk.QATConfig(weight_format=each, quantize_input=False)) for name, each in formats.items()]
+    return bk.quantize_model(model, rules)[0]
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +87,10 @@ class Net(nnx.Module):
 
 
 def test_a_model_of_nnx_comes_back_from_its_file(tmp_path: Path) -> None:
-    model, other = Net(0), Net(1)
+    config = bj.QATConfig(weight_format="bfp4", quantize_input=False)
+    rules = [("conv|heads|read", config), ("kept", None)]
+    model, other = (bj.quantize_model(Net(seed), rules)[0] for seed in (0, 1))
     for each in (model, other):
-        bj.quantize_model(each, chosen=lambda path, layer: path != "kept", weight="bfp4", act=None)
         each.eval()
     run = nnx.jit(lambda model: model(X))
     wanted = np.asarray(run(model))
@@ -107,15 +109,14 @@ def test_a_model_of_nnx_comes_back_from_its_file(tmp_path: Path) -> None:
     "layer, options",
     [
         (lambda: nnx.LinearGeneral((2, 5), 3, axis=(-2, -1), rngs=nnx.Rngs(0)), {}),  # blocks run along two axes
-        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"gradient": "bfp8"}),  # training reads it along both axes
+        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"grad_format": "bfp8"}),  # training reads it along both axes
         (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"rounding": "stochastic"}),
-        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"weight": None}),
+        (lambda: nnx.Linear(40, 3, rngs=nnx.Rngs(0)), {"weight_format": None}),
     ],
     ids=["axes", "gradient", "stochastic", "float"],
 )
 def test_kernels_without_numbers_of_their_own_stay_floats(layer: Any, options: Any, tmp_path: Path) -> None:
-    model = layer()
-    bj.quantize_model(model, **options)
+    model, _ = bj.quantize_model(layer(), **options)
     bj.save_packed_model(model, tmp_path / "m.bfp")
     assert set(formats_in(tmp_path / "m.bfp").values()) == {"words32"}
 
