@@ -9,7 +9,7 @@ from onnx import FunctionProto, NodeProto, helper
 from bfpemu.bitwise import fake_quantize, random_words
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import SpecError
-from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.formats import ExponentRule
 from bfpemu.formats.preset import Preset
 from bfpemu.onnx.graph import GraphBuilder, Length
 from bfpemu.onnx.operations import FLOATS, GraphOperations
@@ -69,17 +69,11 @@ def quantizer_function(
     check_preset(preset)
     graph, operations = GraphBuilder(), GraphOperations()
     values = graph.value("x", FLOATS.get(dtype, 0), shape)
-    is_seeded = preset.conversion.rounding is Rounding.STOCHASTIC and seed is not None
-    words = random_words(operations, values, seed) if is_seeded and seed is not None else None
+    words = None if seed is None else random_words(operations, values, seed)
     found = fake_quantize(operations, values, preset, axis, random_words=words)
-    function = helper.make_function(
-        DOMAIN,
-        name or function_name(preset, shape, axis, dtype),
-        ["x"],
-        ["y"],
-        [*graph.nodes, helper.make_node("Identity", [found.name], ["y"])],
-        [helper.make_opsetid("", OPSET)],
-    )
+    nodes = [*graph.nodes, helper.make_node("Identity", [found.name], ["y"])]
+    name = name or function_name(preset, shape, axis, dtype)
+    function = helper.make_function(DOMAIN, name, ["x"], ["y"], nodes, [helper.make_opsetid("", OPSET)])
     for key, text in described(preset, axis).items():
         function.metadata_props.add(key=key, value=text)
     return function

@@ -153,6 +153,10 @@ class GraphOperations:
         counted = Value(graph, count, INTEGERS[64], (None,)).same_bits(UNSIGNED[64]).cast(UNSIGNED[32])
         return self.reshape_like(counted.same_bits(INTEGERS[32]), values)
 
+    def kept(self, arrays: tuple[Value, ...]) -> tuple[Value, ...]:
+        """Return the values: each is the output of a node, which runs once."""
+        return arrays
+
     def fused(self, kernel: Kernel, *arrays: Value) -> Value:
         """Call the kernel; a runtime fuses what it likes."""
         found: Value = kernel(self, *arrays)

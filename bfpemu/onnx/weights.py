@@ -76,13 +76,25 @@ def weight(tensor: BFPTensor, name: str, stem: str | None = None) -> Weight:
         )
     elements, scales, attributes = _scaled(tensor)
     _check_numbers(tensor, name, elements, scales, attributes)
+    return _multiplied(tensor, name, stem, elements, scales, attributes)
+
+
+def _multiplied(
+    tensor: BFPTensor,
+    name: str,
+    stem: str,
+    elements: AnyArray,
+    scales: npt.NDArray[np.float32],
+    attributes: dict[str, int],
+) -> Weight:
+    """Return initialisers, and the nodes that make the tensor of them."""
     # Of a matrix blocked along its first axis the transpose is written: onnxruntime 1.32 takes blocked integers
     # before a product as leave to round the other operand to 8 bits (`MatMulNBits`).
     is_turned = attributes.get("axis") == 0 and elements.ndim == 2
     if is_turned:
         elements, scales, attributes = elements.T, scales.T, attributes | {"axis": 1}
-    kinds = _SIGNED if preset.format.has_sign else _UNSIGNED
-    bits = next(bits for bits in kinds if bits >= preset.format.mantissa_bits)
+    kinds = _SIGNED if tensor.format.has_sign else _UNSIGNED
+    bits = next(bits for bits in kinds if bits >= tensor.format.mantissa_bits)
     initializers = [
         numpy_helper.from_array(np.ascontiguousarray(elements).astype(kinds[bits]), f"{stem}.elements"),
         numpy_helper.from_array(scales.copy(), f"{stem}.scales"),
@@ -96,7 +108,7 @@ def weight(tensor: BFPTensor, name: str, stem: str | None = None) -> Weight:
         steps.append(("Reshape", [initializers[-1].name], {"allowzero": 1}))
     if tensor.dtype != np.float32:
         steps.append(("Cast", [], {"to": FLOATS[tensor.dtype.name]}))
-    return Weight(_chain(steps, name, preset, tensor.axis), initializers)
+    return Weight(_chain(steps, name, tensor.preset, tensor.axis), initializers)
 
 
 def _chain(
