@@ -28,6 +28,7 @@ def command(source: Path, output: Path, dtype: str | None, wanted: tuple[str, ..
     check_output(output, force=force)
     from bfpemu import storage
     from bfpemu.cli.tables import progress_bar
+    from bfpemu.storage.models import numbers_of
     from bfpemu.storage.outputs import write_arrays
 
     with storage.Reader(source) as reader:
@@ -36,7 +37,7 @@ def command(source: Path, output: Path, dtype: str | None, wanted: tuple[str, ..
         with progress_bar("unpacking", reader.file_bytes) as advance:
             for name in names:
                 with naming(name, names):
-                    arrays[name] = reader[name].dequantize(dtype)
+                    arrays[name] = numbers_of(reader, name, dtype)
                 advance(sum(reader.entry(name).plane_bytes.values()))
     write_arrays(output, arrays)
     click.echo(f"unpacked {tensors_text(len(names))}: {sum(array.nbytes for array in arrays.values()):,} bytes")

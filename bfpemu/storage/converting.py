@@ -14,6 +14,7 @@ from bfpemu.sources import source_kind
 from bfpemu.storage.files import open_input
 from bfpemu.storage.inputs import ArrayFile, open_arrays
 from bfpemu.storage.kinds import TensorFacts, TensorFile, TensorSource, endings, function, kind_of
+from bfpemu.storage.models import numbers_of
 from bfpemu.storage.outputs import write_arrays
 from bfpemu.tensor import BFPTensor
 
@@ -144,4 +145,4 @@ def write_numbers(path: Path, source: TensorSource | ArrayFile, names: Iterable[
     if isinstance(source, ArrayFile):
         write_arrays(path, {name: source[name] for name in names})
     else:
-        write_arrays(path, {name: source[name].dequantize() for name in names})
+        write_arrays(path, {name: numbers_of(source, name) for name in names})

@@ -98,6 +98,6 @@ def _to_jax(array: AnyArray) -> Any:
     if array.dtype.itemsize == 8 and not jax.config.jax_enable_x64:
         raise DataError(
             "data-type",
-            f"jax must have jax_enable_x64 set for {array.dtype}, got False; set it, or ask for float32",
+            f"jax must have jax_enable_x64 set for {array.dtype}, got False; set it, or ask for dtype='float32'",
         )
     return jax.device_put(array, may_alias=True)

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from bfpemu.storage.converting import open_codes
 from bfpemu.storage.frameworks import hand_over
+from bfpemu.storage.kinds import TensorFile
+from bfpemu.storage.models import ties_of, words_of
 from bfpemu.storage.packed import by_role, decoded, source_facts
 
 
@@ -23,6 +25,9 @@ def load(
 ) -> dict[str, Any]:
     """Decode the tensors of a file of codes into arrays of a framework.
 
+    Of a model's file, as `save_packed` of an adapter writes it, what was kept word for word comes back in its own
+    dtype, and tied arrays by all their names.
+
     Parameters
     ----------
     path : path
@@ -32,7 +37,7 @@ def load(
     names : iterable of str, optional
         Only these tensors.
     dtype : float64, float32, float16 or bfloat16, optional
-        Of all arrays; each tensor's own unless given.
+        Of all arrays that are decoded; each tensor's own unless given.
     threads : int, optional
         Threads to share the work of decoding; no bit depends on it.
 
@@ -64,11 +69,18 @@ def load(
     """
     with open_codes(path) as file:
         found = {}
-        for name in file.names if names is None else names:
-            facts = source_facts(file, name)
-            planes = by_role(file.planes(name), facts)
-            found[name] = hand_over(decoded(planes, facts, dtype, threads=threads), framework)
+        ties = ties_of(file.meta) or {}
+        for name in (*file.names, *ties) if names is None else names:
+            found[name] = hand_over(_array(file, ties.get(name, name), dtype, threads), framework)
         return found
+
+
+def _array(file: TensorFile, name: str, dtype: npt.DTypeLike | None, threads: int | None) -> npt.NDArray[Any]:
+    """Return the numbers of a tensor, or the words that it is."""
+    facts, words = source_facts(file, name), words_of(file, name)
+    if words is not None:
+        return words.array()
+    return decoded(by_role(file.planes(name), facts), facts, dtype, threads=threads)
 
 
 def load_planes(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,9 +14,10 @@ import ml_dtypes  # noqa: F401 - NumPy knows its dtypes by name then
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.errors import BfpFormatError, DataError, DataTypeError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.preset import Preset
+from bfpemu.storage.kinds import TensorSource
 from bfpemu.storage.reader import Reader
 from bfpemu.storage.writer import write
 from bfpemu.tensor import BFPTensor
@@ -55,8 +58,19 @@ class Words:
         return cls(array.dtype.name, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
     def array(self) -> AnyArray:
-        """Return the array of NumPy or ml_dtypes."""
-        return self.data.view(np.dtype(self.dtype)).reshape(self.shape)
+        """Return the array of NumPy or ml_dtypes.
+
+        Raises
+        ------
+        DataTypeError
+            ``data-type``, for a dtype that only its framework has.
+        """
+        try:
+            return self.data.view(np.dtype(self.dtype)).reshape(self.shape)
+        except (TypeError, ValueError):
+            raise DataTypeError(
+                "data-type", f"words must have a dtype of NumPy or ml_dtypes, got {self.dtype} of {self.shape}"
+            ) from None
 
 
 Kept: TypeAlias = BFPTensor | Words
@@ -115,19 +129,71 @@ def read_model(path: str | Path) -> tuple[dict[str, Kept], dict[str, str]]:
         As `bfpemu.storage.read`; ``bfp-header`` for a file that `write_model` did not write.
     """
     with Reader(path) as reader:
-        texts = dict(reader.meta)
-        try:
-            description = json.loads(texts.pop(_META))
-            words, ties = description["words"], description["ties"]
-            found = {name: _kept(reader[name], words.get(name)) for name in reader.names}
-            found |= {name: found[first] for name, first in ties.items()}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, BfpFormatError):
-                raise
-            raise BfpFormatError(
-                "bfp-header", f"{str(path)!r}: meta must hold what save_packed writes, under {_META!r}"
-            ) from None
-    return found, texts
+        found = {name: words_of(reader, name) or reader[name] for name in reader.names}
+        ties = ties_of(reader.meta)
+        texts = {key: text for key, text in reader.meta.items() if key != _META}
+        if ties is None or not ties.keys().isdisjoint(found) or not found.keys() >= set(ties.values()):
+            raise _refused(path)
+    return found | {name: found[first] for name, first in ties.items()}, texts
+
+
+def words_of(source: TensorSource, name: str) -> Words | None:
+    """Return a tensor of a model's file that is no number but words; None for any other.
+
+    Raises
+    ------
+    BfpFormatError
+        ``bfp-header``, if the file's text about its words is not as `write_model` writes it.
+    """
+    description = _described(getattr(source, "meta", {}).get(_META))
+    words = {} if description is None else description["words"]
+    if name not in words:
+        return None
+    try:
+        dtype, shape = words[name]
+        data = np.array(source[name].element_codes).reshape(-1).view(np.uint8)
+        if data.size % max(math.prod(shape), 1) or bool(data.size) != bool(math.prod(shape)):
+            raise ValueError(f"{data.size} bytes for {shape}")
+        return Words(str(dtype), tuple(shape), data)
+    except (TypeError, ValueError):
+        raise _refused(name) from None
+
+
+def numbers_of(source: TensorSource, name: str, dtype: npt.DTypeLike | None = None) -> AnyArray:
+    """Return the numbers of a tensor of any file of codes; words in their own dtype, whatever `dtype` is.
+
+    Raises
+    ------
+    BfpFormatError
+        As `words_of`.
+    DataTypeError
+        ``data-type``.
+    """
+    words = words_of(source, name)
+    return source[name].dequantize(dtype) if words is None else words.array()
+
+
+def ties_of(meta: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the other names of tensors and the names they are written under; None for a file of no model."""
+    description = _described(meta.get(_META))
+    return None if description is None else description["ties"]
+
+
+@lru_cache(maxsize=4)
+def _described(text: str | None) -> dict[str, Any] | None:
+    """Return what a file says about a model's arrays; None if it holds no model."""
+    if text is None:
+        return None
+    try:
+        description = json.loads(text)
+        found = {key: dict(description[key]) for key in ("words", "ties")}
+    except (KeyError, TypeError, ValueError):
+        raise _refused("meta") from None
+    return found
+
+
+def _refused(where: object) -> BfpFormatError:
+    return BfpFormatError("bfp-header", f"{str(where)!r}: meta must hold what save_packed writes, under {_META!r}")
 
 
 def check_arrays(
@@ -164,10 +230,3 @@ def _integers(words: Words) -> BFPTensor:
     size = min(len(words.data) // count, 4) if count else 1
     codes = words.data.view(f"u{size}")
     return BFPTensor.from_codes(np.zeros(min(codes.size, 1), np.uint8), codes, _INTEGERS[8 * size], None)
-
-
-def _kept(tensor: BFPTensor, description: tuple[str, list[int]] | None) -> Kept:
-    if description is None:
-        return tensor
-    name, shape = description
-    return Words(name, tuple(shape), np.array(tensor.element_codes).view(np.uint8))

@@ -11,12 +11,16 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+import torch
 from flax import nnx
 
 import bfpemu.jax as bj
 import bfpemu.tensorflow as bk
+import bfpemu.torch as bt
+from bfpemu.cli import main
 from bfpemu.errors import BfpError
 from bfpemu.storage import Reader
+from bfpemu.storage.loading import load
 from tests.frameworks.contract import assert_same_bits
 
 pytestmark = pytest.mark.slow
@@ -171,7 +175,26 @@ def test_a_file_of_another_model_is_refused(trained: Any, tmp_path: Path) -> Non
         lambda: bk.load_packed(trained, tmp_path / "p.bfp"),
         lambda: bk.model_from_packed(tmp_path / "p.bfp"),
     ]
-    for load, code in zip(loads, ["tensor-name"] * 3 + ["bfp-header"], strict=True):
+    for each, code in zip(loads, ["tensor-name"] * 3 + ["bfp-header"], strict=True):
         with pytest.raises(BfpError) as refused:
-            load()
+            each()
         assert refused.value.code == code
+
+
+def test_a_model_of_pytorch_is_read_into_jax_and_tensorflow(tmp_path: Path) -> None:
+    layer = bt.BFPLinear(70, 4, weight_format="bfp4")
+    model = torch.nn.ModuleDict({"one": layer, "other": layer, "plain": torch.nn.Linear(3, 2, dtype=torch.bfloat16)})
+    bt.save_packed(model, tmp_path / "m.bfp")
+    assert main(["convert", str(tmp_path / "m.bfp"), str(tmp_path / "m.safetensors"), "--codes"]) == 0
+    assert main(["unpack", str(tmp_path / "m.bfp"), str(tmp_path / "b.npy"), "--tensor", "one.bias"]) == 0
+    assert np.load(tmp_path / "b.npy").tobytes() == layer.bias.detach().numpy().tobytes()
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    for name in ("one.weight", "other.weight"):
+        state[name] = bt.bfp_quantize(state[name], "bfp4")
+    for path in (tmp_path / "m.bfp", tmp_path / "m.safetensors"):
+        for framework in ("jax", "tensorflow"):
+            found = load(path, framework)
+            assert found.keys() == state.keys()
+            for name, array in found.items():
+                assert str(state[name].dtype) == f"torch.{np.asarray(array).dtype}"
+                assert np.asarray(array).tobytes() == state[name].contiguous().view(torch.uint8).numpy().tobytes()
