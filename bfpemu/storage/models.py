@@ -149,9 +149,9 @@ def words_of(source: TensorSource, name: str) -> Words | None:
     words = {} if description is None else description["words"]
     if name not in words:
         return None
+    data = np.array(source[name].element_codes).reshape(-1).view(np.uint8)
     try:
         dtype, shape = words[name]
-        data = np.array(source[name].element_codes).reshape(-1).view(np.uint8)
         if data.size % max(math.prod(shape), 1) or bool(data.size) != bool(math.prod(shape)):
             raise ValueError(f"{data.size} bytes for {shape}")
         return Words(str(dtype), tuple(shape), data)
@@ -187,6 +187,8 @@ def _described(text: str | None) -> dict[str, Any] | None:
     try:
         description = json.loads(text)
         found = {key: dict(description[key]) for key in ("words", "ties")}
+        if not all(isinstance(first, str) for first in found["ties"].values()):
+            raise ValueError("ties must be names")
     except (KeyError, TypeError, ValueError):
         raise _refused("meta") from None
     return found
