@@ -12,8 +12,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from bfpemu import BFPSpec, BFPTensor
 from bfpemu.errors import BfpError
-from bfpemu.storage import open_arrays, write_arrays
+from bfpemu.storage import open_arrays, write, write_arrays
 from bfpemu.storage.aligned import aligned, aligned_empty, is_aligned
 from bfpemu.storage.frameworks import hand_over
 from bfpemu.storage.loading import load, load_planes
@@ -234,3 +235,23 @@ class TestStateDictionaries:
             with pytest.raises(BfpError) as caught:
                 open_arrays(path)
             assert caught.value.code in ("input-content", "input-kind")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "not JSON",
+        '{"words": {}}',
+        '{"words": {}, "ties": {"b": ["a"]}}',
+        '{"words": {"a": ["float32", [5]]}, "ties": {}}',
+        '{"words": {"a": 3}, "ties": {}}',
+        '{"words": {"a": ["float32", ["x"]]}, "ties": {}}',
+    ],
+)
+def test_a_text_about_a_model_that_does_not_fit_is_refused(tmp_path, text):
+    tensor = BFPTensor.from_codes([0], np.arange(3), BFPSpec("words", 8, None, 1, has_sign=False))
+    write(tmp_path / "m.bfp", {"a": tensor}, meta={"bfpemu.model": text})
+    with pytest.raises(BfpError) as error:
+        load(tmp_path / "m.bfp")
+    assert error.value.code == "bfp-header"
