@@ -132,6 +132,12 @@ class BlockCode:
         convert = builder.uitofp if name.startswith("u") else builder.sitofp
         return builder.bitcast(convert(words, self.vector(self.real)), self.vector(self.integer))
 
+    def copy_numbers(self, array: Any, start: Any, out: Any, out_start: Any) -> None:
+        """Copy the numbers of one vector as they are."""
+        bits = _BITS[self.block.number]
+        words = self._load(array, start, 0, self.vector(ir.IntType(bits)), bits // 8)
+        self.builder.store(words, self._address(out, out_start, 0, words.type)).align = bits // 8
+
     def _widened_halves(self, words: Any) -> Any:
         builder = self.builder
         if self.converts_float16:

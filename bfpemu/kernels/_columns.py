@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import config, types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
@@ -52,25 +53,84 @@ def positions_of_line(block: Block) -> int:
     return 8 * LINE_BYTES // block.code_bits
 
 
-def _largest_code(block: Block) -> Callable[..., Any]:
+def _largest_code(block: Block, adds: bool, copies: bool) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = BlockCode(builder, block)
         words, out = (_ir.array(context, builder, signature, arguments, place) for place in (0, 4))
-        kind = vectors.vector(vectors.integer)
+        kind, alignment = vectors.vector(vectors.integer), vectors.integer.width // 8
         magnitude = vectors.all((1 << (vectors.integer.width - 1)) - 1)
         place = _ir.address(builder, out.data, arguments[5], kind)
         slot = cgutils.alloca_once(builder, kind)
-        first = builder.load(place)
-        first.align = vectors.integer.width // 8
+        first = vectors.all(0)
+        if adds:
+            first = builder.load(place)
+            first.align = alignment
         builder.store(first, slot)
         with cgutils.for_range(builder, arguments[3]) as loop:
             start = builder.add(arguments[1], builder.mul(loop.index, arguments[2]))
             _ir.prefetch(builder, words.data, builder.add(start, INT64(block.size)))
+            if copies:
+                near = _ir.array(context, builder, signature, arguments, 6)
+                vectors.copy_numbers(words, start, near, builder.mul(loop.index, INT64(block.size)))
             found = builder.and_(vectors.numbers(words, start, 0), magnitude)
             largest = builder.load(slot)
             builder.store(builder.select(builder.icmp_unsigned(">", found, largest), found, largest), slot)
-        builder.store(builder.load(slot), place).align = vectors.integer.width // 8
+        builder.store(builder.load(slot), place).align = alignment
         return context.get_dummy_value()
+
+    return code
+
+
+def _gathered(vectors: BlockCode, table: Any, indexes: list[Any]) -> Any:
+    """Return the floats of a table at indexes as one vector, which is loaded sooner than sixteen floats stored."""
+    builder, kind = vectors.builder, vectors.vector(vectors.real)
+    found = ir.Constant(kind, ir.Undefined)
+    for lane, index in enumerate(indexes):
+        number = builder.load(builder.gep(table.data, [builder.zext(index, INT64)]))
+        found = builder.insert_element(found, number, INT32(lane))
+    return found
+
+
+def _mask(vectors: BlockCode, flags: Any) -> Any:
+    """Return flags as a number of 64 bits, that of lane 0 the lowest."""
+    mask = vectors.builder.bitcast(flags, ir.IntType(vectors.lanes))
+    return mask if vectors.lanes == INT64.width else vectors.builder.zext(mask, INT64)
+
+
+def _scales_code(block: Block) -> Callable[..., Any]:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = BlockCode(builder, block)
+        largest, table, fields, scales = (_ir.array(context, builder, signature, arguments, i) for i in (0, 3, 4, 5))
+        word, alignment = vectors.vector(vectors.integer), vectors.integer.width // 8
+        found = builder.load(_ir.address(builder, largest.data, arguments[1], word))
+        found.align = alignment
+        field = builder.lshr(builder.add(found, vectors.splat(arguments[2])), vectors.all(vectors.point))
+        scale = _gathered(vectors, table, [builder.extract_element(field, INT32(i)) for i in range(block.size)])
+        builder.store(field, _ir.address(builder, fields.data, INT64(0), word)).align = alignment
+        builder.store(scale, _ir.address(builder, scales.data, arguments[6], scale.type)).align = alignment
+        infinity = ((1 << (vectors.integer.width - 1)) - 1) >> vectors.point << vectors.point
+        has_none = builder.and_(
+            builder.fcmp_ordered("==", scale, vectors.all(0.0, vectors.real)),
+            builder.icmp_unsigned("!=", found, vectors.all(0)),
+        )
+        left = builder.or_(builder.icmp_unsigned(">=", found, vectors.all(infinity)), has_none)
+        return _mask(vectors, left)
+
+    return code
+
+
+def _look_up_code(block: Block) -> Callable[..., Any]:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = BlockCode(builder, block)
+        codes, table, out = (_ir.array(context, builder, signature, arguments, place) for place in (0, 3, 4))
+        indexes = []
+        for lane in range(block.size):
+            place = builder.add(arguments[1], builder.mul(arguments[2], INT64(lane)))
+            indexes.append(builder.load(builder.gep(codes.data, [place])))
+        found = _gathered(vectors, table, indexes)
+        place = _ir.address(builder, out.data, arguments[5], found.type)
+        builder.store(found, place).align = vectors.integer.width // 8
+        return _mask(vectors, builder.fcmp_ordered("==", found, vectors.all(0.0, vectors.real)))
 
     return code
 
@@ -153,7 +213,15 @@ class ColumnFunctions(NamedTuple):
     """
 
     largest: Any
-    """``largest(words, start, stride, rows, out, at)``: the larger of ``out`` and the patterns without signs."""
+    """``largest(words, start, stride, rows, out, at, near)``: the largest patterns without signs."""
+    larger: Any
+    """``larger(words, start, stride, rows, out, at)``: the same, or what is in `out` where that is larger."""
+    scales: Any
+    """``scales(largest, at, threshold, table, fields, scales, scales_at)``: the first numbers of `fields` become the
+    exponent fields of ``largest + threshold``; their scales are looked up; returns which blocks are not ordinary,
+    a bit each."""
+    look_up: Any
+    """``look_up(codes, start, stride, table, out, at)``: floats of a table; returns which are 0, a bit each."""
     join: Any
     """``join(words, start, stride, scales, at, lowest, highest, mask, sign_bit, joined, place)``: a word of codes."""
     add: Any
@@ -162,17 +230,27 @@ class ColumnFunctions(NamedTuple):
     """``quantize(words, start, scales, units, at, lowest, highest, out, out_start)``: one row, rounded."""
 
 
-def encoding_functions(block: Block, *, saturates: bool, sign_magnitude: bool) -> ColumnFunctions:
-    """Return what encodes and quantises a panel."""
+def encoding_functions(block: Block, *, saturates: bool, sign_magnitude: bool, copies: bool) -> ColumnFunctions:
+    """Return what encodes and quantises a panel; `largest` copies rows to `near` where it `copies`."""
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return _plain_encoding(block, saturates=saturates, sign_magnitude=sign_magnitude)
-    largest_code = _largest_code(block)
+    largest_code, larger_code = _largest_code(block, False, copies), _largest_code(block, True, False)
     join_code, add_code = (_join_code(block, adds, saturates, sign_magnitude) for adds in (False, True))
-    quantize_code = _quantize_code(block, saturates)
+    scales_code, quantize_code = _scales_code(block), _quantize_code(block, saturates)
 
     @intrinsic
-    def largest(context: Any, words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any) -> Any:
-        return types.void(words, start, stride, rows, out, at), largest_code
+    def largest(context: Any, words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any, near: Any) -> Any:
+        return types.void(words, start, stride, rows, out, at, near), largest_code
+
+    @intrinsic
+    def larger(context: Any, words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any) -> Any:
+        return types.void(words, start, stride, rows, out, at), larger_code
+
+    @intrinsic
+    def scales(
+        context: Any, largest: Any, at: Any, threshold: Any, table: Any, fields: Any, out: Any, out_at: Any
+    ) -> Any:
+        return types.uint64(largest, at, threshold, table, fields, out, out_at), scales_code
 
     @intrinsic
     def join(
@@ -197,16 +275,31 @@ def encoding_functions(block: Block, *, saturates: bool, sign_magnitude: bool) -
     ) -> Any:  # fmt: skip
         return types.void(words, start, scales, units, at, lowest, highest, out, out_start), quantize_code
 
-    return ColumnFunctions(largest, join, add, quantize)
+    return ColumnFunctions(largest, larger, scales, look_up_function(block), join, add, quantize)
 
 
 def _plain_encoding(block: Block, *, saturates: bool, sign_magnitude: bool) -> ColumnFunctions:
     size, per_word = block.size, codes_of_word(block)
 
-    def largest(words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any) -> None:
+    def larger(words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any) -> None:
         for row in range(rows):
             found = plain_magnitudes(block, words[start + row * stride :][:size])
             np.maximum(out[at : at + size], found, out=out[at : at + size])
+
+    def largest(words: Any, start: Any, stride: Any, rows: Any, out: Any, at: Any, near: Any) -> None:
+        out[at : at + size] = 0
+        larger(words, start, stride, rows, out, at)
+        for row in range(rows):
+            near[row * size : (row + 1) * size] = words[start + row * stride :][:size]
+
+    def scales(largest: Any, at: Any, threshold: Any, table: Any, fields: Any, out: Any, out_at: Any) -> np.uint64:
+        point = 23 if block.lane == "float32" else 52
+        found = largest[at : at + size]
+        field = (found + threshold) >> found.dtype.type(point)
+        fields[:size] = field
+        out[out_at : out_at + size] = table[field]
+        infinity = ((1 << (8 * found.itemsize - 1)) - 1) >> point << point
+        return _plain_mask((found >= infinity) | ((table[field] == 0) & (found != 0)))
 
     def add(*arguments: Any) -> None:
         words, start, _, scales, at, *limits, joined, place, shift = arguments
@@ -230,7 +323,30 @@ def _plain_encoding(block: Block, *, saturates: bool, sign_magnitude: bool) -> C
         )
         out[out_start : out_start + size] = plain_rounded(block, found.astype(block.lane) * units[part])
 
-    return ColumnFunctions(largest, join, add, quantize)
+    return ColumnFunctions(largest, larger, scales, look_up_function(block), join, add, quantize)
+
+
+def _plain_mask(flags: Any) -> np.uint64:
+    return np.uint64(sum(1 << lane for lane in np.flatnonzero(flags).tolist()))
+
+
+def look_up_function(block: Block) -> Any:
+    """Return `look_up` of `ColumnFunctions`."""
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+
+        def plain(codes: Any, start: Any, stride: Any, table: Any, out: Any, at: Any) -> np.uint64:
+            found = table[codes[start : start + stride * block.size : stride][: block.size]]
+            out[at : at + block.size] = found
+            return _plain_mask(found == 0)
+
+        return plain
+    look_up_code = _look_up_code(block)
+
+    @intrinsic
+    def look_up(context: Any, codes: Any, start: Any, stride: Any, table: Any, out: Any, at: Any) -> Any:
+        return types.uint64(codes, start, stride, table, out, at), look_up_code
+
+    return look_up
 
 
 def decoding_function(block: Block, *, encoding: str) -> Any:

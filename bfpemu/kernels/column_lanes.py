@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from bfpemu.kernels._block import streaming_function
 from bfpemu.kernels._block_memory import Block
 from bfpemu.kernels._columns import (
     LINE_BYTES,
+    ColumnFunctions,
     codes_of_word,
     decoding_function,
     encoding_functions,
+    look_up_function,
     positions_of_line,
 )
 from bfpemu.kernels._jit import kernel
@@ -58,18 +60,14 @@ class Area(NamedTuple):
 
 
 @cache
-def scale_kernels(block: Block, largest_words: Any) -> tuple[Callable[..., None], Callable[..., None]]:
-    """Return the kernels that find the scales of blocks side by side.
+def largest_kernel(functions: ColumnFunctions, lanes: int) -> Callable[..., None]:
+    """Return the kernel that finds the largest words of blocks side by side.
 
-    ``find_largest(words, start, stride, first, stop, columns, group, width, out)`` finds the largest words of the
-    positions `first` to `stop`, for the panels from column `group` to `group + width`; the last panel of an
-    area is moved left to end with it. ``find_scales(largest, threshold, scales, out_fields, out_scales,
-    out_left, first_mark, marks)`` finds the fields and scales of one panel and marks, every `marks` places from
-    `first_mark`, the blocks that are not ordinary.
+    ``find_largest(words, start, stride, first, stop, columns, group, width, out, near)`` looks at the positions
+    `first` to `stop` of the panels from column `group` to `group + width`; the last panel of an area is moved
+    left to end with it. Where `largest` copies, the first rows of the last panel are then in `near`.
     """
-    word, _, real, point = LANES[block.lane]
-    infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
-    lanes = block.size
+    largest, larger = functions.largest, functions.larger
 
     @kernel
     def find_largest(
@@ -82,33 +80,29 @@ def scale_kernels(block: Block, largest_words: Any) -> tuple[Callable[..., None]
         group: Integer,
         width: Integer,
         out: AnyArray,
+        near: AnyArray,
     ) -> None:
-        out[group : group + width] = word(0)
         for row in range(first, stop, LONGEST_NEAR):
+            rows = min(LONGEST_NEAR, stop - row)
             for panel in range(group, group + width, lanes):
                 here = start + row * stride + min(panel, columns - lanes)
-                largest_words(words, here, stride, min(LONGEST_NEAR, stop - row), out, panel)
+                if row == first:
+                    largest(words, here, stride, rows, out, panel, near)
+                else:
+                    larger(words, here, stride, rows, out, panel)
 
-    @kernel
-    def find_scales(
-        largest: AnyArray,
-        threshold: Integer,
-        scales: AnyArray,
-        out_fields: AnyArray,
-        out_scales: AnyArray,
-        out_left: BoolArray,
-        first_mark: Integer,
-        marks: Integer,
-    ) -> None:
-        for lane in range(lanes):
-            found = largest[lane]
-            field = np.uint64((found + word(threshold)) >> shift)
-            scale = scales[field]
-            out_fields[lane], out_scales[lane] = field, scale
-            if found >= infinity or (scale == real(0) and found != word(0)):
-                out_left[first_mark + lane * marks] = True
+    return find_largest
 
-    return find_largest, find_scales
+
+@kernel
+def set_marks(out_left: BoolArray, first_mark: Integer, marks: Integer, mask: np.uint64) -> None:
+    """Mark the blocks of a panel whose bits are set, `marks` places from one to the next."""
+    place = first_mark
+    while mask != np.uint64(0):
+        if mask & np.uint64(1):
+            out_left[place] = True
+        mask >>= np.uint64(1)
+        place += marks
 
 
 @cache
@@ -124,9 +118,9 @@ def encode_column_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) 
     out_left : shape (matrices * columns * blocks of the area,)
         False; the blocks of the area that are not ordinary are marked, in row order.
     """
-    functions = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude)
-    join, add = functions.join, functions.add
-    find_largest, find_scales = scale_kernels(block, functions.largest)
+    functions = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude, copies=False)
+    join, add, find_scales = functions.join, functions.add, functions.scales
+    find_largest = largest_kernel(functions, block.size)
     square, settle, streams = square_function(32, streams=block.streams), streaming_function(), block.streams
     plain_square = square_function(32, streams=False)
     word, signed, real, _ = LANES[block.lane]
@@ -194,11 +188,12 @@ def encode_column_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) 
         out_left: BoolArray,
     ) -> None:
         rows, columns, size, stride = area.rows, area.columns, area.size, area.stride
-        count, marks = -(-columns // lanes) * lanes, -(-rows // size)
+        count, marks, threshold = -(-columns // lanes) * lanes, -(-rows // size), word(elements.threshold)
         # Long blocks are read twice in any case: then by whole rows, not by columns of a panel's width.
         width = lanes if size <= LONGEST_NEAR else count
         slots = positions // size + 2  # a line has parts of so many blocks at most
-        largest, fields = np.empty(count, word), np.empty(lanes, np.uint64)
+        largest, fields = np.empty(count, word), np.empty(lanes, word)
+        near = np.empty(LONGEST_NEAR * lanes, words.dtype)
         own_scales = np.empty(slots * count, real)
         joined, line = np.empty(_SIDE * lanes, np.uint32), np.empty(LINE_BYTES * lanes, np.uint8)
         for matrix in range(area.matrices):
@@ -210,15 +205,15 @@ def encode_column_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) 
                 for group in range(0, count, width):
                     for number in range(-(-first // size), -(-last // size)):
                         stop = min((number + 1) * size, rows)
-                        find_largest(words, start, stride, number * size, stop, columns, group, width, largest)
+                        find_largest(words, start, stride, number * size, stop, columns, group, width, largest, near)
                         for panel in range(group, group + width, lanes):
-                            column = min(panel, columns - lanes)
-                            at, mark = number % slots * count + panel, (matrix * columns + column) * marks + number
-                            own = own_scales[at : at + lanes]
-                            find_scales(largest[panel:], elements.threshold, scales, fields, own, out_left, mark, marks)
+                            column, at = min(panel, columns - lanes), number % slots * count + panel
+                            left = find_scales(largest, panel, threshold, scales, fields, own_scales, at)
+                            if left != np.uint64(0):
+                                set_marks(out_left, (matrix * columns + column) * marks + number, marks, left)
                             for lane in range(lanes):
                                 place = np.uint64(first_block + (column + lane) * area.blocks + number)
-                                out_exponents[place] = codes[fields[lane]]
+                                out_exponents[place] = codes[np.uint64(fields[lane])]
                     for panel in range(group, group + width, lanes):
                         column = min(panel, columns - lanes)
                         join_line(
@@ -240,7 +235,7 @@ def decode_column_lanes(block: Block, *, encoding: str) -> Callable[..., None]:
     The decoder takes ``(exponent_codes, packed, area, elements, scales, out_words, out_left)``, with arrays as
     `encode_column_lanes` has them.
     """
-    write_numbers = decoding_function(block, encoding=encoding)
+    write_numbers, look_up = decoding_function(block, encoding=encoding), look_up_function(block)
     square, settle, streams = square_function(32, streams=False), streaming_function(), block.streams
     _, signed, real, _ = LANES[block.lane]
     lanes, per_word, positions, bits = block.size, codes_of_word(block), positions_of_line(block), block.code_bits
@@ -285,12 +280,10 @@ def decode_column_lanes(block: Block, *, encoding: str) -> Callable[..., None]:
                     at = first_byte + column * area.bytes + first * code_bytes
                     read_line(packed, at, area.bytes, (last - first) * code_bytes, line, joined)
                     for number in range(first // size, -(-last // size)):
-                        for lane in range(lanes):
-                            place = np.uint64(first_block + (column + lane) * area.blocks + number)
-                            scale = scales[np.uint64(exponent_codes[place])]
-                            own_scales[lane] = scale
-                            if scale == real(0):
-                                out_left[(matrix * columns + column + lane) * marks + number] = True
+                        place = first_block + column * area.blocks + number
+                        left = look_up(exponent_codes, place, area.blocks, scales, own_scales, np.int64(0))
+                        if left != np.uint64(0):
+                            set_marks(out_left, (matrix * columns + column) * marks + number, marks, left)
                         for position in range(max(number * size, first), min((number + 1) * size, last)):
                             row = position - first
                             write_numbers(

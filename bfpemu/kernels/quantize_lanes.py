@@ -15,7 +15,7 @@ from bfpemu.kernels._block import streaming_function
 from bfpemu.kernels._block_memory import Block
 from bfpemu.kernels._columns import encoding_functions
 from bfpemu.kernels._jit import kernel, prefetch
-from bfpemu.kernels.column_lanes import LONGEST_NEAR, Area, scale_kernels
+from bfpemu.kernels.column_lanes import LONGEST_NEAR, Area, largest_kernel, set_marks
 from bfpemu.kernels.lanes import LANES, Elements
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.kernels.types import AnyArray, BoolArray
@@ -95,9 +95,9 @@ def quantize_columns(block: Block, *, saturates: bool) -> Callable[..., None]:
     It takes ``(words, area, elements, scales, units, out_words, out_left)``, with arrays as
     `encode_column_lanes` has them.
     """
-    functions = encoding_functions(block, saturates=saturates, sign_magnitude=False)
-    quantize = functions.quantize
-    find_largest, find_scales = scale_kernels(block, functions.largest)
+    functions = encoding_functions(block, saturates=saturates, sign_magnitude=False, copies=True)
+    find_scales, look_up, quantize = functions.scales, functions.look_up, functions.quantize
+    find_largest = largest_kernel(functions, block.size)
     settle, streams = streaming_function(), block.streams
     word, signed, real, _ = LANES[block.lane]
     lanes = block.size
@@ -114,27 +114,38 @@ def quantize_columns(block: Block, *, saturates: bool) -> Callable[..., None]:
     ) -> None:
         rows, columns, size, stride = area.rows, area.columns, area.size, area.stride
         lowest, highest = signed(elements.lowest), signed(elements.highest)
-        count, marks = -(-columns // lanes) * lanes, -(-rows // size)
-        width = lanes if size <= LONGEST_NEAR else count
-        largest, fields = np.empty(count, word), np.empty(lanes, np.uint64)
+        count, marks, threshold = -(-columns // lanes) * lanes, -(-rows // size), word(elements.threshold)
+        is_near = size <= LONGEST_NEAR
+        width = lanes if is_near else count
+        largest, fields = np.empty(count, word), np.empty(lanes, word)
         own_scales, own_units = np.empty(count, real), np.empty(count, real)
+        near = np.empty(LONGEST_NEAR * lanes, words.dtype)
         for matrix in range(area.matrices):
             start = area.first + matrix * area.matrix
             for number in range(marks):
                 first, stop = number * size, min((number + 1) * size, rows)
                 for group in range(0, count, width):
-                    find_largest(words, start, stride, first, stop, columns, group, width, largest)
+                    find_largest(words, start, stride, first, stop, columns, group, width, largest, near)
                     for panel in range(group, group + width, lanes):
-                        mark = (matrix * columns + min(panel, columns - lanes)) * marks + number
-                        own = own_scales[panel : panel + lanes]
-                        find_scales(largest[panel:], elements.threshold, scales, fields, own, out_left, mark, marks)
-                        for lane in range(lanes):
-                            own_units[panel + lane] = units[fields[lane]]
-                    for near in range(first, stop, LONGEST_NEAR):
+                        left = find_scales(largest, panel, threshold, scales, fields, own_scales, panel)
+                        look_up(fields, np.int64(0), np.int64(1), units, own_units, panel)
+                        if left != np.uint64(0):
+                            mark = (matrix * columns + min(panel, columns - lanes)) * marks + number
+                            set_marks(out_left, mark, marks, left)
+                    for part in range(first, stop, LONGEST_NEAR):
                         for panel in range(group, group + width, lanes):
-                            for row in range(near, min(near + LONGEST_NEAR, stop)):
-                                here = start + row * stride + min(panel, columns - lanes)
-                                quantize(words, here, own_scales, own_units, panel, lowest, highest, out_words, here)
+                            column = min(panel, columns - lanes)
+                            for row in range(part, min(part + LONGEST_NEAR, stop)):
+                                here = start + row * stride + column
+                                # Rows are often a multiple of 4 KiB apart: a load then waits for the store before
+                                # it, unless what is loaded was copied.
+                                if is_near:
+                                    at = (row - first) * lanes
+                                    quantize(near, at, own_scales, own_units, panel, lowest, highest, out_words, here)
+                                else:
+                                    quantize(
+                                        words, here, own_scales, own_units, panel, lowest, highest, out_words, here
+                                    )
         if streams:
             settle()
 
