@@ -73,7 +73,7 @@ $(VENV)/demo.stamp: pyproject.toml $(VENV)/made.stamp
 
 $(VENV)/bench.stamp: pyproject.toml $(VENV)/made.stamp
 	@echo 'Installing bfpemu and what it is measured against in $(VENV), once ...'
-	@$(PIP) install --quiet --editable '.[bench,demo,torch]'
+	@$(PIP) install --quiet --editable '.[bench,demo,jax,tensorflow,torch]'
 	@touch $@ $(VENV)/demo.stamp
 
 $(VENV)/test.stamp: pyproject.toml $(VENV)/made.stamp

@@ -1,20 +1,23 @@
-"""Tiles and slabs give what the whole array in row order gives, past the edges of every part."""
+"""Columns and slabs give what the whole array in row order gives, past the edges of every part."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bfpemu import BFPSpec, BFPTensor, Conversion
+from bfpemu import BFPSpec, BFPTensor, Conversion, bfp_quantize
 from bfpemu.blocking import blocking
 from bfpemu.catalog import resolve
 from bfpemu.codec import Supplied, decode_array, decode_rows, encode_array, encode_rows
+from bfpemu.codec.decode import decode_general
 from bfpemu.errors import DataError
 from bfpemu.formats.preset import Preset
-from bfpemu.sources import source_kind
+from bfpemu.sources import result_dtype, source_kind
+from tests.test_lanes import SPECS, every_exponent, flush_to_zero, general_codes
 
 AnyArray = np.ndarray[Any, Any]
 SQUARES = Preset(BFPSpec("squares", 4, (8, 16)))
@@ -25,8 +28,8 @@ def numbers(shape: tuple[int, ...], dtype: str = "float32") -> AnyArray:
     return np.random.default_rng(1).standard_normal(shape, np.float32).astype(dtype)
 
 
-def check(array: AnyArray, format: Any, axis: int | None) -> None:
-    """Compare `encode_array` and `decode_array` with rows that NumPy has brought into order."""
+def check(array: AnyArray, format: Any, axis: int | None, *, quantizes: bool = False) -> None:
+    """Compare `encode_array`, `decode_array` and `bfp_quantize` with rows that NumPy has brought into order."""
     preset, kind = resolve(format), source_kind(array.dtype)
     blocked = blocking(preset.format, array.shape, axis)
     expected = encode_rows(blocked.to_rows(array.astype(kind.dtype)), kind, blocked, preset)
@@ -35,6 +38,9 @@ def check(array: AnyArray, format: Any, axis: int | None) -> None:
     wanted = blocked.from_rows(decode_rows(expected, blocked, preset.format, kind.result))
     numbers = decode_array(expected, blocked, preset.format, kind.result, threads=2)
     assert (numbers.shape, numbers.tobytes()) == (wanted.shape, wanted.tobytes())
+    if quantizes:
+        quantized = bfp_quantize(array, format, axis=axis)
+        assert (quantized.shape, quantized.tobytes()) == (wanted.shape, wanted.tobytes())
 
 
 @pytest.mark.slow
@@ -46,18 +52,63 @@ def check(array: AnyArray, format: Any, axis: int | None) -> None:
         ((20000, 50), 0),
         ((300, 129), 0),
         ((40, 33, 100), 1),
+        ((2, 3, 131, 64), 2),
+        ((130, 1025), 0),
+        ((100, 17), 0),
         ((3, 40, 2), 0),
         ((0, 5), 0),
         ((5, 0), 0),
     ],
     ids=str,
 )
-def test_tiles_of_an_inner_axis(shape: tuple[int, ...], axis: int, dtype: str) -> None:
-    check(numbers(shape, dtype), "bfp8", axis)
+def test_columns_of_an_inner_axis(shape: tuple[int, ...], axis: int, dtype: str) -> None:
+    check(numbers(shape, dtype), "bfp8", axis, quantizes=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize("size", [1, 7, 24, 64, 100, 129, 509])
+def test_blocks_of_any_length_end_anywhere_in_a_line_of_codes(size: int, bits: int) -> None:
+    for shape, axis in [((700, 33), 0), ((3, 150, 40), 1)]:
+        check(numbers(shape), (bits, size), axis, quantizes=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_without_the_jit_or_with_it(dtype: str) -> None:
+    for size in (3, 16, 40):
+        check(numbers((70, 33), dtype), (8, size), 0, quantizes=True)
+        check(numbers((70, 33), dtype), Preset(BFPSpec("magnitudes", 11, size, encoding="sign_magnitude")), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flushes", [False, True], ids=["subnormals", "flush_to_zero"])
+@pytest.mark.parametrize(
+    "spec, dtype",
+    [(SPECS[0], "float32"), (SPECS[2], "float16"), (SPECS[4], "bfloat16"), (SPECS[7], "float64")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_columns_of_every_exponent_have_the_codes_of_the_general_kernels(
+    spec: BFPSpec, dtype: str, flushes: bool
+) -> None:
+    data = every_exponent(np.float32 if dtype == "bfloat16" else dtype)
+    if dtype == "bfloat16":
+        data = data.astype(result_dtype(dtype))
+    columns, preset = np.ascontiguousarray(data.reshape(-1, 16).T), Preset(spec)
+    expected, kind = general_codes(data, preset), source_kind(data.dtype)
+    blocked = blocking(spec, columns.shape, 0)
+    wanted = np.empty(data.size, kind.result)
+    words = wanted.view(f"u{wanted.itemsize}")
+    decode_general(expected, blocked, spec, np.arange(blocked.blocks), words, kind.result, 1)
+    with flush_to_zero() if flushes else nullcontext():
+        found = encode_array(columns, kind, blocked, preset, threads=1)
+        back = decode_array(expected, blocked, spec, kind.result, threads=1)
+    assert np.array_equal(found.exponents, expected.exponents)
+    assert np.array_equal(found.elements, expected.elements)
+    assert back.tobytes() == wanted.reshape(-1, 16).T.tobytes()
 
 
 @pytest.mark.parametrize("format", ["bfp8", "bfp12", TWO_LEVELS], ids=str)
-def test_tiles_of_any_format(format: Any) -> None:
+def test_columns_of_any_format(format: Any) -> None:
     check(numbers((70, 40)), format, 0)
 
 

@@ -11,7 +11,7 @@ from bfpemu import BFPSpec, Conversion
 from bfpemu.blocking import blocking
 from bfpemu.codec.codes import empty_codes
 from bfpemu.codec.decode import decode_general
-from bfpemu.codec.ordinary import packing_encoder, unpacking_decoder
+from bfpemu.codec.ordinary import STREAMED_BYTES, packing_encoder, unpacking_decoder, worth_streaming
 from bfpemu.codec.tables import decode_table, encode_table
 from bfpemu.formats import Encoding
 from bfpemu.formats.preset import Preset
@@ -24,6 +24,12 @@ PRESETS = [
     Preset(BFPSpec("bytes", 8, 16)),
     Preset(BFPSpec("magnitudes", 13, 24, encoding=Encoding.SIGN_MAGNITUDE), Conversion(exponent_rule="floor")),
 ]
+STREAMED = [
+    Preset(BFPSpec("96 bytes", 12, 64)),
+    Preset(BFPSpec("64 bytes", 16, 32)),
+    Preset(BFPSpec("32 bytes", 4, 64)),
+]
+"""Blocks whose codes are multiples of what one store around the caches takes."""
 WAYS = [
     ("float16", {"portable": True}),
     ("float32", {"streams": True}),
@@ -32,10 +38,10 @@ WAYS = [
 ]
 
 
-def aligned(size: int, dtype: Any) -> np.ndarray[Any, Any]:
-    """Return an array that starts on a multiple of 64 bytes."""
-    whole = np.empty(size * np.dtype(dtype).itemsize + 64, np.uint8)
-    start = -whole.ctypes.data % 64
+def aligned(size: int, dtype: Any, offset: int = 0) -> np.ndarray[Any, Any]:
+    """Return an array that starts `offset` bytes behind a multiple of 64."""
+    whole = np.empty(size * np.dtype(dtype).itemsize + 64 + offset, np.uint8)
+    start = -whole.ctypes.data % 64 + offset
     return whole[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
 
@@ -56,6 +62,18 @@ def numbers(dtype: str) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("dtype, way", WAYS, ids=str)
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_way_of_encoding_gives_the_same_bits(preset: Preset, dtype: str, way: Any, flushes: bool) -> None:
+    check_encoding(preset, dtype, way, flushes=flushes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [0, 16])
+@pytest.mark.parametrize("preset", STREAMED, ids=lambda preset: preset.name)
+def test_codes_may_stream_to_any_multiple_of_16_bytes(preset: Preset, offset: int) -> None:
+    check_encoding(preset, "float32", {"streams": True}, offset=offset)
+
+
+def check_encoding(preset: Preset, dtype: str, way: Any, *, flushes: bool = False, offset: int = 0) -> None:
+    """Compare packed codes with those of the general kernels."""
     spec = preset.format
     data = numbers(dtype)
     kind, blocked = source_kind(data.dtype), blocking(spec, data.shape, -1)
@@ -66,7 +84,7 @@ def test_every_way_of_encoding_gives_the_same_bits(preset: Preset, dtype: str, w
     expected = general_codes(data, preset)
     planes = pack_planes(expected, blocked, spec)
     exponents, left = np.empty_like(expected.exponents), np.empty(blocked.blocks, np.bool_)
-    elements = aligned(planes.elements.size, np.uint8)
+    elements = aligned(planes.elements.size, np.uint8, offset)
     geometry = Geometry(data.size, blocked.block_elements, blocked.blocks)
     if flushes:
         with flush_to_zero():
@@ -84,6 +102,18 @@ def test_every_way_of_encoding_gives_the_same_bits(preset: Preset, dtype: str, w
 @pytest.mark.parametrize("dtype, way", WAYS, ids=str)
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_way_of_decoding_gives_the_same_bits(preset: Preset, dtype: str, way: Any, flushes: bool) -> None:
+    check_decoding(preset, dtype, way, flushes=flushes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [0, 16])
+@pytest.mark.parametrize("preset", STREAMED, ids=lambda preset: preset.name)
+def test_numbers_may_stream_to_any_multiple_of_16_bytes(preset: Preset, offset: int) -> None:
+    check_decoding(preset, "float32", {"streams": True}, offset=offset)
+
+
+def check_decoding(preset: Preset, dtype: str, way: Any, *, flushes: bool = False, offset: int = 0) -> None:
+    """Compare numbers with those of the general kernels."""
     spec, kind = preset.format, result_dtype(dtype)
     blocks = 4 * (spec.all_ones_code + 1)
     blocked = blocking(spec, (blocks * int(str(spec.block_size)),), -1)
@@ -98,7 +128,7 @@ def test_every_way_of_decoding_gives_the_same_bits(preset: Preset, dtype: str, w
     decoder = unpacking_decoder(table, kind, blocked.block_elements, spec.mantissa_bits, **way)
     assert decoder is not None
     packed = pack_planes(codes, blocked, spec).elements
-    found, left = aligned(expected.size, kind), np.empty(blocks, np.bool_)
+    found, left = aligned(expected.size, kind, offset), np.empty(blocks, np.bool_)
     geometry = Geometry(found.size, blocked.block_elements, blocks)
     if flushes:
         with flush_to_zero():
@@ -109,3 +139,13 @@ def test_every_way_of_decoding_gives_the_same_bits(preset: Preset, dtype: str, w
     words = f"u{kind.itemsize}"
     kept = (array.view(words).reshape(blocks, -1)[~left] for array in (found, expected))
     assert np.array_equal(*kept)
+
+
+def test_results_stream_only_where_every_store_is_aligned_and_every_block_whole() -> None:
+    spec = BFPSpec("bytes", 8, 32)
+    whole, short = blocking(spec, (4096, 4096), -1), blocking(spec, (4096, 4097), -1)
+    assert worth_streaming(aligned(STREAMED_BYTES, np.uint8), whole)
+    assert worth_streaming(aligned(STREAMED_BYTES, np.uint8, 16), whole)
+    assert not worth_streaming(aligned(STREAMED_BYTES, np.uint8, 8), whole)
+    assert not worth_streaming(aligned(STREAMED_BYTES - 1, np.uint8), whole)
+    assert not worth_streaming(aligned(STREAMED_BYTES, np.uint8), short)

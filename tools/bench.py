@@ -4,7 +4,7 @@ Every figure is a ratio: the time of ``np.copyto`` of the float32 array divided 
 the operation, medians of alternating repetitions. Above 1 is faster than copying. All arrays
 are allocated before, as the copy's are. `bench_quantizers` compares with other emulators,
 `bench_products` measures products of matrices, `bench_vectors` sets of vectors, `bench_storage`
-files, `bench_frameworks` layers. ``--write`` puts the tables into README.md.
+files, `bench_frameworks`, `bench_jax` and `bench_tensorflow` the adapters. ``--write`` puts the tables into README.md.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import os
 import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -23,16 +21,20 @@ import ml_dtypes
 import numpy as np
 
 import bench_frameworks
+import bench_jax
 import bench_products
 import bench_quantizers
 import bench_storage
+import bench_tensorflow
 import bench_vectors
+import timing
 from bfpemu.blocking import Blocking, blocking
 from bfpemu.catalog import resolve
 from bfpemu.codec import Codes, decode_array, decode_rows, encode_array, encode_rows
 from bfpemu.codec.codes import empty_codes
 from bfpemu.packing import decode_planes, encode_planes, pack_planes
 from bfpemu.sources import source_kind
+from timing import Operation
 
 ELEMENTS = 1 << 24
 REPEATS = 11
@@ -41,22 +43,10 @@ FORMATS = {"bfp2": 0.8, "bfp3": 0.8, "bfp4": 0.9, "bfp6": 0.8, "bfp8": 1.0, "bfp
 """Format -> the ratio that packed encoding and decoding are meant to reach on one thread."""
 SOURCES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float64": np.float64}
 
-Operation = Callable[[], object]
-
-
-def seconds(operation: Operation) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    operation()
-    return time.perf_counter() - start
-
 
 def ratio(operation: Operation, copy: Operation) -> float:
-    """Return copy time over operation time; the two alternate, so that both see the same machine."""
-    operation(), copy()
-    pairs = [(seconds(copy), seconds(operation)) for _ in range(REPEATS)]
-    copies, operations = zip(*pairs, strict=True)
-    return statistics.median(copies) / statistics.median(operations)
+    """Return copy time over operation time."""
+    return timing.ratio(operation, copy, REPEATS)
 
 
 def rows(name: str, values: np.ndarray, copy: Operation, threads: int) -> list[float]:
@@ -136,7 +126,7 @@ def table() -> str:
         np.copyto(copied, values)
 
     copy()
-    gigabytes = values.nbytes / statistics.median(seconds(copy) for _ in range(REPEATS)) / 1e9
+    gigabytes = values.nbytes / statistics.median(timing.seconds(copy) for _ in range(REPEATS)) / 1e9
     lines = [
         f"Measured on {date.today()}: {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"NumPy {np.__version__}. {ELEMENTS / 2**20:.0f} Mi float32 values; `np.copyto` moves {gigabytes:.1f} GB/s "
@@ -163,7 +153,8 @@ def table() -> str:
         "",
         bench_storage.table(),
     ]
-    lines += ["", bench_frameworks.table()]
+    for framework in (bench_frameworks, bench_jax, bench_tensorflow):
+        lines += ["", framework.table()]
     return "\n".join(lines)
 
 

@@ -7,8 +7,6 @@ work on the machine counts little.
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,24 +16,10 @@ from bfpemu.catalog import resolve
 from bfpemu.codec import Supplied
 from bfpemu.codec.quantize import quantize_array
 from bfpemu.sources import source_kind
+from timing import Operation, fastest
 
 SHAPE = (4096, 4096)
 REPEATS = 9
-
-Operation = Callable[[], object]
-
-
-def fastest(*operations: Operation) -> list[float]:
-    """Return the smallest process time of each operation, in seconds; they take turns."""
-    for operation in operations:
-        operation()
-    best = [float("inf")] * len(operations)
-    for _ in range(REPEATS):
-        for number, operation in enumerate(operations):
-            start = time.process_time()
-            operation()
-            best[number] = min(best[number], time.process_time() - start)
-    return best
 
 
 def quantizers(values: Any) -> tuple[float, float]:
@@ -53,6 +37,7 @@ def quantizers(values: Any) -> tuple[float, float]:
         lambda: torch.empty_like(values).view(-1)[::1024].zero_(),  # touches every page once
         lambda: bfp_quantize(values, "bfp8"),
         lambda: compiled(values),
+        repeats=REPEATS,
     )
     return eager / (kernel + allocation), graph / kernel
 
@@ -90,7 +75,7 @@ def training_step() -> float:
 
     quantized = copy.deepcopy(plain)
     quantize_(quantized, QATConfig())
-    floats, blocks = fastest(step_of(plain), step_of(quantized))
+    floats, blocks = fastest(step_of(plain), step_of(quantized), repeats=REPEATS)
     return blocks / floats
 
 

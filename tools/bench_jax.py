@@ -7,12 +7,9 @@ the processor, the smallest of some, so that other work on the machine disturbs 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+
+from timing import fastest, printed_alone
 
 ELEMENTS = 1 << 24
 REPEATS = 9
@@ -21,15 +18,7 @@ FORMATS = ("bfp8", "bfp4", "bfp16")
 
 def table() -> str:
     """Return the table in Markdown, measured in a process that has one core."""
-    done = subprocess.run([sys.executable, str(Path(__file__))], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def milliseconds(operation: Callable[[], object]) -> float:
-    """Return the processor time of one call."""
-    start = time.process_time()
-    operation()
-    return (time.process_time() - start) * 1e3
+    return printed_alone(__file__)
 
 
 def main() -> None:
@@ -53,8 +42,8 @@ def main() -> None:
         )
         results = [np.asarray(operation()).view(np.uint32) for operation in operations]
         assert (results[0] == results[1]).all()
-        ours, theirs = (min(milliseconds(operation) for _ in range(REPEATS)) for operation in operations)
-        print(f"| {name} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.2f} |")
+        jitted_time, own = (1e3 * taken for taken in fastest(*operations, repeats=REPEATS))
+        print(f"| {name} | {jitted_time:.0f} | {own:.0f} | {jitted_time / own:.2f} |")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import ml_dtypes
 import numpy as np
 
 import bfpemu
+import timing
 
 SHAPE = (1024, 1024)
 FEW = 64
@@ -86,12 +86,8 @@ def rate(quantize: Quantize, values: np.ndarray) -> float:
     """Return elements a second, by the median of some calls."""
     quantize(values)
 
-    def taken() -> float:
-        start = time.perf_counter()
-        quantize(values)
-        return time.perf_counter() - start
-
-    return values.size / statistics.median(taken() for _ in range(REPEATS if values.shape[0] > FEW else 1))
+    repeats = REPEATS if values.shape[0] > FEW else 1
+    return values.size / statistics.median(timing.seconds(lambda: quantize(values)) for _ in range(repeats))
 
 
 def lines() -> Iterator[str]:

@@ -6,31 +6,17 @@ import os
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+import timing
 from bfpemu import BFPTensor
 from bfpemu.storage import Reader, pack, write
 
 SHAPE = (4096, 4096)
 TENSORS = 5000
 REPEATS = 11
-
-
-def alternating(first: Callable[[], object], second: Callable[[], object], between: Callable[[], object]) -> float:
-    """Return the time of the first over that of the second, medians of calls that take turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(REPEATS + 1):
-        for operation, kept in zip((first, second), times, strict=True):
-            between()
-            start = time.perf_counter()
-            operation()
-            if number:  # the first call compiles
-                kept.append(time.perf_counter() - start)
-    return statistics.median(times[0]) / statistics.median(times[1])
 
 
 def packing(folder: Path, values: np.ndarray, *, fsync: bool) -> float:
@@ -48,7 +34,7 @@ def packing(folder: Path, values: np.ndarray, *, fsync: bool) -> float:
         for path in (saved, packed):
             path.unlink(missing_ok=True)
 
-    found = alternating(save, lambda: pack(packed, {"x": values}, "bfp8", fsync=fsync), remove)
+    found = timing.ratio(lambda: pack(packed, {"x": values}, "bfp8", fsync=fsync), save, REPEATS, remove)
     np.save(saved, values)
     pack(packed, {"x": values}, "bfp8")
     return found
@@ -61,7 +47,7 @@ def decoding(folder: Path, *, mmap: bool) -> float:
         with Reader(folder / "x.bfp", mmap=mmap) as reader:
             reader.decode("x")
 
-    return alternating(lambda: np.load(folder / "x.npy").copy(), decode, lambda: None)
+    return timing.ratio(decode, lambda: np.load(folder / "x.npy").copy(), REPEATS)
 
 
 def opening(folder: Path) -> float:
@@ -73,12 +59,7 @@ def opening(folder: Path) -> float:
         for number in range(TENSORS)
     }
     write(folder / "many.bfp", tensors)
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        Reader(folder / "many.bfp").close()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return statistics.median(timing.seconds(lambda: Reader(folder / "many.bfp").close()) for _ in range(REPEATS))
 
 
 def table() -> str:

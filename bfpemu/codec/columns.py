@@ -16,7 +16,6 @@ from bfpemu.blocking import Blocking
 from bfpemu.codec.codes import Codes, numbers_left
 from bfpemu.codec.decode import decode_general
 from bfpemu.codec.encode import General, Supplied
-from bfpemu.codec.ordinary import STREAMED_BYTES
 from bfpemu.codec.tables import DecodeTable, EncodeTable
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.spec import BFPSpec
@@ -32,7 +31,10 @@ Blocks = npt.NDArray[np.int64]
 
 _AREA = 1 << 20
 """Elements of an area: enough work for a thread."""
-_MOST_COLUMNS = 1 << 12
+_MOST_COLUMNS = 1 << 9
+"""Columns of an area. Wider ones decode a third slower into new memory, which the system clears a page at a time."""
+_STREAMED = 1 << 20
+"""Elements from which on results go around the caches: lines far from each other would push each other out of them."""
 _MOST_SCALES = 1 << 16
 """Scales that the kernels keep at once."""
 
@@ -80,12 +82,12 @@ class Columns:
     def streams_numbers(self) -> bool:
         """Return whether numbers had better be written around the caches, and can."""
         row_bytes, start = self.inner * self.flat.itemsize, self.flat.ctypes.data
-        return self.flat.nbytes >= STREAMED_BYTES and row_bytes % 16 == 0 and start % 16 == 0
+        return self.flat.size >= _STREAMED and row_bytes % 16 == 0 and start % 16 == 0
 
     def streams_codes(self, elements: AnyArray) -> bool:
         """Return whether codes had better be written around the caches, and can."""
         row_bytes, start = self.length * elements.itemsize, elements.ctypes.data
-        return elements.nbytes >= STREAMED_BYTES and row_bytes % LINE_BYTES == 0 and start % LINE_BYTES == 0
+        return elements.size >= _STREAMED and row_bytes % LINE_BYTES == 0 and start % LINE_BYTES == 0
 
     def parts(self, block: Block) -> Iterator[Part]:
         """Divide the array; every part starts with a block and with a line of codes."""

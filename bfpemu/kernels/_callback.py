@@ -98,11 +98,13 @@ def _filter(encode: Callable[..., None]) -> Any:
             return np.uintp(0)
         words = signed_words(carray(values, (count,)))
         sizes = chunk_sizes(words)
+        if sizes.rows == 0:  # then there may be too few words to read on
+            return np.uintp(0)
         planes = sizes.rows * (sizes.exponents + sizes.shifts + sizes.elements)
         elements = sizes.rows * words[3]
         backwards = flags & np.uint32(_REVERSE) != 0
         expected, made = (planes, elements * 4) if backwards else (elements * 4, planes)
-        if sizes.rows == 0 or np.int64(nbytes) != expected:
+        if np.int64(nbytes) != expected:
             return np.uintp(0)
         out = allocate(np.uintp(made), True)
         if out == 0:
@@ -159,7 +161,8 @@ def _can_apply(identifier: int) -> Any:
         rows = np.int64(1)
         for i in range(rank - 1):
             rows *= np.int64(chunk[i])
-        return np.int32(chunk_sizes(words).rows == rows and words[3] == np.int64(chunk[rank - 1]))
+        found_rows = chunk_sizes(words).rows
+        return np.int32(found_rows != 0 and found_rows == rows and words[3] == np.int64(chunk[rank - 1]))
 
     return _compiled(types.int32(handle, handle, handle), can_apply)
 
