@@ -20,7 +20,7 @@ from bfpemu.codec.tables import DecodeTable, EncodeTable
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.spec import BFPSpec
 from bfpemu.kernels._block_memory import Block, has_vectors
-from bfpemu.kernels._columns import LINE_BYTES, panel, positions_of_line
+from bfpemu.kernels._column_code import LINE_BYTES, panel, positions_of_line
 from bfpemu.kernels.column_lanes import Area, decode_column_lanes, encode_column_lanes
 from bfpemu.sources import SourceKind
 from bfpemu.threads import for_each

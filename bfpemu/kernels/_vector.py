@@ -21,6 +21,8 @@ from numba import config, types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
+from bfpemu.kernels import _ir
+
 cgutils: Any = untyped_cgutils
 
 ROWS = 6
@@ -80,34 +82,18 @@ def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
     return TWO_STEP_PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
 
 
-def _splat(builder: Any, scalar: Any) -> Any:
-    """Return a vector with `scalar` in every lane."""
-    empty = ir.Constant(ir.VectorType(scalar.type, _LANES), ir.Undefined)
-    first = builder.insert_element(empty, scalar, _INT32(0))
-    return builder.shuffle_vector(first, empty, ir.Constant(_SUMS, [0] * _LANES))
-
-
 def _load(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
-    found = builder.load(builder.bitcast(builder.gep(data, [offset]), kind.as_pointer()))
+    found = builder.load(_ir.address(builder, data, offset, kind))
     found.align = 4
     return found
 
 
 def _store(builder: Any, value: Any, data: Any, offset: Any) -> None:
-    address = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
-    builder.store(value, address).align = 4
-
-
-def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
-    function = builder.module.globals.get(name)
-    if function is None:
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = ir.Function(builder.module, kind, name)
-    return builder.call(function, arguments)
+    builder.store(value, _ir.address(builder, data, offset, value.type)).align = 4
 
 
 def _add_bytes(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    return _call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, sums, right, left)
+    return _ir.call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, sums, right, left)
 
 
 def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
@@ -118,7 +104,7 @@ def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
 
 def _add_two_step_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
     both = [builder.bitcast(words, _PAIRS) for words in (left, right)]
-    return builder.add(sums, _call(builder, "llvm.x86.avx512.pmaddw.d.512", _SUMS, *both))
+    return builder.add(sums, _ir.call(builder, "llvm.x86.avx512.pmaddw.d.512", _SUMS, *both))
 
 
 def _add_portable_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
@@ -141,7 +127,7 @@ _MULTIPLY: dict[str, Callable[..., Any]] = {
 
 
 def _fused(builder: Any, one: Any, other: Any, addend: Any) -> Any:
-    return _call(builder, "llvm.fma.v16f32", _FLOATS, one, other, addend)
+    return _ir.call(builder, "llvm.fma.v16f32", _FLOATS, one, other, addend)
 
 
 class _Matrix:
@@ -173,7 +159,7 @@ class _Tile:
     def splats(self, matrix: _Matrix, row: int, column: Any, kind: Any) -> Any:
         """Return an element of a row of the tile in every lane."""
         offset = matrix.offset(self.rows[row], column)
-        return _splat(self.builder, _load(self.builder, matrix.data, offset, kind))
+        return _ir.splat(self.builder, _load(self.builder, matrix.data, offset, kind), _LANES)
 
     def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
         """Return the vectors of `COLUMNS` lanes that stand at one step of a panel."""

@@ -1,7 +1,7 @@
 """Ordinary blocks along an axis that others follow, many blocks side by side in vectors.
 
 What is ordinary, and why the arithmetic is exact, is said in `lanes`. A line is as many positions of a
-block's row as its codes fill a line of the cache; a panel is as many columns as `_columns.panel` says.
+block's row as its codes fill a line of the cache; a panel is as many columns as `_column_code.panel` says.
 Lines are worked on from top to bottom, and their panels from left to right, so that numbers are read
 in the order of memory and every line of codes is written once and whole. Blocks may end anywhere.
 """
@@ -16,15 +16,8 @@ import numpy as np
 
 from bfpemu.kernels._block import streaming_function
 from bfpemu.kernels._block_memory import Block
-from bfpemu.kernels._columns import (
-    LINE_BYTES,
-    ColumnFunctions,
-    codes_of_word,
-    decoding_function,
-    encoding_functions,
-    look_up_function,
-    positions_of_line,
-)
+from bfpemu.kernels._column_code import LINE_BYTES, codes_of_word, positions_of_line
+from bfpemu.kernels._columns import ColumnFunctions, decoding_function, encoding_functions, look_up_function
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._transpose import side, square_function
 from bfpemu.kernels.lanes import LANES, Elements
