@@ -136,7 +136,8 @@ class QATConfig:
             of_input,
             of_output if self.quantize_output else None,
         )[slot]
-        return found if found is None or isinstance(found, Preset) else resolved_format(found)
+        assert found is None or isinstance(found, Preset)
+        return found
 
     @property
     def unit(self) -> DotProductUnit | None:

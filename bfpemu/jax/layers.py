@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,14 +15,18 @@ from bfpemu.jax.products import Run
 from bfpemu.jax.quantize import key_of
 
 
-def count_of_nonfinite(x: Array, config: QATConfig) -> Array:
-    """Return how many blocks of an input hold a NaN or an infinity, along its last axis (spec 14.14)."""
+def count_of_nonfinite(x: Array, config: QATConfig, axes: Sequence[int] = (-1,), groups: int = 1) -> Array:
+    """Return how many blocks of an input hold a NaN or an infinity (spec 14.14).
+
+    Blocks run along axes, flattened in this order, in groups of equal length.
+    """
     preset = config.format_of(Slot.ACT)
     assert preset is not None  # QATConfig refuses to count without one
     size = preset.format.elements_per_block
     assert size is not None
-    bad = ~jnp.isfinite(x.reshape(-1, x.shape[-1]))
-    of_blocks = jnp.pad(bad, ((0, 0), (0, -x.shape[-1] % size))).reshape(-1, size)
+    length = math.prod(x.shape[axis] for axis in axes) // groups
+    bad = ~jnp.isfinite(jnp.moveaxis(x, axes, range(-len(axes), 0)).reshape(-1, length))
+    of_blocks = jnp.pad(bad, ((0, 0), (0, -length % size))).reshape(-1, size)
     return jnp.sum(jnp.any(of_blocks, axis=-1), dtype=jnp.int32)
 
 

@@ -45,21 +45,22 @@ class _Quantized(nn.Module, kw_only=True):
     config: QATConfig | None = None
     """Takes the place of all before."""
 
-    @property
-    def _config(self) -> QATConfig:
-        return self.config or QATConfig(**{name: getattr(self, name) for name in FIELDS})
+    def _started(self, x: Array, step: ArrayLike | None) -> tuple[QATConfig, ArrayLike]:
+        """Count what is to be counted; return the configuration and the step, which is 0 without its state."""
+        config = self.config or QATConfig(**{name: getattr(self, name) for name in FIELDS})
 
-    def _started(self, x: Array, step: ArrayLike | None) -> ArrayLike:
-        """Count what is to be counted, and return the step; a layer without its state is at step 0."""
-        config, zero = self._config, lambda: jnp.zeros((), jnp.int32)
+        def zero() -> Array:
+            return jnp.zeros((), jnp.int32)
+
         if config.counts_nonfinite and self.is_mutable_collection(STATE):
             blocks = self.variable(STATE, "nonfinite_blocks", zero)
             if not self.is_initializing():
-                blocks.value += count_of_nonfinite(x, config)
+                groups = getattr(self, "feature_group_count", 1)
+                blocks.value += count_of_nonfinite(x, config, groups=groups)
         if config.is_stochastic and (self.is_initializing() or self.has_variable(STATE, "rounding_step")):
             state = self.variable(STATE, "rounding_step", zero)
             step = state.value if step is None else step
-        return 0 if step is None else step
+        return config, 0 if step is None else step
 
 
 class BFPDense(_Quantized):
@@ -103,12 +104,12 @@ class BFPDense(_Quantized):
         `step` takes the place of the step in the collection ``bfpemu`` (spec 14.13).
         """
         x = jnp.asarray(inputs)
-        step = self._started(x, step)
+        config, step = self._started(x, step)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
-        product = QuantizedDotGeneral(self._config, self.dtype)
+        product = QuantizedDotGeneral(config, self.dtype)
         found = product(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=self.precision, step=step)
-        return output_of(found if bias is None else found + bias.astype(found.dtype), self._config, step)
+        return output_of(found if bias is None else found + bias.astype(found.dtype), config, step)
 
 
 class BFPConv(_Quantized):
@@ -150,13 +151,13 @@ class BFPConv(_Quantized):
     def __call__(self, inputs: ArrayLike, *, step: ArrayLike | None = None) -> Array:
         """Return the convolution of quantised inputs and kernel, plus the bias; `step` as in `BFPDense`."""
         x = jnp.asarray(inputs)
-        step = self._started(x, step)
+        config, step = self._started(x, step)
         size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
         params = {"kernel": self.param("kernel", self.kernel_init, shape, self.param_dtype)}
         if self.use_bias:
             params["bias"] = self.param("bias", self.bias_init, (self.features,), self.param_dtype)
-        convolve = QuantizedConvGeneralDilated(self._config, self.dtype)
+        convolve = QuantizedConvGeneralDilated(config, self.dtype)
 
         def at_step(*args: Any, **options: Any) -> Array:
             return convolve(*args, **options, step=step)
@@ -179,7 +180,7 @@ class BFPConv(_Quantized):
             parent=None,
         )
         found: Any = layer.apply({"params": params}, x)
-        return output_of(jnp.asarray(found), self._config, step)
+        return output_of(jnp.asarray(found), config, step)
 
 
 class BFPAutoflex(nn.Module):

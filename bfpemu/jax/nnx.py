@@ -66,7 +66,9 @@ class _Quantized(nnx.Module):
         """Return what the float layer gives with quantised operands, in the format of the output."""
         x, config, features = jnp.asarray(inputs), self.config, getattr(self, "out_features", 1)
         if config.counts_nonfinite:
-            self.nonfinite_blocks.set_value(self.nonfinite_blocks.get_value() + count_of_nonfinite(x, config))
+            axes, groups = getattr(self, "axis", (-1,)), getattr(self, "feature_group_count", 1)
+            count = count_of_nonfinite(x, config, (axes,) if isinstance(axes, int) else axes, groups)
+            self.nonfinite_blocks.set_value(self.nonfinite_blocks.get_value() + count)
         if step is None:
             step = self.rounding_step.get_value() if config.is_stochastic else 0
         other = copy.copy(self)

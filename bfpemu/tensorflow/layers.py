@@ -136,7 +136,8 @@ class _Quantized(keras.layers.Layer):  # type: ignore[misc]
         preset = self.config.format_of(Slot.ACT)
         if self.nonfinite_blocks is None or preset is None:
             return
-        size, length = preset.format.elements_per_block, x.shape[-1]
+        # Channels are last, and no block has those of two groups (spec 14.8).
+        size, length = preset.format.elements_per_block, x.shape[-1] // getattr(self, "groups", 1)
         bad = tf.pad(tf.reshape(tf.cast(~tf.math.is_finite(x), tf.int32), [-1, length]), [[0, 0], [0, -length % size]])
         of_blocks = tf.reduce_max(tf.reshape(bad, [-1, size]), axis=1)
         self.nonfinite_blocks.assign_add(tf.reduce_sum(of_blocks))

@@ -219,6 +219,21 @@ def test_layers_keep_their_steps_and_counts() -> None:
     assert nonfinite_blocks(model) == {"": 2}
 
 
+def test_blocks_that_are_counted_are_those_of_groups_and_of_several_axes() -> None:
+    images = np.zeros((1, 2, 2, 40), np.float32)
+    images[0, 0, 0, [3, 25, 38]] = np.nan  # blocks of 20 channels each: one place in the first, two in the second
+    options = {"counts_nonfinite": True, "rngs": nnx.Rngs(0)}
+    convolution = BFPConvNnx(40, 2, (1, 1), feature_group_count=2, **options)
+    convolution(images)
+    of_groups = BFPConv(2, (1, 1), feature_group_count=2, counts_nonfinite=True)
+    _, state = of_groups.apply(of_groups.init(jax.random.key(0), images), images, mutable=["bfpemu"])
+    several = nnx.LinearGeneral((2, 40), 3, axis=(-2, -1), rngs=nnx.Rngs(0))
+    general, _ = quantize_model(several, counts_nonfinite=True)
+    general(images)
+    found = [*nonfinite_blocks(convolution).values(), *of_linen.nonfinite_blocks(state).values()]
+    assert [*found, *nonfinite_blocks(general).values()] == [2, 2, 2]
+
+
 def test_the_second_derivative_of_a_product_is_there() -> None:
     product = dot_general(CONFIG, grad_format="bfp8")
     first = jax.grad(lambda x: jnp.sum(product(x, W, MATRICES) ** 2))

@@ -143,6 +143,14 @@ def test_a_model_in_a_file_predicts_the_same_bits(tmp_path: Path) -> None:
     assert_same_bits(again.predict(images, verbose=0), model.predict(images, verbose=0))
 
 
+def test_blocks_that_are_counted_are_those_of_groups() -> None:
+    images = np.zeros((1, 2, 2, 40), np.float32)
+    images[0, 0, 0, [3, 25, 38]] = np.nan  # blocks of 20 channels each: one place in the first, two in the second
+    layer = BFPConv2D(2, 1, groups=2, counts_nonfinite=True, name="layer")
+    layer(images)
+    assert nonfinite_blocks(layer) == {"layer": 2}
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras writes variables so
 def test_weights_of_layers_that_count_nothing_load_into_layers_that_do(tmp_path: Path) -> None:
     plain, _ = quantize_model(keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, name="head")]))

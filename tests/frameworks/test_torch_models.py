@@ -184,6 +184,10 @@ class TestRoundingAndCounting:
         x[0, 3, 0, 0], x[0, 39, 0, 0], x[0, 38, 1, 1] = torch.nan, torch.inf, -torch.inf
         layer(x)
         assert nonfinite_blocks(layer) == {"": 3}
+        groups = BFPConv2d(40, 2, 1, groups=2, counts_nonfinite=True)
+        x[0, 25, 0, 0] = torch.nan
+        groups(x[:, :, :1, :1])
+        assert nonfinite_blocks(groups) == {"": 2}
 
     @pytest.mark.parametrize(
         "options",
