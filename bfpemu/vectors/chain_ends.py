@@ -10,15 +10,15 @@ import numpy as np
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.facts import Int64Array, Mask, UInt64Array
+from bfpemu.vectors.facts import Int64Array, UInt64Array
 from bfpemu.vectors.reach import Reach
 
 
 class Taken(NamedTuple):
     """Numbers behind a source chain, in the units they had before it."""
 
-    is_number: Mask
-    """Which of them are still numbers other than 0."""
+    at: Int64Array
+    """The places of those that are still numbers other than 0."""
     mantissa: UInt64Array
     """Magnitudes as ``mantissa * 2 ** (top - 64)``, normalised."""
     top: Int64Array
@@ -33,14 +33,22 @@ class ChainEnds:
         self.highest = min((step.maximum_exponent for step in self.conversion.source_chain), default=0)
 
     def everywhere(self, values: Int64Array, places: tuple[int, int] | None) -> Iterator[tuple[int | None, Taken]]:
-        """Yield numbers in the middle, and at every unit between `places`, or at any, where they become other ones."""
-        seen = set()
-        for down in (0, *self._ends(values, places)):
+        """Yield numbers in the middle, and at every unit between `places` where they become other ones.
+
+        Without `places` those of all units are there at once.
+        """
+        middle = self.taken(values, 0)
+        seen, rest = {_key(middle)}, []
+        yield None, middle
+        for down in self._ends(values, places):
             found = self.taken(values, down)
-            key = b"".join(column[found.is_number].tobytes() for column in found)
-            if found.is_number.any() and key not in seen:
-                seen.add(key)
-                yield (self._unit(values, down) if down else None), found
+            if len(found.at) and _key(found) not in seen:
+                seen.add(_key(found))
+                rest.append((self._unit(values, down), found))
+        if places is not None:
+            yield from rest
+        elif rest:
+            yield None, _united([found for _, found in rest], values)
 
     def _unit(self, values: Int64Array, down: int) -> int:
         return self.highest - int(np.abs(values).max(initial=1)).bit_length() - down
@@ -68,5 +76,17 @@ class ChainEnds:
         most = self.highest - int(top.max(initial=0)) - down
         numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], (top + most)[None])
         take_rows(self.source, kernel_steps(self.conversion.source_chain), numbers)
-        is_number = (numbers.kinds == FINITE) & (numbers.mantissas != 0)
-        return Taken(is_number[0], numbers.mantissas[0], numbers.tops[0] - most)
+        at = np.flatnonzero((numbers.kinds[0] == FINITE) & (numbers.mantissas[0] != 0))
+        return Taken(at, numbers.mantissas[0, at], numbers.tops[0, at] - most)
+
+
+def _key(found: Taken) -> bytes:
+    return b"".join(column.tobytes() for column in found)
+
+
+def _united(parts: list[Taken], values: Int64Array) -> Taken:
+    """Return each number of some parts once."""
+    at, mantissa, top = (np.concatenate(column) for column in zip(*parts, strict=True))
+    every = np.stack([top.astype(np.uint64), mantissa, (values[at] < 0).astype(np.uint64)])
+    first = np.unique(every, axis=1, return_index=True)[1]
+    return Taken(at[first], mantissa[first], top[first])

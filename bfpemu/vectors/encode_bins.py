@@ -124,7 +124,7 @@ def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
 
     def absent(number: int) -> str | None:
         most = Reach(problem).largest_accepted_top + (count >> 1)
-        return "the conversion refuses numbers as large" if number > most else None
+        return "the conversion refuses numbers as large" if number > max(most, 0) else None
 
     return Family(names, find, absent)
 

@@ -174,10 +174,8 @@ class Meetings:
     def _at(
         self, step: int, x: Int64Array, y: Int64Array, values: Int64Array, taken: Taken, place: int | None
     ) -> Piece:
-        is_number, mantissa, top = taken.is_number, taken.mantissa, taken.top
-        mantissa, top = mantissa[is_number], top[is_number]
-        least = self._least(mantissa, top)
-        return Piece(step, x[is_number], y[is_number], mantissa, top, (values < 0)[is_number], least, place)
+        at, mantissa, top = taken
+        return Piece(step, x[at], y[at], mantissa, top, values[at] < 0, self._least(mantissa, top), place)
 
     def _least(self, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
         spec, conversion = self.problem.target.format, self.problem.target.conversion

@@ -92,6 +92,13 @@ class NumberRange:
         if conversion.exponent_overflow is ExponentOverflow.ERROR and not self.is_given:
             # One for a carry of the rounding, one for a rule that raises an exponent afterwards.
             most = self.spec.largest_exponent - self.wanted(0, is_largest=True) - 2
+        # What a chain makes of the smallest numbers may be too large already.
+        floors = [
+            step.minimum_exponent - step.fraction_bits * (step.underflow is StepUnderflow.GRADUAL)
+            for step in conversion.source_chain
+        ]
+        if most < max(floors, default=most):
+            most = -1 << 14
         if self.problem.refuses_infinity:
             for step in conversion.source_chain:
                 if step.overflow is StepOverflow.INFINITY:
@@ -125,7 +132,7 @@ class NumberRange:
             return smallest, min(largest, self.largest_accepted_top)
         low, high = self._tops_read
         low, high = chain_tops(low, high, self.precision_read, problem.target.conversion)
-        if problem.unit == "add" or self.counts_specials or any(map(wraps, self.operands)):
+        if not self.has_plain_codes:
             return low, high
         ends = [self._largest(negative) for negative in (0, 1)]
         if any(end.kinds[0, 0] == INFINITE for end in ends):
@@ -241,10 +248,17 @@ class NumberRange:
         if conversion.nan is NanPolicy.INFINITY and any(has_special_codes(spec) for spec in self.operands):
             return True
         chain = conversion.source_chain
-        if self.counts_specials or self.problem.unit == "add" or any(map(wraps, self.operands)):
+        if not self.has_plain_codes:
             steps = zip(chain, self._chain_highs, strict=True)
             return any(step.overflow is StepOverflow.INFINITY and high > step.maximum_exponent for step, high in steps)
         return self._largest(negative).kinds[0, 0] == INFINITE
+
+    @property
+    def has_plain_codes(self) -> bool:
+        """Whether the largest results are those of the extreme significands at the largest exponents."""
+        return not (self.problem.unit == "add" or self.counts_specials) and not any(
+            wraps(spec) or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in self.operands
+        )
 
     def _largest(self, negative: int) -> Numbers:
         """Return the largest number of a sign, or the lowest one, behind the source chain, of one or two factors."""
@@ -294,7 +308,7 @@ class NumberRange:
         if self.is_given:
             return True
         saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
-        return saturates and self.excess > 0
+        return (saturates or self.infinity_lifts) and self.excess > 0
 
     @property
     def flushes(self) -> bool:

@@ -109,7 +109,7 @@ class Reach(NumberRange):
         is_small = bits == 1 or (bits == 2 and odd)
         if rule is ExponentRule.RCEIL and (guard or below) and is_small and kept == bits:
             return "the rule rceil leaves no number above the largest significand"
-        if rule is ExponentRule.CEIL and (guard or below or odd) and kept:
+        if rule is ExponentRule.CEIL and kept and (guard or below or (odd and kept > 1)):
             return "the rule ceil leaves a power of two alone with so many bits"
         return None
 
