@@ -39,7 +39,7 @@ class ElementwisePlan(Plan):
     """The plan of `add`, `multiply` and `requantize`."""
 
     def _families(self) -> list[Family[Any]]:
-        found: list[Family[Any]] = [*block_families(self.problem), reserved_family(self.problem)]
+        found: list[Family[Any]] = [*block_families(self.problem, self.level), reserved_family(self.problem)]
         if self.problem.unit != "multiply":
             found += decision_families(Reach(self.problem), self.level)
         if self.problem.unit == "add":
@@ -81,7 +81,7 @@ class DotPlan(Plan):
         found.append(carry_family(self.problem, self._stimulus))
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
-            found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements))
+            found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements, self.level))
         return found
 
     def _pieces(self) -> Iterator[Stimulus]:

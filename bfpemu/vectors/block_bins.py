@@ -7,6 +7,8 @@ import numpy as np
 from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, NegativeZeroCode, StepUnderflow
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
+from bfpemu.vectors.lane_family import named_lanes
+from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.rounding_bins import (
@@ -27,7 +29,7 @@ MOST_DISTANCES = 600
 """Binades below the largest number of a block that have bins."""
 
 
-def block_families(problem: Problem) -> list[BlockFamily]:
+def block_families(problem: Problem, level: int) -> list[BlockFamily]:
     """Return the bins of the encoding half of a unit."""
     reach = Reach(problem)
     found = [
@@ -36,7 +38,7 @@ def block_families(problem: Problem) -> list[BlockFamily]:
         single_bits_bins(reach),
         runs_bins(reach),
         _distances(reach),
-        _holders(reach),
+        _holders(reach, level),
         _exponent_codes(reach),
         _exponent_range(reach),
         saturation_bins(reach),
@@ -73,30 +75,30 @@ def _distances(reach: Reach) -> BlockFamily:
     return Family(names, find, absent)
 
 
-def _holders(reach: Reach) -> BlockFamily:
+def _holders(reach: Reach, level: int) -> BlockFamily:
     """Which element alone is the largest: by its exponent, or among others of its binade."""
     size = reach.spec.elements_per_block or 1
     ways = ("alone", "by_exponent", "by_fraction")
-    names = [f"largest.lane{lane}.{way}.{sign}" for way in ways for lane in range(size) for sign in _SIGNS]
+    things = [f"{way}.{sign}" for way in ways for sign in _SIGNS]
+    names = [f"largest.lane{lane}.{thing}" for thing in things for lane in range(size)]
+    if not crosses_lanes(len(things), size, level):
+        names = [*(f"largest.{thing}" for thing in things), *(f"largest.lane{lane}" for lane in range(size))]
 
     def find(facts: BlockFacts) -> Int64Array:
         on_top = facts.nonzero & (facts.top == facts.highest[:, None])
         largest = np.where(on_top, facts.mantissa, np.uint64(0)).max(axis=1)
         holds = on_top & (facts.mantissa == largest[:, None])
-        lane = holds.argmax(axis=1)
         others = facts.nonzero.sum(axis=1)
         way = np.where(others == 1, 0, np.where(on_top.sum(axis=1) == 1, 1, 2))
-        sign = facts.negative[np.arange(len(lane)), lane]
-        return bin_where(holds.sum(axis=1) == 1, (way * size + lane) * 2 + sign)
+        known = holds & (holds.sum(axis=1) == 1)[:, None]
+        return bin_where(known, 2 * way[:, None] + facts.negative)
 
     def absent(number: int) -> str | None:
-        if size == 1 and number // 2 // size:
+        if size == 1 and number // 2:
             return "a block has one element"
-        if number // 2 // size == 2 and reach.precision == 1:
-            return "a number here has one bit"
-        return None
+        return "a number here has one bit" if number // 2 == 2 and reach.precision == 1 else None
 
-    return Family(names, find, absent)
+    return named_lanes(names, len(things), size, find, absent)
 
 
 def _exponent_codes(reach: Reach) -> BlockFamily:

@@ -134,7 +134,7 @@ class Closing(OperandStimulus):
             parts = name.split(".")
             if parts[0] == "distance":
                 lane, tops = 0, [top + sign * int(parts[1]) for top in sorted(infinities) for sign in (-1, 1)]
-            elif parts[0] == "largest" and parts[2] == "by_exponent":
+            elif name.startswith("largest.lane") and parts[2:3] == ["by_exponent"]:
                 lane, tops = int(parts[1].removeprefix("lane")), [special + 9]
             else:
                 continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from bfpemu.formats import BFPSpec, Encoding
+from bfpemu.vectors.lanes import crosses_lanes, in_turn
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.words import AnyArray
@@ -169,12 +170,9 @@ class DecodeStimulus:
     def single_bits(self) -> Codes:
         """Return every bit of every lane set alone and cleared alone."""
         bits, lanes = self.spec.mantissa_bits, self.lanes
-        hot = np.zeros((bits * lanes, lanes), np.uint64)
-        for row in range(len(hot)):
-            hot[row, row % lanes] = 1 << (row // lanes)
-        ones = np.uint64((1 << bits) - 1)
+        both = single_bits(bits, lanes, crosses=crosses_lanes(bits, lanes, self.level))
         middle = min(max(self.spec.exponent_bias, 0), self.spec.largest_exponent_code)
-        return self.block(np.concatenate([hot, ones ^ hot]), [middle] * (2 * len(hot)))
+        return self.block(both, [middle] * len(both))
 
     def ends(self) -> Codes:
         """Return reserved and extreme exponents with zeros, and with one code and one zero in every lane."""
@@ -182,12 +180,17 @@ class DecodeStimulus:
         sign = 1 << (spec.mantissa_bits - 1)
         exponents = sorted({0, 1, spec.largest_exponent_code, spec.all_ones_code})
         rows, codes = [np.zeros((len(exponents), lanes), np.uint64)], list(exponents)
-        for code in sorted({1, sign, spec.largest_significand, (1 << spec.mantissa_bits) - 1}):
-            hot = np.zeros((lanes, lanes), np.uint64)
-            np.fill_diagonal(hot, code)
-            for exponent in exponents:
+        ends = sorted({1, sign, spec.largest_significand, (1 << spec.mantissa_bits) - 1})
+        places: dict[int, list[int]] = {}
+        for thing, lane in in_turn(len(ends) * len(exponents), lanes, self.level):
+            places.setdefault(thing, []).append(lane)
+        for number, code in enumerate(ends):
+            for turn, exponent in enumerate(exponents):
+                chosen = places[number * len(exponents) + turn]
+                hot = np.zeros((len(chosen), lanes), np.uint64)
+                hot[np.arange(len(chosen)), chosen] = code
                 rows += [hot, np.where(hot == 0, np.uint64(code), np.uint64(0))]
-                codes += [exponent] * (2 * lanes)
+                codes += [exponent] * (2 * len(chosen))
         return self.block(np.concatenate(rows), codes)
 
     def shifts(self) -> Codes:

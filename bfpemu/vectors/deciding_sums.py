@@ -12,7 +12,7 @@ from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import deciding_cells, deepest_maximum, deepest_rest, widest_step
 from bfpemu.vectors.decision_stimulus import beyond_blocks
 from bfpemu.vectors.filling import Stimulus
-from bfpemu.vectors.lane_family import in_turn
+from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach

@@ -11,7 +11,7 @@ from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import deepest_maximum
 from bfpemu.vectors.encode_stimulus import EncodeStimulus
 from bfpemu.vectors.filling import Stimulus
-from bfpemu.vectors.lane_family import in_turn
+from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import Patterns

@@ -10,6 +10,8 @@ from bfpemu.formats import BFPSpec, Encoding, ReservedExponent
 from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
 from bfpemu.vectors.facts import Int64Array
 from bfpemu.vectors.families import Family
+from bfpemu.vectors.lane_family import named_lanes
+from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops
 from bfpemu.vectors.words import AnyArray, Fields
@@ -25,15 +27,15 @@ class CodeFacts(NamedTuple):
 CodeFamily = Family[CodeFacts]
 
 
-def decode_families(problem: Problem) -> list[CodeFamily]:
+def decode_families(problem: Problem, level: int) -> list[CodeFamily]:
     """Return the bins of `decode`."""
     spec = problem.a_flat.format
     found = [
         code_family("element", "elements", telling_codes(spec)),
         code_family("exponent", "exponents", telling_exponents(spec)),
-        lane_family("elements", spec, problem.elements),
+        lane_family("elements", spec, problem.elements, level),
         _results(problem),
-        _ends(problem),
+        _ends(problem, level),
     ]
     if spec.sub_shift_bits:
         found.append(_shifts(spec))
@@ -52,16 +54,14 @@ def code_family(group: str, field: str, codes: list[int]) -> CodeFamily:
     return Family([f"{group}.code{code}" for code in codes], find)
 
 
-def lane_family(field: str, spec: BFPSpec, lanes: int) -> CodeFamily:
+def lane_family(field: str, spec: BFPSpec, lanes: int, level: int) -> CodeFamily:
     """Return one bin for each bit of each lane that is set alone in its field, or cleared alone."""
     bits = spec.mantissa_bits
     prefix = field.removesuffix("elements")
-    names = [
-        f"{prefix}{kind}.bit{bit}.lane{lane}"
-        for kind in ("onehot", "onecold")
-        for bit in range(bits)
-        for lane in range(lanes)
-    ]
+    things = [f"{prefix}{kind}.bit{bit}" for kind in ("onehot", "onecold") for bit in range(bits)]
+    names = [f"{thing}.lane{lane}" for thing in things for lane in range(lanes)]
+    if not crosses_lanes(bits, lanes, level):
+        names = [*things, *(f"{prefix}single.lane{lane}" for lane in range(lanes))]
     ones = np.uint64((1 << bits) - 1)
 
     def single(items: AnyArray, offset: int) -> Int64Array:
@@ -69,13 +69,13 @@ def lane_family(field: str, spec: BFPSpec, lanes: int) -> CodeFamily:
         bit = np.zeros(items.shape, np.int64)
         for place in range(bits):
             bit = np.where(items == np.uint64(1 << place), place, bit)
-        return np.where(alone, offset + bit * lanes + np.arange(lanes), -1)
+        return np.where(alone, offset + bit, -1)
 
     def find(facts: CodeFacts) -> Int64Array:
         items = facts.stimulus[field].astype(np.uint64)
-        return np.concatenate([single(items, 0), single(ones ^ items, bits * lanes)], axis=1)
+        return np.stack([single(items, 0), single(ones ^ items, bits)], axis=2)
 
-    return Family(names, find)
+    return named_lanes(names, len(things), lanes, find, lambda _: None)
 
 
 _RESULTS = [f"{kind}.{sign}" for kind in ("zero", "subnormal", "normal", "infinity") for sign in ("pos", "neg")] + [
@@ -130,25 +130,25 @@ def _why_no_result(problem: Problem, number: int) -> str | None:
 _ENDS = ("nan_block.zero", "nan_block.other", "least", "largest")
 
 
-def _ends(problem: Problem) -> CodeFamily:
+def _ends(problem: Problem, level: int) -> CodeFamily:
     """NaN blocks with and without other codes, and the extreme significands in every lane."""
     spec, lanes = problem.a_flat.format, problem.elements
     least = 1 << (spec.mantissa_bits - 1)
     names = [f"{name}.lane{lane}" for name in _ENDS for lane in range(lanes)]
+    if not crosses_lanes(len(_ENDS), lanes, level):
+        names = [*_ENDS, *(f"end.lane{lane}" for lane in range(lanes))]
 
     def find(facts: CodeFacts) -> Int64Array:
         items = facts.stimulus["elements"].astype(np.uint64)
         is_nan = facts.stimulus["exponents"] == (spec.nan_code if spec.nan_code is not None else -1)
         masks = [is_nan & (items == 0), is_nan & (items != 0)]
         masks += [items == np.uint64(least), items == np.uint64(spec.largest_significand)]
-        return np.concatenate(
-            [np.where(mask, number * lanes + np.arange(lanes), -1) for number, mask in enumerate(masks)], axis=1
-        )
+        return np.stack([np.where(mask, number, -1) for number, mask in enumerate(masks)], axis=2)
 
     def absent(number: int) -> str | None:
-        return "the format has no NaN block" if number // lanes < 2 and spec.nan_code is None else None
+        return "the format has no NaN block" if number < 2 and spec.nan_code is None else None
 
-    return Family(names, find, absent)
+    return named_lanes(names, len(_ENDS), lanes, find, absent)
 
 
 def _shifts(spec: BFPSpec) -> CodeFamily:

@@ -7,7 +7,8 @@ import numpy as np
 from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
-from bfpemu.vectors.lane_family import crosses_lanes, lane_family
+from bfpemu.vectors.lane_family import lane_family
+from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import SourcePatterns
@@ -32,7 +33,7 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
     kind = problem.kind
     source = SourcePatterns(kind.exponent_bits, kind.fraction_bits)
     return [
-        _kinds(problem, source),
+        _kinds(problem, source, level),
         _one_hot(problem, source, level),
         _fields(problem, source),
         _field_bits(problem, source, level),
@@ -53,9 +54,9 @@ def _refused(problem: Problem, kind: int) -> str | None:
     return "the conversion refuses infinities" if kind == 7 and Reach(problem).refuses_infinity else None
 
 
-def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
+def _kinds(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
     lanes = problem.elements
-    names = [f"class.{kind}.{sign}.lane{lane}" for kind in _KINDS for sign in ("pos", "neg") for lane in range(lanes)]
+    things = [f"{kind}.{sign}" for kind in _KINDS for sign in ("pos", "neg")]
     point, field = source.fraction_bits, np.uint64(1 << source.fraction_bits)
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -86,9 +87,9 @@ def _kinds(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
             np.int64(2),
         )
         negative = (words >> np.uint64(source.bits - 1)).astype(np.int64)
-        return (2 * kind + negative) * lanes + np.arange(lanes)
+        return 2 * kind + negative
 
-    return Family(names, find, lambda number: _refused(problem, number // lanes // 2))
+    return lane_family("class", things, lanes, level, find, lambda thing: _refused(problem, thing // 2))
 
 
 def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bfpemu.vectors.facts import BlockFacts, Int64Array
-from bfpemu.vectors.families import Family
-
-MOST_CROSSED = 2048
-"""Things times lanes, up to which level 1 has every thing in every lane."""
-
-
-def crosses_lanes(things: int, lanes: int, level: int) -> bool:
-    """Return whether each thing has a bin in each lane; else things and lanes have bins of their own."""
-    return level > 1 or things * lanes <= MOST_CROSSED
-
-
-def in_turn(things: int, lanes: int, level: int) -> Iterator[tuple[int, int]]:
-    """Yield (thing, lane): all pairs, or each thing and each lane once where there are too many."""
-    for thing in range(things):
-        for lane in range(lanes):
-            if crosses_lanes(things, lanes, level) or (thing - lane) % lanes == 0 or (lane - thing) % things == 0:
-                yield thing, lane
+from bfpemu.vectors.families import Facts, Family
+from bfpemu.vectors.lanes import crosses_lanes
 
 
 def lane_family(
@@ -46,24 +31,35 @@ def lane_family(
     absent : callable
         Number of a thing -> why it cannot occur in any lane, or None.
     """
-    crosses = crosses_lanes(len(things), lanes, level)
-    if crosses:
+    if crosses_lanes(len(things), lanes, level):
         names = [f"{prefix}.{thing}.lane{lane}" for thing in things for lane in range(lanes)]
     else:
         names = [f"{prefix}.{thing}" for thing in things] + [f"{prefix}.lane{lane}" for lane in range(lanes)]
+    return named_lanes(names, len(things), lanes, find, absent)
 
-    def numbers(facts: BlockFacts) -> Int64Array:
+
+def named_lanes(
+    names: Sequence[str],
+    things: int,
+    lanes: int,
+    find: Callable[[Facts], Int64Array],
+    absent: Callable[[int], str | None],
+) -> Family[Facts]:
+    """Return the bins of so many things in every lane: thing by thing and lane by lane, or all things and all lanes."""
+    crosses = len(names) == things * lanes
+
+    def numbers(facts: Facts) -> Int64Array:
         found = find(facts)
         lane = np.arange(lanes).reshape(lanes, *[1] * (found.ndim - 2))
         if crosses:
             return np.where(found >= 0, found * lanes + lane, -1)
-        apart = np.where(found >= 0, len(things) + lane, -1)
+        apart = np.where(found >= 0, things + lane, -1)
         return np.concatenate([found, apart], axis=1)
 
     def why(number: int) -> str | None:
-        if crosses or number < len(things):
+        if crosses or number < things:
             return absent(number // lanes if crosses else number)
-        reasons = [absent(thing) for thing in range(len(things))]
+        reasons = [absent(thing) for thing in range(things)]
         return None if None in reasons or not reasons else reasons[0]
 
     return Family(names, numbers, why)

@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
 
 class Pairs:
-    """Pairs for missing bins ``largest.lane….way.sign`` and ``distance.….sign``."""
+    """Pairs for missing bins ``largest.lane….way.sign``, ``largest.way.sign`` and ``distance.….sign``."""
 
     def __init__(self, meetings: Meetings, missing: set[str]) -> None:
         self.meetings = meetings
@@ -35,8 +35,10 @@ class Pairs:
         wanted: dict[tuple[str, str], list[tuple[int, str]]] = {}
         for name in sorted(missing):
             parts = name.split(".")
-            if parts[0] == "largest":
+            if parts[0] == "largest" and len(parts) == 4:
                 wanted.setdefault((parts[2], parts[3]), []).append((int(parts[1].removeprefix("lane")), name))
+            elif parts[0] == "largest" and len(parts) == 3:
+                wanted.setdefault((parts[1], parts[2]), []).append((0, name))
             elif parts[0] == "distance":
                 wanted.setdefault((parts[1], parts[2]), []).append((len(wanted), name))
         self.found: list[tuple[int, Pair]] = []
@@ -133,6 +135,7 @@ class LooseTops:
             blocks = {_products(x, y) for x, y in pairs}
         low, high = meetings.reach.tops
         self.found: set[tuple[str, bool]] = set()
+        self._rounded: dict[int, set[int]] = {}
         for block in blocks:
             placed = {(sign, infinity if top == _INFINITE else top) for sign, top, _ in block}
             chained = {(sign, other) for sign, top in placed for other in self._chained(top)}
@@ -140,10 +143,13 @@ class LooseTops:
 
     def _chained(self, top: int) -> set[int]:
         """Return the binades in which a source chain may put numbers of one."""
+        if top in self._rounded:
+            return self._rounded[top]
         found, precision = {top}, self.meetings.reach.precision_read
         for step in self.conversion.source_chain:
             found = {other for one in found for other in _rounded_tops(step, one, precision)}
             precision = min(precision, step.fraction_bits + 1)
+        self._rounded[top] = found
         return found
 
     def _note(self, block: set[tuple[bool, int]]) -> None:

@@ -88,7 +88,7 @@ class EncodePlan(Plan):
     """The plan of `encode`."""
 
     def _families(self) -> list[Family[Any]]:
-        found = [*block_families(self.problem), *encode_families(self.problem, self.level)]
+        found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
         reach = Reach(self.problem)
         return [*found, *decision_families(reach, self.level), *subnormal_families(reach, self.level)]
 
@@ -124,7 +124,7 @@ class DecodePlan(Plan):
         return DecodeStimulus(self.problem, self.seed, self.level).is_exhaustive
 
     def _families(self) -> list[Family[Any]]:
-        return list(decode_families(self.problem))
+        return list(decode_families(self.problem, self.level))
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from DecodeStimulus(self.problem, self.seed, self.level).pieces()

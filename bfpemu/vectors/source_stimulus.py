@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.vectors.lane_family import crosses_lanes
+from bfpemu.vectors.lanes import crosses_lanes, in_turn
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import SourcePatterns
@@ -62,7 +62,7 @@ class SourceStimulus:
         rows.append([subnormal + lane % 2 for lane in range(lanes)])
         rows.append([normal if lane % 3 == 0 else (subnormal | sign if lane % 2 else 1) for lane in range(lanes)])
         for step in {1, lanes // 2, lanes - 1} - {0}:
-            for lane in range(lanes - step):
+            for lane in range(lanes - step if crosses_lanes(len(kinds), lanes, self.level) else 1):
                 rows.append([one if at in (lane, lane + step) else small for at in range(lanes)])
         return self.rows_of(rows)
 
@@ -72,12 +72,16 @@ class SourceStimulus:
         out = []
         around = self.background(len(kinds) * self.lanes, 0)
         for number, pattern in enumerate(kinds):
-            zeros = np.zeros((self.lanes, self.lanes), np.uint64)
-            np.fill_diagonal(zeros, pattern)
-            among = around[number * self.lanes : (number + 1) * self.lanes].copy()
-            np.fill_diagonal(among, pattern)
+            lanes = self._lanes_of(number, len(kinds))
+            rows = np.arange(len(lanes))
+            zeros, among = np.zeros((len(lanes), self.lanes), np.uint64), around[number * self.lanes + lanes]
+            zeros[rows, lanes] = among[rows, lanes] = pattern
             out += [zeros, among]
         return np.concatenate(out)
+
+    def _lanes_of(self, thing: int, things: int) -> npt.NDArray[np.int64]:
+        """Return the lanes that a thing is laid in: all, or some where things and lanes are not crossed."""
+        return np.array([lane for one, lane in in_turn(things, self.lanes, self.level) if one == thing], np.int64)
 
     @property
     def crosses_one_hot(self) -> bool:
@@ -96,9 +100,10 @@ class SourceStimulus:
         for row, (bit, lane) in enumerate(places):
             found[row, lane] = 1 << bit
         ones = ((1 << self.source.exponent_bits) - 1) << self.source.fraction_bits
-        cold = np.zeros((self.source.exponent_bits * self.lanes, self.lanes), np.uint64)
-        for row in range(len(cold)):
-            cold[row, row % self.lanes] = ones ^ (1 << (self.source.fraction_bits + row // self.lanes))
+        places = list(in_turn(self.source.exponent_bits, self.lanes, self.level))
+        cold = np.zeros((len(places), self.lanes), np.uint64)
+        for row, (bit, lane) in enumerate(places):
+            cold[row, lane] = ones ^ (1 << (self.source.fraction_bits + bit))
         return np.concatenate([found, cold])
 
     def largest(self) -> Patterns:
@@ -107,7 +112,7 @@ class SourceStimulus:
         point, lanes = self.source.fraction_bits, self.lanes
         field = max(self.source.bias, 4) << point
         middle = (1 << point) // 2
-        for sign in (0, self.sign):
+        for number, sign in enumerate((0, self.sign)):
             around = self.background(lanes, 0)
             np.fill_diagonal(around, field | middle | sign)
             near = words(self.seed, _BACKGROUND, 0, lanes, lanes)
@@ -121,12 +126,13 @@ class SourceStimulus:
             np.fill_diagonal(least, (field | sign) + 1)
             single = np.zeros((lanes, lanes), np.uint64)
             np.fill_diagonal(single, field | middle | sign)
-            out += [around, near, least, single]
+            kinds = [around, near, least, single]
             if self.reach.precision <= self.source.fraction_bits:
                 # Fractions of few bits, which a source chain leaves as they are.
                 plain = np.full((lanes, lanes), field, np.uint64)
                 np.fill_diagonal(plain, field | middle | sign)
-                out.append(plain)
+                kinds.append(plain)
+            out += [rows[self._lanes_of(2 * turn + number, 2 * len(kinds))] for turn, rows in enumerate(kinds)]
         return np.concatenate(out)
 
     def fields(self) -> Patterns:
@@ -150,16 +156,18 @@ class SourceStimulus:
         rows = []
         for number, pattern in enumerate([*payloads, *(payload | sign for payload in payloads)]):
             rows.append([pattern if lane == number % lanes else 0 for lane in range(lanes)])
+        pairs = (
+            (infinity | 1, infinity, 0),
+            (infinity, infinity | sign, 1),
+            (infinity | 1, infinity | 2, largest),
+            (infinity | sign, largest, largest | sign),
+            (infinity, kinds["min_subnormal.pos"], kinds["subnormal.neg"]),
+            (infinity | 1, largest, kinds["normal.neg"] | 1),
+        )
+        chosen = set(in_turn(len(pairs), lanes, self.level))
         for first in range(lanes):
             second = (first + 1 + first % 3) % lanes
-            for one, two, rest in (
-                (infinity | 1, infinity, 0),
-                (infinity, infinity | sign, 1),
-                (infinity | 1, infinity | 2, largest),
-                (infinity | sign, largest, largest | sign),
-                (infinity, kinds["min_subnormal.pos"], kinds["subnormal.neg"]),
-                (infinity | 1, largest, kinds["normal.neg"] | 1),
-            ):
+            for one, two, rest in (pair for number, pair in enumerate(pairs) if (number, first) in chosen):
                 rows.append([one if lane == first else two if lane == second else rest for lane in range(lanes)])
         return self.rows_of(rows)
 

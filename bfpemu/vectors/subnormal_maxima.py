@@ -10,7 +10,8 @@ from bfpemu.formats import ExponentRule, SourceSubnormals
 from bfpemu.vectors.decision_bins import visible_exponents
 from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
-from bfpemu.vectors.lane_family import in_turn, lane_family
+from bfpemu.vectors.lane_family import lane_family
+from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import Patterns, SourceStimulus
 
