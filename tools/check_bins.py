@@ -1,7 +1,8 @@
-"""Go over the catalogue and look for bins of spec 12.10 with neither a hit nor a reason.
+"""Go over the catalogue and look for bins of spec 12.10 with neither a hit nor a reason, or with both.
 
 Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every preset that
-it can; this takes long. `--unit` and `--format` choose some of them.
+it can; this takes long. `--unit` and `--format` choose some of them. `--drawn N` goes over N small formats drawn at
+random instead, with all inputs where these are few, and looks for hits of bins that are said to be impossible.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
+import hypothesis  # noqa: E402
+
 from bfpemu.catalog import presets, resolve  # noqa: E402
 from bfpemu.errors import SpecError  # noqa: E402
 from bfpemu.formats.preset import Preset  # noqa: E402
@@ -23,6 +26,7 @@ from bfpemu.units import units as dot_units  # noqa: E402
 from bfpemu.vectors.directed import Directed  # noqa: E402
 from bfpemu.vectors.plan import plan_of  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
+from tools.drawn_bins import contradictions, small_problems  # noqa: E402
 
 WHOLE_TENSOR = 8
 """Elements of a vector where one block is the whole tensor."""
@@ -54,29 +58,64 @@ def problems(units: Sequence[str], formats: Sequence[str], dtypes: Sequence[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the tool; 1 when a bin has neither a hit nor a reason."""
+    """Run the tool; 1 when a bin has neither a hit nor a reason, or both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--unit", action="append", help="a unit of spec 12.2 or a dot-product unit of the catalogue")
     parser.add_argument("--format", action="append", help="a preset; all of them unless given")
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="the float of encode and decode; float32")
     parser.add_argument("--level", type=int, default=1)
+    parser.add_argument("--drawn", type=int, metavar="N", help="go over so many small formats drawn at random")
+    parser.add_argument("--seed", type=int, default=1, help="of the drawn formats")
     chosen = parser.parse_args(arguments)
+    if chosen.drawn:
+        return drawn(tuple(chosen.unit or UNITS), chosen.drawn, chosen.seed)
     units = chosen.unit or [*(unit for unit in UNITS if unit != "dot"), *dot_units()]
-    sets = bins = silent = 0
+    sets = bins = silent = false = 0
     for name, problem in problems(units, chosen.format or list(presets()), chosen.dtype or DTYPES[:1]):
         start = time.perf_counter()
         made = Directed(plan_of(problem, chosen.level, seed=1))
         report = made.report()
         empty = [key for key, entry in report.items() if "not_reached" in entry]
-        sets, bins, silent = sets + 1, bins + len(report), silent + len(empty)
+        untrue = made.contradictions()
+        sets, bins, silent, false = sets + 1, bins + len(report), silent + len(empty), false + len(untrue)
         seconds = time.perf_counter() - start
         print(
             f"{name}: {made.count} vectors, {len(report)} bins, {len(empty)} not reached, {seconds:.1f} s", flush=True
         )
         for key in empty:
             print(f"    {key}")
-    print(f"{sets} sets, {bins:,} bins, {silent} not reached")
-    return 1 if silent else 0
+        for key, reason in untrue.items():
+            print(f"    {key} is hit, and cannot occur: {reason}")
+    print(f"{sets} sets, {bins:,} bins, {silent} not reached, {false} hit and said to be impossible")
+    return 1 if silent or false else 0
+
+
+def drawn(units: tuple[str, ...], count: int, seed: int) -> int:
+    """Print what is said to be impossible of small formats drawn at random and is not; 1 when there is any."""
+    seen = false = 0
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(small_problems(units))
+    def look(problem: Problem) -> None:
+        nonlocal seen, false
+        seen += 1
+        untrue = contradictions(problem, most_bits=16, vectors=4000)
+        if untrue:
+            print(f"{problem.unit}: {problem}", flush=True)
+        for key, reason in untrue.items():
+            print(f"    {key} is hit, and cannot occur: {reason}")
+        false += len(untrue)
+
+    look()
+    print(f"{seen} drawn formats, {false} bins hit and said to be impossible")
+    return 1 if false else 0
 
 
 if __name__ == "__main__":

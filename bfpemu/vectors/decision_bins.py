@@ -78,6 +78,12 @@ def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
     )
 
 
+def _begins_as(rule: ExponentRule) -> str:
+    """Return what gives the exponent that is compared (spec 12.10)."""
+    begins = rule in (ExponentRule.EVEN, ExponentRule.LOWER_ERROR)
+    return f"floor, with which the rule {rule} begins," if begins else f"the rule {rule}"
+
+
 def visible_exponents(reach: Reach, wanted: Int64Array) -> Int64Array:
     """Return exponents of the rule as a block shows them: those below the smallest are one that it flushes, or it."""
     spec = reach.spec
@@ -95,7 +101,7 @@ def _why_no_maximum(reach: Reach, depth: int) -> str | None:
     if reach.precision == 1:
         return "a number here has one bit"
     if depth and rule not in (ExponentRule.RCEIL, ExponentRule.CEIL):
-        return f"the rule {rule} compares the largest magnitude with no power of two, nor with the largest significand"
+        return f"{_begins_as(rule)} compares the largest magnitude with no power of two, nor the largest significand"
     if depth and rule is ExponentRule.RCEIL and reach.precision <= spec.magnitude_bits:
         return "no number lies between the largest significand and the next power of two"
     return None

@@ -198,7 +198,10 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         place = number % 7
         if place == 6:
             return _why_no_infinity(reach, number // 7)
+        if reach.is_given:
+            return None
         beside_least = reach.excess == 1 and reach.largest_is_power and conversion.exponent_offset == 0
+        beside_least &= reach.follows_maximum
         if place == 4 and number < 7 and beside_least and reach.problem.unit == "requantize":
             return "only the least significand is one more than the largest"
         half = 1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)
@@ -207,9 +210,9 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             reason = reach.why_no_product(lambda whole: whole == half - 1, rests[place], number >= 7)
             if reason:
                 return reason
-        if reach.excess == 1 and reach.largest_is_power and place == 5 and conversion.exponent_offset == 0:
+        if beside_least and place == 5:
             return "the largest magnitude is one more than the largest significand"
-        if reach.clamps_above or reach.is_given:
+        if reach.clamps_above:
             return None
         if place in (2, 3) and _is_raised(reach, place=place - 1, negative=number >= 7):
             return "the rule even raises the exponent of such a block"

@@ -29,7 +29,9 @@ CASES = [
 def test_no_bin_is_silently_empty_and_no_reason_is_contradicted(unit: str, name: str) -> None:
     problem = problem_of(unit, resolve(name))
     plan = plan_of(problem, 1, 1)
-    report = Directed(plan).report()
+    made = Directed(plan)
+    assert made.contradictions() == {}
+    report = made.report()
     assert [key for key, entry in report.items() if "not_reached" in entry] == []
     never = {key for key, entry in report.items() if "cannot_occur" in entry}
     stimulus = filling(problem, 77, 0, 1500)
