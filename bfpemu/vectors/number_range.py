@@ -13,15 +13,12 @@ import numpy as np
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import (
     BFPSpec,
-    DecodeUnderflow,
     Encoding,
     ExponentOverflow,
     ExponentRule,
     InfinityPolicy,
     NanPolicy,
     NegativeZeroCode,
-    ReservedExponent,
-    SourceSubnormals,
     StepCarry,
     StepOverflow,
     StepUnderflow,
@@ -36,11 +33,8 @@ from bfpemu.vectors.source_numbers import (
     operand_lowest_bit,
     operand_tops,
     source_tops,
-    tops_read,
     wraps,
 )
-
-_RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
 
 @dataclass(frozen=True)
@@ -251,7 +245,7 @@ class NumberRange:
         if not self.has_plain_codes:
             steps = zip(chain, self._chain_highs, strict=True)
             return any(step.overflow is StepOverflow.INFINITY and high > step.maximum_exponent for step, high in steps)
-        return self._largest(negative).kinds[0, 0] == INFINITE
+        return bool(self._largest(negative).kinds[0, 0] == INFINITE)
 
     @property
     def has_plain_codes(self) -> bool:
@@ -319,119 +313,3 @@ class NumberRange:
     def is_above(self) -> bool:
         """Whether an exponent can be above the largest."""
         return not self.is_given and self.excess > 0
-
-    def has_top(self, top: int) -> bool:
-        """Whether a number that is encoded has this ``floor(log2)``; of results any in their range."""
-        problem = self.problem
-        is_read = problem.unit != "encode" or top in tops_read(problem.kind, problem.target.conversion)
-        return is_read and self.tops[0] <= top <= self.tops[1]
-
-    @property
-    def most_kept_bits(self) -> int:
-        """The largest number of bits before the binary point of a wide element that the rule leaves."""
-        conversion = self.problem.target.conversion
-        return self.spec.magnitude_bits + conversion.post_truncate_bits - conversion.exponent_offset
-
-    @cached_property
-    def widest_distance(self) -> int:
-        """The most binades that an element lies below the largest of its block."""
-        (low, high), specs = self.tops, self.operands
-        size = self.spec.elements_per_block or 1
-        if not specs or any(spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs):
-            return high - low
-        if self.problem.unit == "add":
-            tops = [operand_tops(spec)[1] for spec in specs]
-            ends = zip(tops, reversed(specs), strict=True)
-            return min(max(top + self._carries - operand_lowest_bit(spec) for top, spec in ends), high - low)
-        if any((spec.elements_per_block or 1) % size for spec in specs):
-            return high - low
-        # What a chain rounds may be in the next binade.
-        carries = self.precision < self.precision_read and not self.ends_with_power
-        return min(sum(_spread(spec) for spec in specs) + carries, high - low)
-
-    @property
-    def _carries(self) -> bool:
-        """Whether the highest number of one operand and the lowest of the other one meet in a sum."""
-        ends = [(spec.smallest_exponent - spec.fraction_bits, spec.largest_exponent) for spec in self.operands]
-        tops = [operand_tops(spec)[1] for spec in self.operands]
-        room = max(tops[0] - ends[1][0], tops[1] - ends[0][0])
-        return room <= 2 * max(spec.mantissa_bits for spec in self.operands)
-
-    @property
-    def widest_in_sub_block(self) -> int:
-        """The most binades between elements that every operand has in one sub-block, if there are others beside one."""
-        size = self.spec.elements_per_block or 1
-        subs = [spec.sub_block_size or spec.elements_per_block or 1 for spec in self.operands]
-        is_mixed = self.is_loose or any(sub == 1 or (sub % size and size % sub) for sub in subs)
-        if self.problem.unit in ("encode", "add") or is_mixed:
-            return self.widest_distance
-        return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in self.operands))
-
-    @property
-    def depth(self) -> int:
-        """How deep bits below the place of rounding are looked for."""
-        problem = self.problem
-        if problem.unit == "add":
-            return problem.a_flat.format.mantissa_bits + problem.b_flat.format.mantissa_bits
-        return self.precision
-
-    @property
-    def is_loose(self) -> bool:
-        """Whether the numbers of one block lie at any distance from each other."""
-        size = self.spec.elements_per_block or 1
-        return (self.counts_specials and not self._specials_are_in_place) or any(
-            (spec.elements_per_block or 1) % size
-            or wraps(spec)
-            or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
-            for spec in self.operands
-        )
-
-    @property
-    def _specials_are_in_place(self) -> bool:
-        """Whether infinities and NaN count as the numbers that their codes were without a reserved exponent field."""
-        spec, conversion = self.operands[0], self.problem.target.conversion
-        special = kernel_source(self.problem.source_kind, conversion).special_exponent
-        return (
-            self.problem.unit == "requantize"
-            and conversion.infinity is InfinityPolicy.NUMBER
-            and conversion.nan is NanPolicy.NUMBER
-            and spec.exponent_reserved is not ReservedExponent.NAN
-            and spec.negative_zero_code is not NegativeZeroCode.NEGATIVE_INFINITY
-            and special == spec.all_ones_code - spec.exponent_bias
-        )
-
-    @cached_property
-    def lowest_bit(self) -> int:
-        """The place of the lowest bit that a number has."""
-        conversion = self.problem.target.conversion
-        chain = conversion.source_chain
-        if self.operands:
-            lows = [step.minimum_exponent - step.fraction_bits for step in chain]
-            return min(max([self.lowest_bit_read, *lows]), self.tops[0])
-        is_cut = any(step.underflow is not StepUnderflow.GRADUAL for step in chain)
-        is_cut |= conversion.source_subnormals is not SourceSubnormals.EXACT
-        return self.tops[0] - (min(self.precision, 64) - 1 if is_cut else 0)
-
-    @property
-    def is_two_level(self) -> bool:
-        """Whether a format has shift codes."""
-        return bool(self.spec.sub_shift_bits) or (self.problem.unit != "encode" and self.has_shifts)
-
-    @property
-    def has_shifts(self) -> bool:
-        """Whether an operand has shift codes."""
-        return any(spec.sub_shift_bits for spec in self.operands)
-
-    @property
-    def follows_maximum(self) -> bool:
-        """Whether the largest magnitude alone gives the exponent."""
-        return self.problem.target.conversion.exponent_rule in _RULES_OF_MAXIMUM
-
-
-def _spread(spec: BFPSpec) -> int:
-    """Return how many binades the values of one block span, but for those that patterns of a float have."""
-    if spec.decode_underflow is DecodeUnderflow.WRAP:
-        low, high = operand_tops(spec)
-        return high - low
-    full = spec.encoding is Encoding.TWOS_COMPLEMENT
-    return spec.magnitude_bits - 1 + full + spec.largest_shift

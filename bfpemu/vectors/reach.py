@@ -13,11 +13,11 @@ from bfpemu.formats import (
     Encoding,
     ExponentRule,
 )
-from bfpemu.vectors.number_range import NumberRange
+from bfpemu.vectors.block_range import BlockRange
 
 
 @dataclass(frozen=True)
-class Reach(NumberRange):
+class Reach(BlockRange):
     """Why some numbers of a unit never meet some place where they are rounded."""
 
     def why_no_exponent(self, exponent: int, *, of_block: bool = False) -> str | None:
