@@ -205,7 +205,8 @@ class NumberRange:
         rule = conversion.exponent_rule
         if self.infinity_lifts:
             high = max(high, self.spec.largest_exponent)
-        return low - (rule is ExponentRule.LOWER_ERROR), high + self.is_raised_by_rounding
+        may_lower = low - 1 - self.spec.fraction_bits >= 1 - self.spec.exponent_bias  # which lower_error asks for
+        return low - (rule is ExponentRule.LOWER_ERROR and may_lower), high + self.is_raised_by_rounding
 
     @property
     def is_raised_by_rounding(self) -> bool:
