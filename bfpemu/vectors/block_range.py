@@ -10,6 +10,7 @@ from bfpemu.formats import (
     BFPSpec,
     DecodeUnderflow,
     Encoding,
+    ExponentOverflow,
     ExponentRule,
     InfinityPolicy,
     NanPolicy,
@@ -27,6 +28,25 @@ _RULES_OF_MAXIMUM = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 @dataclass(frozen=True)
 class BlockRange(NumberRange):
     """The numbers of one block that a unit encodes."""
+
+    @property
+    def clamps_above(self) -> bool:
+        """Whether elements can be too large for the largest exponent."""
+        conversion = self.problem.target.conversion
+        if self.is_given:
+            return True
+        saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
+        return (saturates or self.infinity_lifts) and self.excess > 0
+
+    @property
+    def flushes(self) -> bool:
+        """Whether the exponent of a block can be below the smallest."""
+        return not self.is_given and self.wanted_ends[0] < self.spec.smallest_exponent
+
+    @property
+    def is_above(self) -> bool:
+        """Whether an exponent can be above the largest."""
+        return not self.is_given and self.excess > 0
 
     def has_top(self, top: int) -> bool:
         """Whether a number that is encoded has this ``floor(log2)``; of results any in their range."""
@@ -50,7 +70,7 @@ class BlockRange(NumberRange):
         if self.problem.unit == "add":
             tops = [operand_tops(spec)[1] for spec in specs]
             ends = zip(tops, reversed(specs), strict=True)
-            return min(max(top + self._carries - operand_lowest_bit(spec) for top, spec in ends), high - low)
+            return min(max(top + self._carries - _lowest(spec) for top, spec in ends), high - low)
         if any((spec.elements_per_block or 1) % size for spec in specs):
             return high - low
         # What a chain rounds may be in the next binade.
@@ -134,6 +154,10 @@ class BlockRange(NumberRange):
     def follows_maximum(self) -> bool:
         """Whether the largest magnitude alone gives the exponent."""
         return self.problem.target.conversion.exponent_rule in _RULES_OF_MAXIMUM
+
+
+def _lowest(spec: BFPSpec) -> int:
+    return operand_tops(spec)[0] if wraps(spec) else operand_lowest_bit(spec)
 
 
 def _spread(spec: BFPSpec) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.codec.translate import kernel_source
-from bfpemu.formats import ExponentRule, NanPolicy
+from bfpemu.formats import ExponentRule
 from bfpemu.vectors.code_stimulus import few_significands, telling_exponents
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
@@ -82,9 +82,8 @@ class Closing(NumberVectors):
     @property
     def _looked_at_all(self) -> bool:
         """Whether the meetings are those of all numbers; a NaN that counts as one has two bits."""
-        counts_nan = self.problem.target.conversion.nan is NanPolicy.NUMBER and self.reach.counts_specials
         is_one_bit = all(spec.magnitude_bits == 1 for spec in self.meetings.operands)
-        return self.meetings.is_narrow and not (counts_nan and is_one_bit)
+        return self.meetings.is_narrow and not (self.reach.counts_nan and is_one_bit)
 
     def _not_raised(self, missing: set[str]) -> dict[str, str]:
         """Return why the rule `even` never raises the exponent of the largest numbers."""

@@ -72,7 +72,7 @@ class NumberRange:
         if problem.unit == "encode":
             return problem.kind.fraction_bits + 1
         # The least significand of two's complement has one bit more, and all others of its bits are 0.
-        a = max(problem.a_flat.format.magnitude_bits, 2 * self.counts_specials)  # a NaN has two bits
+        a = max(problem.a_flat.format.magnitude_bits, 2 * self.counts_nan)
         if problem.unit == "requantize":
             return a
         b = problem.b_flat.format.magnitude_bits
@@ -125,7 +125,7 @@ class NumberRange:
             smallest, largest = source_tops(problem.kind, problem.target.conversion)
             return smallest, min(largest, self.largest_accepted_top)
         low, high = self._tops_read
-        low, high = chain_tops(low, high, self.precision_read, problem.target.conversion)
+        low, high = chain_tops(low, high, self._precision_of_largest, problem.target.conversion)
         if not self.has_plain_codes:
             return low, high
         ends = [self._largest(negative) for negative in (0, 1)]
@@ -152,7 +152,7 @@ class NumberRange:
     def _chain_highs(self) -> list[int]:
         """``floor(log2)`` of the largest rounded number that each step of the source chain gets."""
         (low, high), conversion = self._tops_read, self.problem.target.conversion
-        found, precision = [], self.precision_read
+        found, precision = [], self._precision_of_largest
         for step in conversion.source_chain:
             found.append(high + (precision > step.fraction_bits + 1))
             one = dataclasses.replace(conversion, source_chain=(step,))
@@ -166,6 +166,20 @@ class NumberRange:
         conversion = self.problem.target.conversion
         counts = conversion.infinity is InfinityPolicy.NUMBER or conversion.nan is NanPolicy.NUMBER
         return counts and any(has_special_codes(spec) for spec in self.operands)
+
+    @property
+    def counts_nan(self) -> bool:
+        """Whether a NaN of two bits counts as a number, be it of a NaN block or of a product."""
+        specs = self.operands
+        makes = self.problem.unit != "requantize" or any(spec.nan_code is not None for spec in specs)
+        return self.counts_specials and makes and self.problem.target.conversion.nan is NanPolicy.NUMBER
+
+    @property
+    def _precision_of_largest(self) -> int:
+        """Bits of a number that no result exceeds, so that rounding carries out of none of fewer bits."""
+        if self.problem.unit == "add":  # twice the larger of the largest operands
+            return max(spec.magnitude_bits for spec in self.operands)
+        return self.precision_read
 
     @property
     def lowest_read(self) -> int:
@@ -295,22 +309,3 @@ class NumberRange:
     def is_given(self) -> bool:
         """Whether exponents are supplied."""
         return self.problem.needs_exponents
-
-    @property
-    def clamps_above(self) -> bool:
-        """Whether elements can be too large for the largest exponent."""
-        conversion = self.problem.target.conversion
-        if self.is_given:
-            return True
-        saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE
-        return (saturates or self.infinity_lifts) and self.excess > 0
-
-    @property
-    def flushes(self) -> bool:
-        """Whether the exponent of a block can be below the smallest."""
-        return not self.is_given and self.wanted_ends[0] < self.spec.smallest_exponent
-
-    @property
-    def is_above(self) -> bool:
-        """Whether an exponent can be above the largest."""
-        return not self.is_given and self.excess > 0
