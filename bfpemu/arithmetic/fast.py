@@ -21,7 +21,7 @@ from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_st
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
 from bfpemu.kernels.ordinary_steps import lane_bits, ordinary_steps
-from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
+from bfpemu.kernels.panels import LOW_BITS, Left, Right, subtract_group_sums, words_per_group, zero_groups
 from bfpemu.kernels.parameters import AWAY_FROM_ZERO, TIES_TO_EVEN, TO_ODD, TOWARD_NEGATIVE, TOWARD_POSITIVE
 from bfpemu.threads import for_each
 
@@ -32,6 +32,9 @@ _FLOAT32 = FloatRules(127, 23, TIES_TO_EVEN, 0, 0)
 
 _LARGEST = 120
 """Bound on the exponents of float32 sums: below 2 ** 127 even after many additions of finite numbers."""
+
+_SUM_BITS = 30
+"""Bits of a group sum that a tile adds up in 32-bit integers."""
 
 _UNROLLED = 8
 """Words of a group that a tile takes without a loop, at most."""
@@ -67,6 +70,8 @@ class _Range(NamedTuple):
     """Bits of a group sum, without its sign."""
     total_width: int
     """Bits of the sum of all groups of one exponent."""
+    split: bool
+    """Whether a group sum needs more than 32 bits, and is taken from two parts of the right operand."""
 
 
 def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
@@ -82,10 +87,10 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
         found = found._replace(low=low, high=high)
     narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
     words = best_words(bytes_are_enough=narrow, portable=portable)
-    if _is_plain(task, found) and not _is_out_of_range(task, found):
+    if _is_plain(task, found) and not found.split and not _is_out_of_range(task, found):
         return _float32(task, found, words, threads)
     steps = _steps(task, found)
-    return None if steps is None else _any(task, steps, words, threads, narrow=_is_narrow(task, found))
+    return None if steps is None else _any(task, found, steps, words, threads)
 
 
 def _is_out_of_range(task: Task, found: _Range) -> bool:
@@ -106,15 +111,19 @@ def _is_plain(task: Task, found: _Range) -> bool:
 
 
 def _range(task: Task) -> _Range | None:
-    """Return the range of exponents, or None where group sums may not fit 32 bits or a stage before them rounds."""
+    """Return the range of exponents, or None where group sums are too wide or a stage before them rounds."""
     stages = task.stages
     bits = [_bits(rows.significands) for rows in (task.left, task.right)]
     if max(bits) > 15 or stages.drop_bits > 0:
         return None
-    width = sum(bits) + (stages.group_size - 1).bit_length()
-    if width > 30 or (stages.sum_bits and stages.sum_bits <= width + 1):
+    size_bits = (stages.group_size - 1).bit_length()
+    width = sum(bits) + size_bits
+    split = width > _SUM_BITS
+    if split and bits[0] + LOW_BITS + size_bits > _SUM_BITS:
         return None
-    return _Range(*_ends(task), width, width + task.left.scales.shape[1].bit_length())
+    if stages.sum_bits and stages.sum_bits <= width + 1:
+        return None
+    return _Range(*_ends(task), width, width + task.left.scales.shape[1].bit_length(), split)
 
 
 def _ends(task: Task) -> tuple[int, int]:
@@ -218,12 +227,12 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
     return Result(_cut(task, out), None)
 
 
-def _any(task: Task, steps: Steps, words: Words, threads: int, *, narrow: bool) -> Result:
-    """Compute with any steps; `narrow` stores float32, which must hold every result without a subnormal."""
+def _any(task: Task, found: _Range, steps: Steps, words: Words, threads: int) -> Result:
+    """Compute with any steps."""
     left, right = _left(task, words), _right(task, words)
     shape = _whole(len(left.words), ROWS), len(right.words)
-    out, marks = np.empty(shape, np.float32 if narrow else np.float64), np.empty(shape, np.bool_)
-    run, order = unit_products(_tiling(task, words), steps), _order(task.stages)
+    out, marks = np.empty(shape, np.float32 if _is_narrow(task, found) else np.float64), np.empty(shape, np.bool_)
+    run, order = unit_products(_tiling(task, words), steps, split=found.split), _order(task.stages)
 
     def work(part: tuple[int, int]) -> None:
         with np.errstate(all="ignore"):  # without the JIT, NumPy would warn of infinities

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles
+from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles, widest_vectors
 from bfpemu.kernels.aligned_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
-from bfpemu.kernels.panels import Left, Right, fill_panel
+from bfpemu.kernels.panels import HIGH, LOW, LOW_BITS, WHOLE, Left, Right, fill_panel
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer
 
 _CHUNK_WORDS = 192
@@ -57,16 +57,64 @@ def float32_products(how: Tiling) -> Callable[..., None]:
 
 
 @cache
-def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
+def _group_sums(how: Tiling, *, split: bool) -> Callable[..., None]:
+    """Return the function that writes the sums of a tile, shape (groups, `TILE`), of one panel or of two parts."""
+    multiply_tile, low_bits = tiles(how)[1], np.int64(LOW_BITS)
+
+    @kernel
+    def join(high: AnyArray, low: AnyArray, out: AnyArray) -> None:
+        widest_vectors()
+        for i in range(out.shape[0]):
+            out[i] = (np.int64(high[i]) << low_bits) + np.int64(low[i])
+
+    @kernel
+    def whole(left: Left, row: Integer, panels: AnyArray, count: Integer, parts: AnyArray, out: AnyArray) -> None:
+        multiply_tile(left.words, row, panels[0], left.starts, count, out)
+
+    @kernel
+    def both(left: Left, row: Integer, panels: AnyArray, count: Integer, parts: AnyArray, out: AnyArray) -> None:
+        for part in range(2):
+            multiply_tile(left.words, row, panels[part], left.starts, count, parts[part])
+        join(parts[0], parts[1], out)
+
+    return both if split else whole
+
+
+@cache
+def _finish(steps: Steps) -> Callable[..., None]:
+    """Return the function that takes the results of a tile out of its accumulators."""
+    finish, may_leave = steps.finish, steps.parts == PARTS
+
+    @kernel
+    def finish_tile(done: AnyArray, row: Integer, column: Integer, out: AnyArray, out_left: BoolArray) -> None:
+        widest_vectors()
+        for i in range(ROWS):
+            values = out[row + i, column : column + COLUMNS]
+            marks = out_left[row + i, column : column + COLUMNS]
+            for j in range(COLUMNS):
+                k = i * COLUMNS + j
+                # Parts that an accumulator does not use hold anything.
+                values[j] = finish(done[0, k], done[1, k], done[2, k])
+            for j in range(COLUMNS):
+                marks[j] = may_leave and done[2, i * COLUMNS + j] == LEFT
+
+    return finish_tile
+
+
+@cache
+def unit_products(how: Tiling, steps: Steps, *, split: bool) -> Callable[..., None]:
     """Return the product with an accumulator that is given by its steps.
 
     It takes the operands; the `Order`; the first panel and the one after the last; `out`, float32 or
     float64, shape (whole tiles of rows, panels * `COLUMNS`), for results in the output format; and
-    `out_left`, of the same shape, which says what is left to the general kernels.
+    `out_left`, of the same shape, which says what is left to the general kernels. With `split` the sums of groups
+    need more than 32 bits; those of the parts of the right operand do not.
     """
-    sums_tile, fill, accumulate = tiles(how)[1], fill_panel(how.words), accumulate_tile(steps)
-    integer = np.int32 if steps.bits == 32 else np.int64
-    finish, may_leave = steps.finish, steps.parts == PARTS
+    group_sums, accumulate, finish_tile = _group_sums(how, split=split), accumulate_tile(steps), _finish(steps)
+    fills = tuple(fill_panel(how.words, part) for part in ((HIGH, LOW) if split else (WHOLE, WHOLE)))
+    fill, fill_low = fills
+    panels, parts = (2, 2) if split else (1, 0)
+    lane, total = (np.int32 if steps.bits == 32 else np.int64), (np.int64 if split else np.int32)
 
     @kernel
     def run(
@@ -74,27 +122,19 @@ def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
     ) -> None:
         rows, groups = left.starts.shape
         count = left.words.shape[1] // groups
-        panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
-        sums = np.empty(groups * TILE, np.int32)
-        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), integer)
+        panel = np.empty((panels, left.words.shape[1] * COLUMNS), np.int32)
+        sums_of_parts = np.empty((parts, groups * TILE), np.int32)
+        sums = np.empty(groups * TILE, total)
+        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), lane)
         for place in range(first, last):
             column = place * COLUMNS
-            fill(right.words, column, panel)
-            b_exponents = right.exponents[place]
+            fill(right.words, column, panel[0])
+            if panels == 2:
+                fill_low(right.words, column, panel[1])
             for row in range(0, rows, ROWS):
-                sums_tile(left.words, row, panel, left.starts, count, sums)
+                group_sums(left, row, panel, count, sums_of_parts, sums)
                 tile_sums = sums.reshape(groups, ROWS, COLUMNS)
-                accumulate(order, tile_sums, left.exponents[row // ROWS], b_exponents, scratch)
-                done = scratch[0]
-                for i in range(ROWS):
-                    values, marks = (
-                        out[row + i, column : column + COLUMNS],
-                        out_left[row + i, column : column + COLUMNS],
-                    )
-                    for j in range(COLUMNS):
-                        k = i * COLUMNS + j
-                        # Parts that an accumulator does not use hold anything.
-                        values[j] = finish(done[0, k], done[1, k], done[2, k])
-                        marks[j] = may_leave and done[2, k] == LEFT
+                accumulate(order, tile_sums, left.exponents[row // ROWS], right.exponents[place], scratch)
+                finish_tile(scratch[0], row, column, out, out_left)
 
     return run

@@ -12,6 +12,11 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._vector import COLUMNS, Words
 from bfpemu.kernels.types import AnyArray, BoolArray, Int64Array, Integer
 
+WHOLE, HIGH, LOW = range(3)
+"""Parts of a 16-bit significand: ``256 * HIGH + LOW``, where the low one is not negative."""
+
+LOW_BITS = 8
+
 
 class Left(NamedTuple):
     """The operand whose rows are rows of the result."""
@@ -62,8 +67,8 @@ def zero_groups(significands: AnyArray, group_size: Integer, out_zero: BoolArray
 
 
 @cache
-def fill_panel(words: Words) -> Callable[..., None]:
-    """Return the function that makes a panel of `COLUMNS` rows of the right operand.
+def fill_panel(words: Words, part: int = WHOLE) -> Callable[..., None]:
+    """Return the function that makes a panel of `COLUMNS` rows of the right operand, or of a part of each significand.
 
     It takes the words of the operand, the first of the rows, and the panel to fill: int32,
     shape (words * `COLUMNS`,), for each word that of every row.
@@ -77,4 +82,18 @@ def fill_panel(words: Words) -> Callable[..., None]:
             for row in range(COLUMNS):
                 out_panel[place * COLUMNS + row] = right[first + row, place] ^ flipped
 
-    return fill
+    @kernel
+    def fill_high(right: AnyArray, first: Integer, out_panel: AnyArray) -> None:
+        for place in range(right.shape[1]):
+            for row in range(COLUMNS):
+                word = right[first + row, place]
+                low = np.int32(np.int32(word << 16) >> 24) & np.int32(0xFFFF)
+                out_panel[place * COLUMNS + row] = np.int32(np.int32(word >> 24) << 16) | low
+
+    @kernel
+    def fill_low(right: AnyArray, first: Integer, out_panel: AnyArray) -> None:
+        for place in range(right.shape[1]):
+            for row in range(COLUMNS):
+                out_panel[place * COLUMNS + row] = right[first + row, place] & np.int32(0x00FF00FF)
+
+    return (fill, fill_high, fill_low)[part]
