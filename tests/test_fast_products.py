@@ -60,6 +60,8 @@ UNITS = {
     "t_fdpa_23": named_unit("t_fdpa_23"),
 }
 FORMATS: list[tuple[Any, Any]] = [("bfp8", "bfp8"), ("bfp8", "bfp4"), ("bfp12", "bfp6"), ((5, 7), (9, 7))]
+WIDE: list[tuple[Any, Any]] = [("bfp16", "bfp16"), ((16, 20), (15, 20))]
+"""Group sums of more than 32 bits."""
 
 
 def drawn_tensor(seed: int, rows: int, length: int, format: Any, *, right: bool) -> BFPTensor:
@@ -97,7 +99,7 @@ def test_the_fast_way_gives_the_bits_of_the_general_one(name: str) -> None:
 
 @pytest.mark.parametrize("portable", [False, True], ids=["this_processor", "portable"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 100, 40), (6, 64, 32), (13, 33, 65), (5, 320, 3)], ids=str)
-@pytest.mark.parametrize("formats", FORMATS, ids=str)
+@pytest.mark.parametrize("formats", FORMATS + WIDE, ids=str)
 def test_float32_in_registers_gives_the_bits_of_the_general_way(
     formats: tuple[Any, Any], shape: tuple[int, int, int], portable: bool
 ) -> None:
@@ -108,6 +110,37 @@ def test_float32_in_registers_gives_the_bits_of_the_general_way(
     b = BFPTensor(random.standard_normal((length, columns)).astype(np.float32), formats[1], axis=0)
     found = products.matmul(FLOAT32, a, b, threads=2, portable=portable)
     assert_same_bits(found, products.matmul_with_flags(FLOAT32, a, b).values)
+
+
+@pytest.mark.parametrize("sizes", [(1e-38, 1e30), (1e30, 1e-38)], ids=["left_is_tiny", "right_is_tiny"])
+def test_a_tiny_operand_and_a_huge_one_make_moderate_products(sizes: tuple[float, float]) -> None:
+    random = np.random.default_rng(11)
+    a = BFPTensor((random.standard_normal((7, 40)) * sizes[0]).astype(np.float32), "bfp8")
+    b = BFPTensor((random.standard_normal((40, 3)) * sizes[1]).astype(np.float32), "bfp8", axis=0)
+    found = products.matmul(FLOAT32, a, b)
+    assert_same_bits(found, products.matmul_with_flags(FLOAT32, a, b).values)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("fused", [False, True], ids=["rounded_sums", "fused"])
+@pytest.mark.parametrize("fraction_bits", [7, 15, 23])
+@pytest.mark.parametrize("rounding", [mode for mode in Rounding if mode is not Rounding.STOCHASTIC])
+def test_every_rounding_of_a_float_accumulator_gives_the_bits_of_the_general_way(
+    rounding: Rounding, fraction_bits: int, fused: bool
+) -> None:
+    # Codes with few bits, so that sums often lie halfway between two numbers.
+    random = np.random.default_rng(fraction_bits)
+    accumulator = FloatFormat(exponent_bits=8, fraction_bits=fraction_bits, rounding=rounding)
+    unit = DotProductUnit(accumulator=Accumulator(kind="float", format=accumulator, fused=fused), output="fp64")
+    sides = []
+    for rows in (2, 4):
+        exponents = random.integers(127 - fraction_bits, 127, (rows, 6))
+        elements = random.integers(-4, 5, (rows, 24)) << random.integers(0, 5, (rows, 24)) & 0xFF
+        sides.append((exponents, elements))
+    a = BFPTensor.from_codes(*sides[0], BFPSpec("a", 8, 4))
+    b = BFPTensor.from_codes(sides[1][0].T, sides[1][1].T, BFPSpec("b", 8, 4), axis=0)
+    assert_same_bits(products.matmul(unit, a, b), products.matmul_with_flags(unit, a, b).values)
 
 
 @pytest.mark.parametrize("name", [name for name in UNITS if name != "t_fdpa_23"])

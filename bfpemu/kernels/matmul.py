@@ -11,7 +11,7 @@ from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles, widest_vectors
 from bfpemu.kernels.aligned_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
-from bfpemu.kernels.panels import HIGH, LOW, LOW_BITS, WHOLE, Left, Right, fill_panel
+from bfpemu.kernels.panels import HIGH, LOW, LOW_BITS, WHOLE, Left, Right, fill_panel, line_array
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer
 
 _CHUNK_WORDS = 192
@@ -27,7 +27,7 @@ def float32_products(how: Tiling) -> Callable[..., None]:
     of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape
     (whole tiles of rows, panels * `COLUMNS`).
     """
-    multiply_tile, fill = tiles(how)[0], fill_panel(how.words)
+    multiply_tile, fill, new_words = tiles(how)[0], fill_panel(how.words), line_array(np.int32)
 
     @kernel
     def run(
@@ -42,7 +42,7 @@ def float32_products(how: Tiling) -> Callable[..., None]:
         rows, groups = left.starts.shape
         count = left.words.shape[1] // groups
         step = max(_CHUNK_WORDS // count, 1)
-        panel = np.empty(left.words.shape[1] * COLUMNS, np.int32)
+        panel = new_words(left.words.shape[1] * COLUMNS)
         for place in range(first, last):
             column = place * COLUMNS
             fill(right.words, column, panel)
@@ -114,7 +114,8 @@ def unit_products(how: Tiling, steps: Steps, *, split: bool) -> Callable[..., No
     fills = tuple(fill_panel(how.words, part) for part in ((HIGH, LOW) if split else (WHOLE, WHOLE)))
     fill, fill_low = fills
     panels, parts = (2, 2) if split else (1, 0)
-    lane, total = (np.int32 if steps.bits == 32 else np.int64), (np.int64 if split else np.int32)
+    new_words, new_sums = line_array(np.int32), line_array(np.int64 if split else np.int32)
+    new_scratch = line_array(np.int32 if steps.bits == 32 else np.int64)
 
     @kernel
     def run(
@@ -122,10 +123,11 @@ def unit_products(how: Tiling, steps: Steps, *, split: bool) -> Callable[..., No
     ) -> None:
         rows, groups = left.starts.shape
         count = left.words.shape[1] // groups
-        panel = np.empty((panels, left.words.shape[1] * COLUMNS), np.int32)
-        sums_of_parts = np.empty((parts, groups * TILE), np.int32)
-        sums = np.empty(groups * TILE, total)
-        scratch = np.empty((scratch_slots(order, groups), PARTS, TILE), lane)
+        panel = new_words(panels * left.words.shape[1] * COLUMNS).reshape(panels, left.words.shape[1] * COLUMNS)
+        sums_of_parts = new_words(parts * groups * TILE).reshape(parts, groups * TILE)
+        sums = new_sums(groups * TILE)
+        slots = scratch_slots(order, groups)
+        scratch = new_scratch(slots * PARTS * TILE).reshape(slots, PARTS, TILE)
         for place in range(first, last):
             column = place * COLUMNS
             fill(right.words, column, panel[0])

@@ -96,16 +96,24 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
                 put(out, i, convert_one(sums[row, column], exponent + b_exponents[column]))
 
     @kernel
-    def step(sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, total: AnyArray) -> None:
-        """Convert the sums of a group and add them to the accumulators."""
+    def step(
+        sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, group: Integer, scratch: AnyArray, slot: Integer
+    ) -> None:
+        """Convert the sums of a group and add them to a slot; a view of each array would cost as much as the sums."""
         widest_vectors()
         for row in range(ROWS):
-            exponent = a_exponents[row]
+            exponent = a_exponents[group, row]
             for column in range(COLUMNS):
                 i = row * COLUMNS + column
-                y, y1, y2 = convert_one(sums[row, column], exponent + b_exponents[column])
-                x, x1, x2 = get(total, i)
-                put(total, i, join_one(x, x1, x2, y, y1, y2))
+                y, y1, y2 = convert_one(sums[group, row, column], exponent + b_exponents[group, column])
+                x1 = scratch[slot, 1, i] if has_one else nothing
+                x2 = scratch[slot, 2, i] if has_two else nothing
+                x, x1, x2 = join_one(scratch[slot, 0, i], x1, x2, y, y1, y2)
+                scratch[slot, 0, i] = x
+                if has_one:
+                    scratch[slot, 1, i] = x1
+                if has_two:
+                    scratch[slot, 2, i] = x2
 
     @kernel
     def join(x: AnyArray, y: AnyArray) -> None:
@@ -146,7 +154,7 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
                         convert(sums[group], a_exponents[group], b_exponents[group], scratch[lane + count])
                         count += 1
                     else:
-                        step(sums[group], a_exponents[group], b_exponents[group], scratch[lane])
+                        step(sums, a_exponents, b_exponents, group, scratch, lane)
                 if order.pairwise == 1:
                     tree(scratch[lane:], count)
             tree(scratch, lanes)

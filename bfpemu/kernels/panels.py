@@ -17,6 +17,9 @@ WHOLE, HIGH, LOW = range(3)
 
 LOW_BITS = 8
 
+_LINE = 64
+"""Bytes of a cache line, and of a vector."""
+
 
 class Left(NamedTuple):
     """The operand whose rows are rows of the result."""
@@ -36,6 +39,24 @@ class Right(NamedTuple):
     """int32, shape (columns, groups * words of a group), as of the left operand."""
     exponents: Int64Array
     """shape (panels, groups, `COLUMNS`)"""
+
+
+@cache
+def line_array(dtype: type) -> Callable[[Integer], AnyArray]:
+    """Return the function that makes an array of so many elements, from the start of a cache line on.
+
+    A vector of 64 bytes that crosses lines is two of them to load and to store.
+    """
+    size = np.dtype(dtype).itemsize
+    spare = _LINE // size
+
+    @kernel
+    def make(count: Integer) -> AnyArray:
+        found = np.empty(count + spare, dtype)
+        skipped = (-found.ctypes.data % _LINE) // size
+        return found[skipped : skipped + count]
+
+    return make
 
 
 def words_per_group(group_size: int, words: Words) -> int:
