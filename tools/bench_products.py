@@ -1,6 +1,7 @@
-"""Measure products of matrices in emulated units against NumPy's float32 product and APyTypes, in one run.
+"""Measure products of matrices in emulated units against float32 products and APyTypes, in one run.
 
-The operands are encoded before. NumPy multiplies the same sizes in float32. APyTypes, which emulates
+The operands are encoded before. NumPy, and PyTorch where it is installed, multiply the same sizes in float32
+on as many threads; NumPy takes one for each core, or `OPENBLAS_NUM_THREADS`. APyTypes, which emulates
 floats and fixed-point numbers of any width, multiplies the same values with the nearest accumulator that it
 has; it takes a minute for 1024 cubed, so it is given a smaller size, and products a second are compared.
 """
@@ -50,8 +51,7 @@ UNITS: list[tuple[str, DotProductUnit, str]] = [
 ]
 """What is shown, the unit, and the accumulator of APyTypes that is nearest to it."""
 
-FORMATS = ("bfp4", "bfp6", "bfp8", "bfp12")
-"""The sums of bfp16 need more than 32 bits: it takes the general kernels, and seconds."""
+FORMATS = ("bfp4", "bfp6", "bfp8", "bfp12", "bfp16")
 
 
 def seconds(product: Product) -> float:
@@ -78,6 +78,17 @@ def rested_seconds(product: Product) -> float:
 def operands(name: str, left: np.ndarray, right: np.ndarray) -> tuple[BFPTensor, BFPTensor]:
     """Return two matrices blocked along the axis that is summed."""
     return BFPTensor(left, name), BFPTensor(right, name, axis=0)
+
+
+def float32_product_of_torch(left: np.ndarray, right: np.ndarray) -> Product | None:
+    """Return PyTorch's product of the same matrices on `THREADS` threads, or None where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    torch.set_num_threads(THREADS)
+    a, b = torch.from_numpy(left), torch.from_numpy(right)
+    return lambda: torch.matmul(a, b)
 
 
 def apytypes_seconds(left: np.ndarray, right: np.ndarray) -> dict[str, float] | None:
@@ -124,6 +135,8 @@ def table() -> str:
         "| unit | against NumPy float32 | against APyTypes |",
         "|---|---|---|",
     ]
+    if (torch_product := float32_product_of_torch(left, right)) is not None:
+        lines.append(f"| PyTorch's own float32 product | {ratio(torch_product, lambda: left @ right):.2f} | |")
     a, b = operands("bfp8", left, right)
     for shown, which, nearest in UNITS:
         figure = ratio(lambda: which.matmul(a, b, threads=THREADS), lambda: left @ right)  # noqa: B023
@@ -142,10 +155,6 @@ def table() -> str:
         )
         lines.append(f"| {name} | {encoded:.2f} | {whole:.2f} |")
         print(lines[-1], file=sys.stderr, flush=True)
-    lines += [
-        "",
-        "The sums of a block of bfp16 need more than 32 bits; that product takes the general kernels, and seconds.",
-    ]
     return "\n".join(lines)
 
 

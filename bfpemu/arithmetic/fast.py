@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.rows import Rows
-from bfpemu.kernels._vector import COLUMNS, LIFT, LIFTED_BITS, ROWS, Tiling, Words, best_words
+from bfpemu.kernels._tile import COLUMNS, LIFT, LIFTED_BITS, ROWS, Tiling
+from bfpemu.kernels._vector import Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.aligned_steps import Alignment, normalising_steps
 from bfpemu.kernels.dot import EXACT, FIXED, FLOAT, FUSED, KEEP, NORMALISE, SCALED_FLOAT, Stages

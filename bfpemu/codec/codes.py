@@ -51,11 +51,11 @@ def significands(codes: AnyArray, spec: BFPSpec) -> AnyArray:
         magnitudes = (codes & ~sign).astype(dtype)
         signed: AnyArray = np.where(codes & sign != 0, -magnitudes, magnitudes)
         return signed
-    unused = 8 * codes.dtype.itemsize - spec.mantissa_bits
-    if unused == 0:
+    if spec.mantissa_bits == 8 * codes.dtype.itemsize:
         return codes.view(dtype)
-    found: AnyArray = (codes << codes.dtype.type(unused)).view(dtype)
-    found >>= dtype.type(unused)  # in place: another array would take longer than the shift
+    # Unlike two shifts, NumPy has both steps as vector code; in place, since another array takes longer than a step.
+    found: AnyArray = (codes ^ sign).view(dtype)
+    found -= dtype.type(sign)
     return found
 
 

@@ -1,11 +1,9 @@
-"""The vector code that numba cannot write from a loop: one tile of a matrix product.
+"""Vector instructions that numba cannot write from a loop, as pieces of LLVM code.
 
-A tile is `ROWS` rows of one operand times `COLUMNS` rows of the other. Significands come packed into
-32-bit words of four bytes or two 16-bit integers; their products are added into 32-bit lanes that
-stay in registers for a block. Then the sums are either stored, or become float32, are scaled by a
-power of two and added to float32 accumulators that stay in registers too. Where the processor has
-the instruction, words go through ``vpdpbusd``, ``vpdpwssd`` or ``vpmaddwd``; elsewhere the same
-additions are written in portable vector operations, with the same bits.
+Significands come packed into 32-bit words of four bytes or two 16-bit integers; their products are
+added into 32-bit lanes. Where the processor has the instruction, words go through ``vpdpbusd``,
+``vpdpwssd`` or ``vpmaddwd``; elsewhere the same additions are written in portable vector operations,
+with the same bits.
 """
 
 from __future__ import annotations
@@ -15,30 +13,15 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
-import numpy as np
 from llvmlite import ir
 from numba import config, types
-from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
-from bfpemu.kernels import _ir
-
-cgutils: Any = untyped_cgutils
-
-ROWS = 6
-COLUMNS = 32
-
-_LANES = 16
-_VECTORS = COLUMNS // _LANES
-_INT16, _INT32, _INT64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
-_SUMS = ir.VectorType(_INT32, _LANES)
-_FLOATS = ir.VectorType(_FLOAT, _LANES)
-_PAIRS = ir.VectorType(_INT16, 2 * _LANES)
-
-LIFT = 0x4B400000
-"""The pattern of 1.5 * 2 ** 23 in float32: an integer of up to 22 bits, added to it, is that much larger as a float."""
-LIFTED_BITS = 22
-_LIFTED = 1.5 * 2.0**23
+LANES = 16
+INT16, INT32, INT64, FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+SUMS = ir.VectorType(INT32, LANES)
+FLOATS = ir.VectorType(FLOAT, LANES)
+PAIRS_OF_INT16 = ir.VectorType(INT16, 2 * LANES)
 
 
 class Words(NamedTuple):
@@ -49,23 +32,13 @@ class Words(NamedTuple):
     offset: int
     """What the bytes of the right operand are larger by; 128 times the left one must start the sum."""
     multiply: str
-    """A name of `_MULTIPLY`."""
+    """A name of `MULTIPLY`."""
 
 
 BYTES = Words(4, 128, "bytes")
 PAIRS = Words(2, 0, "pairs")
 TWO_STEP_PAIRS = Words(2, 0, "two_step_pairs")
 PORTABLE_PAIRS = Words(2, 0, "portable")
-
-
-class Tiling(NamedTuple):
-    """What the code of a tile depends on."""
-
-    words: Words
-    unrolled: int
-    """Words that are taken without a loop."""
-    lifted: bool = False
-    """Whether sums, then of up to `LIFTED_BITS` bits, start with `LIFT` on their way to float32."""
 
 
 @cache
@@ -82,43 +55,66 @@ def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
     return TWO_STEP_PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
 
 
-def _load(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
-    found = builder.load(_ir.address(builder, data, offset, kind))
+def splat(builder: Any, scalar: Any) -> Any:
+    """Return a vector with `scalar` in every lane."""
+    empty = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
+    first = builder.insert_element(empty, scalar, INT32(0))
+    return builder.shuffle_vector(first, empty, ir.Constant(SUMS, [0] * LANES))
+
+
+def load(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
+    """Return what lies at an offset of `data`, aligned to 4 bytes."""
+    found = builder.load(builder.bitcast(builder.gep(data, [offset]), kind.as_pointer()))
     found.align = 4
     return found
 
 
-def _store(builder: Any, value: Any, data: Any, offset: Any) -> None:
-    builder.store(value, _ir.address(builder, data, offset, value.type)).align = 4
+def store(builder: Any, value: Any, data: Any, offset: Any) -> None:
+    """Store a value at an offset of `data`, aligned to 4 bytes."""
+    address = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
+    builder.store(value, address).align = 4
+
+
+def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = ir.Function(builder.module, kind, name)
+    return builder.call(function, arguments)
+
+
+def allow_assembly() -> None:
+    """Let LLVM read the one instruction that is written out."""
+    llvm.initialize_native_asmparser()
 
 
 def _add_bytes(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    return _ir.call(builder, "llvm.x86.avx512.vpdpbusd.512", _SUMS, sums, right, left)
+    return _call(builder, "llvm.x86.avx512.vpdpbusd.512", SUMS, sums, right, left)
 
 
 def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
     # Of the intrinsic, LLVM makes two instructions again, to shorten a chain that the tile does not wait for.
-    kind = ir.FunctionType(_SUMS, [_SUMS] * 3)
+    kind = ir.FunctionType(SUMS, [SUMS] * 3)
     return builder.asm(kind, "vpdpwssd $3, $2, $0", "=v,0,v,v", (sums, left, right), side_effect=False)
 
 
 def _add_two_step_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    both = [builder.bitcast(words, _PAIRS) for words in (left, right)]
-    return builder.add(sums, _ir.call(builder, "llvm.x86.avx512.pmaddw.d.512", _SUMS, *both))
+    both = [builder.bitcast(words, PAIRS_OF_INT16) for words in (left, right)]
+    return builder.add(sums, _call(builder, "llvm.x86.avx512.pmaddw.d.512", SUMS, *both))
 
 
 def _add_portable_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    empty = ir.Constant(_PAIRS, ir.Undefined)
+    empty = ir.Constant(PAIRS_OF_INT16, ir.Undefined)
 
     def half(words: Any, first: int) -> Any:
-        lanes = ir.Constant(_SUMS, [2 * lane + first for lane in range(_LANES)])
-        return builder.sext(builder.shuffle_vector(builder.bitcast(words, _PAIRS), empty, lanes), _SUMS)
+        lanes = ir.Constant(SUMS, [2 * lane + first for lane in range(LANES)])
+        return builder.sext(builder.shuffle_vector(builder.bitcast(words, PAIRS_OF_INT16), empty, lanes), SUMS)
 
     products = [builder.mul(half(left, first), half(right, first)) for first in (0, 1)]
     return builder.add(sums, builder.add(*products))
 
 
-_MULTIPLY: dict[str, Callable[..., Any]] = {
+MULTIPLY: dict[str, Callable[..., Any]] = {
     "bytes": _add_bytes,
     "pairs": _add_pairs,
     "two_step_pairs": _add_two_step_pairs,
@@ -126,224 +122,9 @@ _MULTIPLY: dict[str, Callable[..., Any]] = {
 }
 
 
-def _fused(builder: Any, one: Any, other: Any, addend: Any) -> Any:
-    return _ir.call(builder, "llvm.fma.v16f32", _FLOATS, one, other, addend)
-
-
-class _Matrix:
-    """A C-contiguous array of two axes or one, as compiled code sees it."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
-        found = context.make_array(kind)(context, builder, value)
-        self.builder, self.data = builder, found.data
-        self.shape = cgutils.unpack_tuple(builder, found.shape)
-
-    def offset(self, row: Any, column: Any) -> Any:
-        return self.builder.add(self.builder.mul(row, self.shape[1]), column)
-
-
-class _Tile:
-    """Writes the code of one tile; the accumulators are stack slots that LLVM keeps in registers."""
-
-    def __init__(self, builder: Any, how: Tiling, a: _Matrix, row: Any, b: _Matrix, starts: _Matrix) -> None:
-        self.builder, self.how, self.multiply = builder, how, _MULTIPLY[how.words.multiply]
-        self.a, self.b, self.starts = a, b, starts
-        last = builder.sub(a.shape[0], _INT64(1))
-        places = [builder.add(row, _INT64(i)) for i in range(ROWS)]
-        self.rows = [builder.select(builder.icmp_signed("<", place, last), place, last) for place in places]
-
-    def slots(self, kind: Any) -> list[Any]:
-        """Return one accumulator for each vector of the tile."""
-        return [cgutils.alloca_once(self.builder, kind) for _ in range(ROWS * _VECTORS)]
-
-    def splats(self, matrix: _Matrix, row: int, column: Any, kind: Any) -> Any:
-        """Return an element of a row of the tile in every lane."""
-        offset = matrix.offset(self.rows[row], column)
-        return _ir.splat(self.builder, _load(self.builder, matrix.data, offset, kind), _LANES)
-
-    def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
-        """Return the vectors of `COLUMNS` lanes that stand at one step of a panel."""
-        offset = self.builder.mul(step, _INT64(COLUMNS))
-        places = [self.builder.add(offset, _INT64(_LANES * j)) for j in range(_VECTORS)]
-        return [_load(self.builder, matrix.data, place, kind) for place in places]
-
-    def add_block(self, sums: list[Any], block: Any, count: Any) -> None:
-        """Add the products of the words of one block, `count` of them, to its starting sums."""
-        builder = self.builder
-        for row in range(ROWS):
-            start = self.splats(self.starts, row, block, _INT32)
-            for j in range(_VECTORS):
-                builder.store(start, sums[row * _VECTORS + j])
-        first = builder.mul(block, count)
-        step = _INT64(self.how.unrolled)
-        with cgutils.for_range_slice(builder, _INT64(0), count, step, _INT64) as (index, _):
-            for i in range(self.how.unrolled):
-                self.add_word(sums, builder.add(builder.add(first, index), _INT64(i)))
-
-    def add_word(self, sums: list[Any], word: Any) -> None:
-        """Add the products of one word of every row and column."""
-        builder = self.builder
-        rights = self.vectors(self.b, word, _SUMS)
-        for row in range(ROWS):
-            left = self.splats(self.a, row, word, _INT32)
-            for j, right in enumerate(rights):
-                slot = sums[row * _VECTORS + j]
-                builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
-
-    def accumulate(self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix) -> None:
-        """Scale the sums of one block by their powers of two and add them to the float32 totals.
-
-        The scaled sum is exact, so one fused operation rounds as an addition does. Another takes the
-        place of conversion and scaling where the sums are `lifted`.
-        """
-        builder = self.builder
-        scales = self.vectors(b_scale, block, _FLOATS)
-        lifts = [builder.fmul(scale, ir.Constant(_FLOATS, [-_LIFTED] * _LANES)) for scale in scales]
-        for row in range(ROWS):
-            left = self.splats(a_scale, row, block, _FLOAT)
-            for j, (scale, lift) in enumerate(zip(scales, lifts, strict=True)):
-                slot, total = totals[row * _VECTORS + j], builder.load(sums[row * _VECTORS + j])
-                if self.how.lifted:
-                    found = _fused(builder, builder.bitcast(total, _FLOATS), scale, lift)
-                else:
-                    found = builder.fmul(builder.sitofp(total, _FLOATS), scale)
-                builder.store(_fused(builder, found, left, builder.load(slot)), slot)
-
-    def places(self, offset: Any, stride: Any) -> list[Any]:
-        """Return where the vectors of the tile stand, row after row."""
-        starts = [self.builder.add(offset, self.builder.mul(_INT64(row), stride)) for row in range(ROWS)]
-        return [self.builder.add(start, _INT64(_LANES * j)) for start in starts for j in range(_VECTORS)]
-
-    def put(self, slots: list[Any], data: Any, places: list[Any]) -> None:
-        for slot, place in zip(slots, places, strict=True):
-            _store(self.builder, self.builder.load(slot), data, place)
-
-
-def _float32_code(how: Tiling) -> Callable[..., Any]:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def matrix(place: int) -> _Matrix:
-            return _Matrix(context, builder, signature.args[place], arguments[place])
-
-        tile = _Tile(builder, how, matrix(0), arguments[1], matrix(2), matrix(3))
-        a_scale, b_scale, out = matrix(5), matrix(6), matrix(7)
-        totals, sums = tile.slots(_FLOATS), tile.slots(_SUMS)
-        places = tile.places(out.offset(arguments[1], arguments[8]), out.shape[1])
-        for slot, place in zip(totals, places, strict=True):
-            builder.store(_load(builder, out.data, place, _FLOATS), slot)
-        with cgutils.for_range_slice(builder, arguments[9], arguments[10], _INT64(1), _INT64) as (block, _):
-            tile.add_block(sums, block, arguments[4])
-            tile.accumulate(sums, totals, block, a_scale, b_scale)
-        tile.put(totals, out.data, places)
-        return context.get_dummy_value()
-
-    return code
-
-
-def _sums_code(how: Tiling) -> Callable[..., Any]:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def matrix(place: int) -> _Matrix:
-            return _Matrix(context, builder, signature.args[place], arguments[place])
-
-        tile = _Tile(builder, how, matrix(0), arguments[1], matrix(2), matrix(3))
-        out = matrix(5)
-        sums = tile.slots(_SUMS)
-        with cgutils.for_range(builder, tile.starts.shape[1]) as loop:
-            tile.add_block(sums, loop.index, arguments[4])
-            first = builder.mul(loop.index, _INT64(ROWS * COLUMNS))
-            tile.put(sums, out.data, tile.places(first, _INT64(COLUMNS)))
-        return context.get_dummy_value()
-
-    return code
-
-
-def _unpacked(words: Words, packed: Any) -> Any:
-    """Return the significands of words of the left operand."""
-    return packed.view(np.int8 if words.per_word == 4 else np.int16).astype(np.int32)
-
-
-def _block_sums(words: Words, a: Any, row: Any, b: Any, starts: Any, count: Any) -> Any:
-    """Return the sums of a tile in NumPy, shape (blocks, `ROWS`, `COLUMNS`)."""
-    blocks, per_word = starts.shape[1], words.per_word
-    rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
-    left = _unpacked(words, a[rows]).reshape(ROWS, blocks, -1)
-    right = b.view(np.uint8) if words.offset else b.view(np.int16)
-    panel = right.astype(np.int32).reshape(blocks, count, COLUMNS, per_word).transpose(0, 1, 3, 2)
-    found = np.matmul(left.transpose(1, 0, 2), panel.reshape(blocks, -1, COLUMNS))
-    return found + starts[rows].T[:, :, None]
-
-
-def _plain(how: Tiling) -> tuple[Any, Any]:
-    """Return both tiles in NumPy, for when there is no JIT."""
-
-    def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
-        a_scale, b_scale, out, column, first, last = rest
-        sums = _block_sums(how.words, a, row, b, starts, count) - (LIFT if how.lifted else 0)
-        rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
-        total = out[row : row + ROWS, column : column + COLUMNS]
-        for block in range(first, last):
-            right = b_scale[block * COLUMNS : (block + 1) * COLUMNS]
-            total += sums[block].astype(np.float32) * (a_scale[rows, block, None] * right)
-
-    def sums_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> None:
-        out.reshape(-1, ROWS, COLUMNS)[...] = _block_sums(how.words, a, row, b, starts, count)
-
-    return float32_tile, sums_tile
-
-
-def _compiled(how: Tiling) -> tuple[Any, Any]:
-    """Return both tiles as functions for compiled code, which take C-contiguous arrays only."""
-    llvm.initialize_native_asmparser()  # for the one instruction that is written out
-    float32_code, sums_code = _float32_code(how), _sums_code(how)
-
-    @intrinsic
-    def float32_tile(
-        context: Any,
-        a: Any,
-        row: Any,
-        b: Any,
-        starts: Any,
-        count: Any,
-        a_scale: Any,
-        b_scale: Any,
-        out: Any,
-        column: Any,
-        first: Any,
-        last: Any,
-    ) -> Any:
-        return types.void(a, row, b, starts, count, a_scale, b_scale, out, column, first, last), float32_code
-
-    @intrinsic
-    def sums_tile(context: Any, a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> Any:
-        return types.void(a, row, b, starts, count, out), sums_code
-
-    return float32_tile, sums_tile
-
-
-def tiles(how: Tiling) -> tuple[Any, Any]:
-    """Return the two tiles for one way of multiplying.
-
-    ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, column, first, last)`` adds some
-    blocks to one tile of the product, and ``sums_tile(a, row, b, starts, count, out)`` writes the
-    sums of every block. All arrays are C-contiguous:
-
-    a : int32, shape (rows, words)
-    row : int64
-        The first of the `ROWS` rows to take. Past the last one, that stands in, so `out` has rows for whole tiles.
-    b : int32, shape (words * `COLUMNS`,)
-        A panel: for each word, that of every column.
-    starts : int32, shape (rows, blocks)
-        What the sum of each block starts with; for float32 with `lifted` that and `LIFT`, for sums of up to 22 bits.
-    count : int64
-        Words of a block, a multiple of `unrolled`.
-    a_scale, b_scale : float32, shapes (rows, blocks), (blocks * `COLUMNS`,)
-        Powers of two. Every product of two, and every sum scaled by one or by both, must be a normal number.
-    out : float32, shape (rows, columns); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
-    column : int64
-        The first of the `COLUMNS` columns of `out` to add to.
-    first, last : int64
-        The blocks to add.
-    """
-    return (_plain if config.DISABLE_JIT else _compiled)(how)  # type: ignore[attr-defined]
+def fused(builder: Any, one: Any, other: Any, addend: Any) -> Any:
+    """Return ``one * other + addend``, rounded once."""
+    return _call(builder, "llvm.fma.v16f32", FLOATS, one, other, addend)
 
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]

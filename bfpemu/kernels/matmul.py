@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS, Tiling, tiles, widest_vectors
+from bfpemu.kernels._tile import COLUMNS, ROWS, Tiling, tiles
+from bfpemu.kernels._vector import widest_vectors
 from bfpemu.kernels.aligned_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
 from bfpemu.kernels.panels import HIGH, LOW, LOW_BITS, WHOLE, Left, Right, fill_panel, line_array

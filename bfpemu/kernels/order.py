@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, ROWS, widest_vectors
+from bfpemu.kernels._tile import COLUMNS, ROWS
+from bfpemu.kernels._vector import widest_vectors
 from bfpemu.kernels.types import AnyArray, Integer
 
 PARTS = 3

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._vector import COLUMNS, Words
+from bfpemu.kernels._tile import COLUMNS
+from bfpemu.kernels._vector import Words
 from bfpemu.kernels.types import AnyArray, BoolArray, Int64Array, Integer
 
 WHOLE, HIGH, LOW = range(3)
