@@ -53,7 +53,7 @@ def line_array(dtype: type) -> Callable[[Integer], AnyArray]:
 
     @kernel
     def make(count: Integer) -> AnyArray:
-        found = np.empty(count + spare, dtype)
+        found: AnyArray = np.empty(count + spare, dtype)
         skipped = (-found.ctypes.data % _LINE) // size
         return found[skipped : skipped + count]
 
