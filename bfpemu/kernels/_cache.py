@@ -115,6 +115,11 @@ def identity(value: Any) -> str:
     raise TypeError(f"a kernel must close over functions and plain values, got {type(value).__qualname__}")
 
 
+def kernel_digest(function: Callable[..., Any]) -> str:
+    """Return a short text that tells kernels of one name apart by what they close over."""
+    return _digest([identity(function)])[:_NAME_LENGTH]
+
+
 class KernelCache(_Cache):
     """The machine code of one kernel, a file for each signature."""
 

@@ -11,7 +11,7 @@ from numba import config, njit, types
 from numba.extending import intrinsic
 
 from bfpemu.kernels import _ir
-from bfpemu.kernels._cache import KernelCache
+from bfpemu.kernels._cache import KernelCache, kernel_digest
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -24,6 +24,9 @@ wrapper for that would add a tenth to the time of compiling."""
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Compile `function` on its first call, unless a process did before, with the same type for mypy."""
+    if not config.DISABLE_JIT and function.__closure__:  # type: ignore[attr-defined]
+        # numba tells functions of one name apart by a number of this process, which code from the disk may have too.
+        function.__qualname__ += f".{kernel_digest(function)}"
     compiled: Any = njit(**OPTIONS)(function)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]
         compiled._cache = KernelCache(function)
