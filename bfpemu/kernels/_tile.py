@@ -16,6 +16,7 @@ from numba import config, types
 from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
+from bfpemu.kernels import _ir
 from bfpemu.kernels._vector import (
     FLOAT,
     FLOATS,
@@ -28,7 +29,6 @@ from bfpemu.kernels._vector import (
     allow_assembly,
     fused,
     load,
-    splat,
     store,
 )
 
@@ -84,7 +84,7 @@ class _Tile:
     def splats(self, matrix: _Matrix, row: int, column: Any, kind: Any) -> Any:
         """Return an element of a row of the tile in every lane."""
         offset = matrix.offset(self.rows[row], column)
-        return splat(self.builder, load(self.builder, matrix.data, offset, kind))
+        return _ir.splat(self.builder, load(self.builder, matrix.data, offset, kind), LANES)
 
     def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
         """Return the vectors of `COLUMNS` lanes that stand at one step of a panel."""

@@ -17,11 +17,13 @@ from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
 
+from bfpemu.kernels import _ir
+
 LANES = 16
-INT16, INT32, INT64, FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+INT32, INT64, FLOAT = _ir.INT32, _ir.INT64, ir.FloatType()
 SUMS = ir.VectorType(INT32, LANES)
 FLOATS = ir.VectorType(FLOAT, LANES)
-PAIRS_OF_INT16 = ir.VectorType(INT16, 2 * LANES)
+PAIRS_OF_INT16 = ir.VectorType(_ir.INT16, 2 * LANES)
 
 
 class Words(NamedTuple):
@@ -55,32 +57,16 @@ def best_words(*, bytes_are_enough: bool, portable: bool) -> Words:
     return TWO_STEP_PAIRS if features.get("avx512bw") else PORTABLE_PAIRS
 
 
-def splat(builder: Any, scalar: Any) -> Any:
-    """Return a vector with `scalar` in every lane."""
-    empty = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
-    first = builder.insert_element(empty, scalar, INT32(0))
-    return builder.shuffle_vector(first, empty, ir.Constant(SUMS, [0] * LANES))
-
-
 def load(builder: Any, data: Any, offset: Any, kind: Any) -> Any:
     """Return what lies at an offset of `data`, aligned to 4 bytes."""
-    found = builder.load(builder.bitcast(builder.gep(data, [offset]), kind.as_pointer()))
+    found = builder.load(_ir.address(builder, data, offset, kind))
     found.align = 4
     return found
 
 
 def store(builder: Any, value: Any, data: Any, offset: Any) -> None:
     """Store a value at an offset of `data`, aligned to 4 bytes."""
-    address = builder.bitcast(builder.gep(data, [offset]), value.type.as_pointer())
-    builder.store(value, address).align = 4
-
-
-def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
-    function = builder.module.globals.get(name)
-    if function is None:
-        kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        function = ir.Function(builder.module, kind, name)
-    return builder.call(function, arguments)
+    builder.store(value, _ir.address(builder, data, offset, value.type)).align = 4
 
 
 def allow_assembly() -> None:
@@ -89,7 +75,7 @@ def allow_assembly() -> None:
 
 
 def _add_bytes(builder: Any, sums: Any, left: Any, right: Any) -> Any:
-    return _call(builder, "llvm.x86.avx512.vpdpbusd.512", SUMS, sums, right, left)
+    return _ir.call(builder, "llvm.x86.avx512.vpdpbusd.512", SUMS, sums, right, left)
 
 
 def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
@@ -100,7 +86,7 @@ def _add_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
 
 def _add_two_step_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
     both = [builder.bitcast(words, PAIRS_OF_INT16) for words in (left, right)]
-    return builder.add(sums, _call(builder, "llvm.x86.avx512.pmaddw.d.512", SUMS, *both))
+    return builder.add(sums, _ir.call(builder, "llvm.x86.avx512.pmaddw.d.512", SUMS, *both))
 
 
 def _add_portable_pairs(builder: Any, sums: Any, left: Any, right: Any) -> Any:
@@ -124,7 +110,7 @@ MULTIPLY: dict[str, Callable[..., Any]] = {
 
 def fused(builder: Any, one: Any, other: Any, addend: Any) -> Any:
     """Return ``one * other + addend``, rounded once."""
-    return _call(builder, "llvm.fma.v16f32", FLOATS, one, other, addend)
+    return _ir.call(builder, "llvm.fma.v16f32", FLOATS, one, other, addend)
 
 
 if config.DISABLE_JIT:  # type: ignore[attr-defined]
