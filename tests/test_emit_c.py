@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from bfpemu.catalog import resolve
+from bfpemu.catalog import presets, resolve
 from bfpemu.emit import Model, c_model, dpi_source, facts, systemverilog_package
 from bfpemu.emit import unit as unit_facts
 from bfpemu.emit.dtypes import FLOATS, INTEGERS, pattern_bits
@@ -28,9 +28,13 @@ from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict
 from bfpemu.reference import EncodedBlock, decode_block, dot_blocks, encode_block, round_to_float
 from bfpemu.reference.blocks import Blocking
+from bfpemu.reference.dot import accumulated
+from bfpemu.reference.group import Row
+from bfpemu.reference.output import encoded
 from bfpemu.reference.source import read_source
 from bfpemu.testing import strategies, units
 from bfpemu.units import unit as unit_named
+from bfpemu.units import units as unit_names
 
 VECTORS = Path(__file__).parents[1] / "golden_vectors"
 DTYPES = (*FLOATS, *INTEGERS)
@@ -142,6 +146,56 @@ class Dot:
         function = getattr(library, f"{self.name}_d")
         status = function(*codes, len(a[2]), ctypes.byref(output), ctypes.byref(flags))
         return status, output.value, flags.value
+
+
+class BlockDot(Dot):
+    """One header's `dot` of a unit whose results are a block (spec 6.8)."""
+
+    @property
+    def output(self) -> Preset:
+        assert isinstance(self.unit.output, Preset)
+        return self.unit.output
+
+    @property
+    def adapter(self) -> str:
+        shifts = ["as, " if self.a.sub_block_size else "", "bs, " if self.b.sub_block_size else ""]
+        row = "const uint32_t *{0}c, const uint32_t *{0}s, const uint32_t *{0}e"
+        codes = "code, shifts, " if self.output.format.sub_block_size else "code, "
+        return (
+            f"int {self.name}_d({row.format('a')}, {row.format('b')}, int32_t k, int32_t n, uint32_t *code, "
+            f"uint32_t *shifts, uint32_t *elements, uint32_t *flags)\n"
+            f"{{ (void)as, (void)bs, (void)shifts;\n"
+            f"  return {self.name}_dot(ac, {shifts[0]}ae, bc, {shifts[1]}be, k, n, {codes}elements, flags); }}\n"
+        )
+
+    def block(
+        self, library: ctypes.CDLL, a: Sequence[Sequence[int]], rows: Sequence[Sequence[Sequence[int]]]
+    ) -> tuple[str | None, int, list[int], list[int], list[int]]:
+        """Return the codes of the block of one `a` and some rows `b`, and the flags of each."""
+        spec, n = self.output.format, len(rows)
+        b = [[code for row in rows for code in row[part]] for part in range(3)]
+        count = spec.elements_per_block or n
+        code, shifts, elements = ctypes.c_uint32(), words(32, [9] * spec.shifts_per_block), words(32, [9] * count)
+        flags, given = words(32, [99] * n), [words(32, part) for part in (*a, *b)]
+        function = getattr(library, f"{self.name}_d")
+        status = STATUS[function(*given, len(a[2]), n, ctypes.byref(code), shifts, elements, flags)]
+        return status, code.value, list(shifts)[: spec.shifts_per_block], list(elements), list(flags)
+
+    def results(
+        self, library: ctypes.CDLL, a: Sequence[Sequence[int]], rows: Sequence[Sequence[Sequence[int]]]
+    ) -> dict[str, Any]:
+        """Return the results as a tensor of one axis, as a golden case has them (spec 8.10)."""
+        size = self.output.format.elements_per_block or max(len(rows), 1)
+        found: dict[str, Any] = {"exponent_codes": [], "shift_codes": [], "element_codes": [], "flags": []}
+        for first in range(0, len(rows), size):
+            own = rows[first : first + size]
+            error, code, shifts, elements, flags = self.block(library, a, own)
+            if error:
+                return {"error": error}
+            assert not any(elements[len(own) :])
+            for key, codes in zip(found, ([code], shifts, elements[: len(own)], flags), strict=True):
+                found[key] += codes
+        return found
 
 
 # --- golden vectors (spec 8.6, 8.7) ---------------------------------------------------------
@@ -267,34 +321,42 @@ def operand_codes(given: dict[str, Any]) -> list[list[int]]:
 @pytest.mark.slow
 def test_golden_dot_products(tmp_path: Path) -> None:
     models: dict[tuple[str, str, str], Dot] = {}
-    everything = documents("dot")
-    files = [file for file in everything if "fraction_bits" in file["unit"]["output"]]
-    assert len(files) > 50
+    files = documents("dot")
     for file in files:
         unit = unit_from_dict(file["unit"])
         formats = {name: BFPSpec(**fields) for name, fields in file["formats"].items()}
         for case in file["cases"]:
-            a, b = case["a"]["format"], case["b"]["format"]
-            key = (unit.name, a, b)
+            key = dot_key(file, case)
             if key not in models:
-                models[key] = Dot(len(models), unit, formats[a], formats[b])
+                kind = BlockDot if isinstance(unit.output, Preset) else Dot
+                models[key] = kind(len(models), unit, formats[key[1]], formats[key[2]])
     library = library_of(list(models.values()), tmp_path)
-    wrong, compared = [], 0
+    wrong, compared, blocks = [], 0, 0
     for file in files:
         for case in file["cases"]:
-            model = models[file["unit"]["name"], case["a"]["format"], case["b"]["format"]]
-            answer = model.answer(library, operand_codes(case["a"]), operand_codes(case["b"]))
+            model, a = models[dot_key(file, case)], operand_codes(case["a"])
+            if isinstance(model, BlockDot):
+                rows = [operand_codes(row) for row in case["b"]]
+                flags = {} if "error" in case else {"flags": case["flags"]}
+                is_right = model.results(library, a, rows) == expected_codes(case) | flags
+                blocks += 1
+            else:
+                is_right = model.answer(library, a, operand_codes(case["b"])) == (
+                    0, int(case["output"], 16), case["flags"],
+                )  # fmt: skip
             compared += 1
-            if answer != (0, int(case["output"], 16), case["flags"]):
-                wrong.append((model.unit.name, case["name"], answer))
+            if not is_right:
+                wrong.append((model.unit.name, case["name"]))
     assert wrong == []
-    assert compared > 5000
-    for file in everything:
-        if file not in files:
-            unit = unit_from_dict(file["unit"])
-            with pytest.raises(SpecError, match="float output") as caught:
-                Model(resolve("8x4"), "mine", (), unit)
-            assert caught.value.code == "emit"
+    assert compared - blocks > 5000
+    assert blocks > 100
+
+
+def dot_key(file: dict[str, Any], case: dict[str, Any]) -> tuple[str, str, str]:
+    """Return unit and formats of a case; without a row b, the format of a stands for both."""
+    first = case["a"]["format"]
+    b = case["b"] if isinstance(case["b"], dict) else case["b"][0] if case["b"] else {"format": first}
+    return file["unit"]["name"], first, b["format"]
 
 
 # --- drawn formats, conversions and units, against the reference ----------------------------
@@ -405,6 +467,81 @@ def test_drawn_units_are_those_of_the_reference(tmp_path: Path) -> None:
             if model.answer(library, x, y) != (0, result.pattern, result.flags):
                 wrong.append((unit, a, b, x, y))
     assert wrong == []
+
+
+@st.composite
+def blocks_of_results(draw: st.DrawFn) -> tuple[DotProductUnit, BFPSpec, BFPSpec, list[Any]]:
+    """Draw a unit whose results are blocks, and some rows `b` for one `a`, up to a block of them."""
+    middle = {"exponent_bits": 6, "exponent_bias": 30, "fraction_bits": 8}
+    a, b = (dataclasses.replace(draw(strategies.specs()), **middle) for _ in range(2))
+    unit = dataclasses.replace(draw(units.units()), output=draw(units.block_outputs()))
+    most = unit.output.format.elements_per_block or 5
+    blocks = []
+    for length in draw(st.lists(st.integers(0, 24), min_size=6, max_size=6)):
+        count = draw(st.integers(1, min(most, 6)))
+        blocks.append((draw(row(a, length)), [draw(row(b, length)) for _ in range(count)]))
+    return unit, a, b, blocks
+
+
+def reference_block(
+    unit: DotProductUnit, a: BFPSpec, b: BFPSpec, x: list[list[int]], rows: list[list[list[int]]]
+) -> tuple[str | None, int, list[int], list[int], list[int]]:
+    """Return a block of results by the reference; a block over several axes counts by its elements."""
+    preset = unit.output
+    assert isinstance(preset, Preset)
+    flat = dataclasses.replace(preset.format, block_size=preset.format.elements_per_block)
+    unit = dataclasses.replace(unit, output=Preset(flat, preset.conversion))
+    sums = [accumulated(Row(*x, a), Row(*y, b), unit) for y in rows]
+    try:
+        tensor, raised = encoded([found.value for found in sums], (len(rows),), unit)
+    except BfpError as error:
+        return error.code, 0, [], [], []
+    flags = [int(found.flags | flag) for found, flag in zip(sums, raised, strict=True)]
+    return None, tensor.exponent_codes[0], tensor.shift_codes, tensor.element_codes, flags
+
+
+@pytest.mark.slow
+def test_drawn_units_with_results_in_blocks_are_those_of_the_reference(tmp_path: Path) -> None:
+    examples = drawn(blocks_of_results(), DRAWN)
+    models = [
+        BlockDot(number, unit, a, b, max(1, *(len(x[2]) for x, _ in blocks)))
+        for number, (unit, a, b, blocks) in enumerate(examples)
+    ]
+    library = library_of(models, tmp_path)
+    wrong, compared = [], 0
+    for model, (unit, a, b, blocks) in zip(models, examples, strict=True):
+        for x, rows in blocks:
+            wanted, found = reference_block(unit, a, b, x, rows), model.block(library, x, rows)
+            if wanted[0] is None:
+                compared += 1
+                found = (*found[:3], found[3][: len(rows)], found[4])
+            if found[0] != wanted[0] or (wanted[0] is None and found != wanted):
+                wrong.append((unit, a, b, x, rows, found, wanted))
+    assert wrong == []
+    assert compared > 4 * DRAWN
+
+
+def test_every_preset_and_every_unit_has_golden_vectors_that_its_model_is_compared_with() -> None:
+    for operation in ("encode", "decode"):
+        assert set(presets()) <= {file["preset"]["format"]["name"] for file in documents(operation)}
+    assert set(unit_names()) <= {file["unit"]["name"] for file in documents("dot")}
+
+
+@pytest.mark.slow
+def test_every_unit_takes_every_preset_that_its_groups_fit(tmp_path: Path) -> None:
+    text, written, names = "", 0, list(unit_names())
+    for number, (name, preset) in enumerate(presets().items()):
+        for place, word in enumerate(names):
+            try:
+                header = c_model(Model(preset, f"m{number}_{place}", ("float32",), unit_named(word), None, 64))
+            except SpecError as error:
+                assert error.code == "unit", (name, word)
+                continue
+            written += 1
+            if number % len(names) == place:  # one of them is compiled, with each unit in turn
+                text += header
+    compiled({"all.c": text}, tmp_path)
+    assert written > 5 * len(presets())
 
 
 # --- what is refused, and what text is written ----------------------------------------------
@@ -540,6 +677,43 @@ def bench_lines(a: Preset, b: Preset, unit: DotProductUnit, patterns: Sequence[i
         f"0 {y.exponent_code:08x} {fields(8, 5, y.element_codes)}",
         f"0 {result.pattern:016x} {result.flags:08x}",
     ]
+
+
+def packed(count: int, bits: int, numbers: Sequence[int]) -> Any:
+    """A vector as DPI-C hands it over: 32-bit words, field i at bit i * bits."""
+    number = sum(code << (i * bits) for i, code in enumerate(numbers))
+    return words(32, [number >> (32 * i) & 0xFFFFFFFF for i in range(-(-count * bits // 32))])
+
+
+def unpacked(vector: Any, count: int, bits: int) -> list[int]:
+    number = sum(word << (32 * i) for i, word in enumerate(vector))
+    return [number >> (i * bits) & ((1 << bits) - 1) for i in range(count)]
+
+
+def test_vectors_of_dpi_hold_the_rows_and_the_flags_of_a_block(tmp_path: Path) -> None:
+    a, b = BFPSpec("a", 5, 4, 6), BFPSpec("b", 3, 2, 5, sub_block_size=1, sub_shift_bits=1)
+    output = Preset(BFPSpec("out", 4, 6, 8, sub_block_size=2, sub_shift_bits=2))
+    unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp16"), output=output)
+    model = Model(Preset(a), "dut", ("float32",), unit, Preset(b), 8, True)
+    _, _, ports = systemverilog_package(model).partition("_dpi_dot")
+    assert re.findall(r"bit \[.* (?:b_\w+|shift_codes|flags)", ports) == [
+        "bit [119:0] b_exponent_codes", "bit [47:0] b_shift_codes", "bit [143:0] b_element_codes",
+        "bit [5:0] shift_codes", "bit [29:0] flags",
+    ]  # fmt: skip
+    library = compiled({"dut.h": c_model(model), "all.c": dpi_source(model, "dut.h")}, tmp_path)
+    for x, *rows in drawn(st.tuples(row(a, 7), *[row(b, 7)] * 5), 12):
+        y = [[code for found in rows for code in found[part]] for part in range(3)]
+        code, shifts, elements, flags = ctypes.c_uint32(), words(32, [7]), words(32, [7]), words(32, [7])
+        status = library.dut_dpi_dot(
+            packed(2, 6, x[0]), packed(8, 5, x[2]),
+            packed(24, 5, y[0]), packed(48, 1, y[1]), packed(48, 3, y[2]), 7, 5,
+            ctypes.byref(code), shifts, elements, flags,
+        )  # fmt: skip
+        wanted = reference_block(unit, a, b, x, rows)
+        assert (status, code.value) == (0, wanted[1])
+        assert unpacked(shifts, 3, 2) == wanted[2]
+        assert unpacked(elements, 6, 4) == [*wanted[3], 0]
+        assert unpacked(flags, 6, 5) == [*wanted[4], 0]
 
 
 @pytest.mark.slow

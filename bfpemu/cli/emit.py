@@ -35,6 +35,7 @@ def command() -> None:
     "int8 to uint64; may be repeated.",
 )
 @click.option("--max-k", type=int, metavar="N", help="Elements of a row at most; 65536, and with --sv 256.")
+@click.option("--max-n", type=int, metavar="N", help="Results at most, if one block of the output is all; 1024.")
 @click.option("--sv", "has_dpi", is_flag=True, help="Write PREFIX_pkg.svh and PREFIX_dpi.c beside FILE.h, for DPI-C.")
 @force_option
 def c(
@@ -45,6 +46,7 @@ def c(
     name: str | None,
     dtypes: Sequence[str],
     max_k: int | None,
+    max_n: int | None,
     has_dpi: bool,
     force: bool,
 ) -> None:
@@ -63,6 +65,7 @@ def c(
         load_preset(b_word) if b_word else None,
         max_k if max_k is not None else 256 if has_dpi else 1 << 16,
         has_dpi,
+        max_n if max_n is not None else 1 << 10,
     )
     _write(model, out, force=force)
 

@@ -41,6 +41,8 @@ class Model:
     """Elements of a row at most."""
     has_dpi: bool = False
     """Whether the header has the functions that SystemVerilog imports."""
+    max_n: int = 1 << 10
+    """Results of a block at most, where one block of a unit's output is all results."""
 
     def __post_init__(self) -> None:
         """Check the name and the dtypes, and that the unit fits the formats."""
@@ -56,7 +58,12 @@ class Model:
         """The unit between its operands."""
         if self.unit is None:
             return None
-        return Datapath(self.unit, self.preset.format, (self.b_preset or self.preset).format, self.max_k)
+        return Datapath(self.unit, self.preset.format, (self.b_preset or self.preset).format, self.max_k, self.max_n)
+
+    @property
+    def result_name(self) -> str:
+        """The prefix of what belongs to a unit's output in blocks."""
+        return f"{self.name}_result"
 
     @property
     def b_name(self) -> str:
@@ -137,13 +144,17 @@ def _datapath_parts(datapath: Datapath, modes: set[str], model: Model) -> Iterat
         yield fragment("operand", facts.format_facts(preset.format), prefixed(prefix))
     rows = _row_blocks(model) if model.has_dpi else []
     yield constants.defines([*datapath.constants(), *rows], model.name)
+    if datapath.block_output is not None:
+        yield from _result_parts(datapath.block_output, model.result_name)
     known = datapath.facts() | {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
     words = prefixed(model.name)
     words |= {name: replaced(text, words) for name, text in datapath.words().items()}
     words["BFP_ADD_RUN"] = f"{model.name}_add_run" if known["HAS_LANES"] else f"{model.name}_add_lane"
     for letter, prefix in (("a", model.name), ("b", model.b_name)):
         words |= {f"bfp_{letter}_": f"{prefix}_", f"BFP_{letter}_".upper(): f"{prefix}_".upper()}
-    for name in ("number", "real", "group", "accumulate", "dot", *(("dpi_dot",) if model.has_dpi else ())):
+    last = "dot_float" if datapath.block_output is None else "dot_block"
+    dpi = "dpi_dot" if datapath.block_output is None else "dpi_dot_block"
+    for name in ("number", "real", "group", "accumulate", "dot", last, *((dpi,) if model.has_dpi else ())):
         yield fragment(name, known, words)
 
 
@@ -157,19 +168,37 @@ def _row_blocks(model: Model) -> list[constants.Constant]:
     return [constants.Constant(name, str(count), "blocks of a row at most") for name, count in blocks]
 
 
+def _result_parts(preset: Preset, prefix: str) -> Iterator[str]:
+    """Yield the parts of a header that encode what accumulators hold, and decode it again."""
+    modes = facts.modes_of(preset)
+    known = _codec_facts(preset, modes) | {"READS_FLOAT": True, "READS_INTEGER": False, "READS_SUMS": True}
+    yield constants.defines([*constants.of_format(preset.format), *constants.of_conversion(preset)], prefix)
+    words = _codec_words(prefix, modes) | {"BFP_CHAIN_STEPS": constants.chain_steps(preset, prefix)}
+    for name in ("value", "source", "element", "exponent", "encode", "decode"):
+        yield fragment(name, known, words)
+
+
+def _codec_facts(preset: Preset, modes: set[str]) -> dict[str, bool]:
+    known = facts.format_facts(preset.format) | facts.conversion_facts(preset)
+    return known | {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
+
+
+def _codec_words(prefix: str, modes: set[str]) -> dict[str, str]:
+    return prefixed(prefix) | {
+        "BFP_ROUNDING_MODES": ", ".join(f"{prefix}_{mode}".upper() for mode in facts.MODES if mode in modes)
+    }
+
+
 def _format_parts(preset: Preset, prefix: str, modes: set[str], model: Model) -> Iterator[str]:
     """Yield the parts of a header that encode and decode one format."""
     taken = model.dtypes
-    known = facts.format_facts(preset.format) | facts.conversion_facts(preset)
-    known |= {f"ROUNDS_{mode}".upper(): mode in modes for mode in facts.MODES}
-    known |= {
+    known = _codec_facts(preset, modes) | {
         "READS_FLOAT": any(dtype in dtypes.FLOATS for dtype in taken),
         "READS_INTEGER": any(dtype in dtypes.INTEGERS for dtype in taken),
+        "READS_SUMS": False,
     }
     yield constants.defines([*constants.of_format(preset.format), *constants.of_conversion(preset)], prefix)
-    words = prefixed(prefix) | {
-        "BFP_ROUNDING_MODES": ", ".join(f"{prefix}_{mode}".upper() for mode in facts.MODES if mode in modes)
-    }
+    words = _codec_words(prefix, modes)
     for name in ("value", "source", "element", "exponent", "encode"):
         yield fragment(name, known, words | _source_words(preset, prefix, taken))
     yield from (fragment("encode_entry", known, words | _entry_words(prefix, dtype)) for dtype in taken)

@@ -11,6 +11,8 @@ from bfpemu.formats import BFPSpec, ExponentRule, Preset, Rounding
 
 _WIDEST = 1 << 16
 """Bits of a vector that every simulator must take (IEEE 1800-2017, 6.9.1)."""
+_FLAG_BITS = 5
+"""Flags of a result (spec 6.10)."""
 
 
 def systemverilog_package(model: Model) -> str:
@@ -125,13 +127,23 @@ def _decode(preset: Preset, dtype: str) -> list[str]:
 
 
 def _dot(model: Model) -> list[str]:
+    datapath = model.datapath
+    assert datapath is not None
+    output = datapath.block_output
+    rows = 1 if output is None else _block(output.format)
     ports = []
-    for letter, preset in (("a", model.preset), ("b", model.b_preset or model.preset)):
+    for letter, preset, count in (("a", model.preset, 1), ("b", model.b_preset or model.preset, rows)):
         spec = preset.format
-        blocks = -(-model.max_k // _block(spec))
+        blocks = count * -(-model.max_k // _block(spec))
         ports.append(_vector("input", blocks, spec.exponent_bits, f"{letter}_exponent_codes"))
         if spec.sub_block_size is not None:
-            count = blocks * spec.shifts_per_block
-            ports.append(_vector("input", count, spec.sub_shift_bits, f"{letter}_shift_codes"))
-        ports.append(_vector("input", model.max_k, spec.mantissa_bits, f"{letter}_element_codes"))
-    return [*ports, "input int k", "output longint unsigned result", "output int unsigned flags"]
+            shifts = blocks * spec.shifts_per_block
+            ports.append(_vector("input", shifts, spec.sub_shift_bits, f"{letter}_shift_codes"))
+        ports.append(_vector("input", count * model.max_k, spec.mantissa_bits, f"{letter}_element_codes"))
+    if output is None:
+        return [*ports, "input int k", "output longint unsigned result", "output int unsigned flags"]
+    ports += ["input int k", "input int n", "output int unsigned exponent_code"]
+    if output.format.sub_block_size is not None:
+        ports.append(_vector("output", output.format.shifts_per_block, output.format.sub_shift_bits, "shift_codes"))
+    ports.append(_vector("output", rows, output.format.mantissa_bits, "element_codes"))
+    return [*ports, _vector("output", rows, _FLAG_BITS, "flags")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bfpemu.emit.constants import Constant
 from bfpemu.emit.facts import MODES, Choices, chosen
 from bfpemu.errors import SpecError
-from bfpemu.formats import BFPSpec, ReservedExponent
+from bfpemu.formats import BFPSpec, Preset, ReservedExponent
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow
 from bfpemu.formats.unit_operands import check_groups, group_size, is_same_format, product_magnitude_bits
 
@@ -66,11 +66,15 @@ class Datapath:
     a: BFPSpec
     b: BFPSpec
     max_k: int
+    max_n: int = 1 << 10
+    """Results of a block at most, where one block of the output is all results."""
 
     def __post_init__(self) -> None:
         """Refuse what is unknown, and groups that would cross a block."""
         if not 1 <= self.max_k <= 1 << 24:
             raise SpecError("emit", f"max_k must be 1 to {1 << 24} (spec 13.4), got {self.max_k}")
+        if not 1 <= self.max_n <= 1 << 16:
+            raise SpecError("emit", f"max_n must be 1 to {1 << 16} (spec 13.4), got {self.max_n}")
         chosen(self.unit, UNIT_CHOICES, UNIT_NUMBERS)
         chosen(self.unit.accumulator, ACCUMULATOR_CHOICES, ACCUMULATOR_NUMBERS)
         for format in self._float_formats():
@@ -92,6 +96,8 @@ class Datapath:
         """Return the facts of the unit."""
         unit, accumulator = self.unit, self.unit.accumulator
         return chosen(accumulator, ACCUMULATOR_CHOICES, ACCUMULATOR_NUMBERS) | {
+            "HAS_FLOAT_OUTPUT": self.block_output is None,
+            "RESULT_TWO_LEVEL": self.block_output is not None and self.block_output.format.sub_block_size is not None,
             "FUSED": accumulator.fused,
             "ALIGNS_PRODUCTS": self._aligns_products,
             "ZERO_TAKES_PART": accumulator.zero_takes_part,
@@ -108,6 +114,7 @@ class Datapath:
             "ONE_GROUP": self.group is None,
             "A_TWO_LEVEL": self.a.sub_block_size is not None,
             "B_TWO_LEVEL": self.b.sub_block_size is not None,
+            "B_WHOLE_TENSOR": self.b.block_size is None,
             "A_EXPONENT_RESERVED_NAN": self.a.exponent_reserved is ReservedExponent.NAN,
             "B_EXPONENT_RESERVED_NAN": self.b.exponent_reserved is ReservedExponent.NAN,
         }
@@ -123,7 +130,9 @@ class Datapath:
 
     def words(self) -> dict[str, str]:
         """Return the initialisers of the float formats."""
-        words = {"BFP_OUTPUT_FORMAT_FIELDS": _fields(self._output)}
+        words = {}
+        if isinstance(self.unit.output, FloatFormat):
+            words["BFP_OUTPUT_FORMAT_FIELDS"] = _fields(self.unit.output)
         if self.unit.accumulator.format is not None:
             words["BFP_ACCUMULATOR_FORMAT_FIELDS"] = _fields(self.unit.accumulator.format)
         return words
@@ -132,6 +141,9 @@ class Datapath:
         """Yield the numbers of the unit."""
         unit, accumulator = self.unit, self.unit.accumulator
         yield Constant("MAX_K", str(self.max_k), "elements of a row at most (spec 13.4)")
+        if self.block_output is not None:
+            most = self.block_output.format.elements_per_block or self.max_n
+            yield Constant("MAX_N", str(most), "results of a block at most (spec 6.8)")
         yield Constant("LIMBS", str(self._limbs), "of 32 bits; what the widest stage needs")
         if self.group is not None:
             yield Constant("GROUP", str(self.group), "elements of a group (spec 6.3)")
@@ -162,15 +174,13 @@ class Datapath:
             yield Constant("TREE_LEVELS", str(leaves.bit_length() + 1))
 
     @property
-    def _output(self) -> FloatFormat:
-        if isinstance(self.unit.output, FloatFormat):
-            return self.unit.output
-        name = self.unit.output.name
-        raise SpecError("emit", f"a C model's unit must have a float output (spec 13.6), got the format {name!r}")
+    def block_output(self) -> Preset | None:
+        """What results are encoded in, where that is a block (spec 6.8)."""
+        return self.unit.output if isinstance(self.unit.output, Preset) else None
 
     def _float_formats(self) -> list[FloatFormat]:
-        formats = (self.unit.accumulator.format, self._output)
-        return [format for format in formats if format is not None]
+        formats = (self.unit.accumulator.format, self.unit.output)
+        return [format for format in formats if isinstance(format, FloatFormat)]
 
     # An exact sum does not depend on its order (spec 6.7), so that an exact accumulator has one lane.
 

@@ -77,74 +77,45 @@ static inline bfp_sum bfp_add_run(
 }
 
 #endif
-/* The dot product of two rows of k elements (spec 6): its pattern in the output format, and its flags. */
-static inline int bfp_dot(
-    const uint32_t *a_exponent_codes,
-#if A_TWO_LEVEL
-    const uint32_t *a_shift_codes,
-#endif
-    const uint32_t *a_element_codes,
-    const uint32_t *b_exponent_codes,
-#if B_TWO_LEVEL
-    const uint32_t *b_shift_codes,
-#endif
-    const uint32_t *b_element_codes,
-    int32_t k, uint64_t *output, uint32_t *flags)
+/* What the accumulator holds of two rows in the end, and the flags of the stages before the output (spec 6.3 to 6.7). */
+static inline bfp_real bfp_accumulate(const bfp_rows *rows, uint32_t *flags)
 {
-    bfp_rows rows;
     bfp_sum sum;
-    bfp_real result;
     int32_t size, count;
 #if HAS_SPLITS
     int32_t length, first;
 #endif
-    if (k < 0 || k > BFP_MAX_K)
-        return BFP_ERROR_LENGTH;
     *flags = 0;
-    rows.a.exponent_codes = a_exponent_codes;
-    rows.a.element_codes = a_element_codes;
-    rows.b.exponent_codes = b_exponent_codes;
-    rows.b.element_codes = b_element_codes;
-#if A_TWO_LEVEL
-    rows.a.shift_codes = a_shift_codes;
-#endif
-#if B_TWO_LEVEL
-    rows.b.shift_codes = b_shift_codes;
-#endif
-    rows.k = k;
 #if A_EXPONENT_RESERVED_NAN
-    if (bfp_a_has_nan(&rows.a, k))
+    if (bfp_a_has_nan(&rows->a, rows->k))
         *flags = BFP_FLAG_INVALID;
 #endif
 #if B_EXPONENT_RESERVED_NAN
-    if (bfp_b_has_nan(&rows.b, k))
+    if (bfp_b_has_nan(&rows->b, rows->k))
         *flags = BFP_FLAG_INVALID;
 #endif
     if (*flags != 0) { /* no stage is computed (spec 6.9) */
-        result = bfp_real_of(bfp_number_of(0, 0, 0));
-        result.kind = BFP_NAN;
-        *output = bfp_pattern_of(&result, &BFP_OUTPUT_FORMAT);
-        return BFP_OK;
+        bfp_real nan = bfp_real_of(bfp_number_of(0, 0, 0));
+        nan.kind = BFP_NAN;
+        return nan;
     }
 #if ONE_GROUP
-    size = k > 0 ? k : 1;
+    size = rows->k > 0 ? rows->k : 1;
 #else
     size = BFP_GROUP;
 #endif
-    count = (k + size - 1) / size;
+    count = (rows->k + size - 1) / size;
     sum = bfp_start(); /* what an empty sum is (spec 6.11) */
 #if HAS_SPLITS
     length = (count + BFP_SPLITS - 1) / BFP_SPLITS;
     for (first = 0; first < count; first += length) {
         const int32_t end = count - first > length ? first + length : count;
-        const bfp_sum run = BFP_ADD_RUN(&rows, size, first, end, flags);
+        const bfp_sum run = BFP_ADD_RUN(rows, size, first, end, flags);
         sum = first == 0 ? run : bfp_add(sum, run, flags);
     }
 #else
     if (count > 0)
-        sum = BFP_ADD_RUN(&rows, size, 0, count, flags);
+        sum = BFP_ADD_RUN(rows, size, 0, count, flags);
 #endif
-    result = bfp_round_real(bfp_real_of_sum(&sum), &BFP_OUTPUT_FORMAT, flags);
-    *output = bfp_pattern_of(&result, &BFP_OUTPUT_FORMAT);
-    return BFP_OK;
+    return bfp_real_of_sum(&sum);
 }

@@ -13,7 +13,9 @@ typedef struct {
 #if HAS_FLOAT_ACCUMULATOR
 static const bfp_float_format BFP_ACCUMULATOR_FORMAT = {BFP_ACCUMULATOR_FORMAT_FIELDS};
 #endif
+#if HAS_FLOAT_OUTPUT
 static const bfp_float_format BFP_OUTPUT_FORMAT = {BFP_OUTPUT_FORMAT_FIELDS};
+#endif
 
 static inline bfp_real bfp_real_of(bfp_number number)
 {

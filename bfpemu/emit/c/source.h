@@ -132,6 +132,12 @@ static inline bfp_value bfp_run_step(bfp_value x, const bfp_step *step)
 }
 
 #endif
+#if READS_SUMS
+/* What accumulators hold, of the results of one block (spec 6.8). */
+typedef struct {
+    const bfp_value *sums;
+} bfp_source;
+#else
 /* The patterns of one block, of one of the dtypes below. */
 typedef struct {
     const void *patterns;
@@ -142,6 +148,7 @@ typedef struct {
 } bfp_source;
 
 enum { BFP_DTYPES };
+#endif
 
 /* Element i after the source chain (spec 3.4). */
 static inline bfp_value bfp_load(const bfp_source *source, int32_t i)
@@ -150,9 +157,15 @@ static inline bfp_value bfp_load(const bfp_source *source, int32_t i)
 #if CHAIN
     int step;
 #endif
+#if READS_SUMS
+    x = source->sums[i];
+    if (x.kind != BFP_FINITE) /* is read as that of float32 (spec 6.12) */
+        x = bfp_read_float(x.kind == BFP_NAN ? 0x7fc00000 : (uint64_t)x.negative << 31 | 0x7f800000, 8, 23);
+#else
     switch (source->dtype) {
     BFP_READ_CASES
     }
+#endif
 #if CHAIN
     for (step = 0; step < BFP_CHAIN_LENGTH && x.kind == BFP_FINITE; step++)
         x = bfp_run_step(x, &BFP_CHAIN[step]);
