@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.vectors.outputs import read_results
 from bfpemu.vectors.problem import Problem
@@ -19,6 +20,8 @@ HEAD = 4096
 """Words from the start that are kept, to look for words that came early or late."""
 KEPT = 4096
 """Differing vectors that are kept, to look for what explains them."""
+MOST_EXACT = 1024
+"""Distances up to which each is counted by itself; larger ones count as the next power of two."""
 _X = ord("x")
 
 CATEGORIES = ("unknown", "exponent", "sign", "significand", "flag_only", "accumulator_only", "other")
@@ -42,7 +45,7 @@ class Comparison:
     bits: Counter[int] = field(default_factory=Counter)
     """Bit of an item of the first field -> items in which it differs."""
     distances: Counter[int] = field(default_factory=Counter)
-    """Distance in units of the last place -> items, where only the significand differs."""
+    """Distance in units of the last place -> items, where only the significand differs; large ones by classes."""
     kept: list[tuple[int, Bytes]] = field(default_factory=list)
     """Number and digits of differing vectors, the first of them."""
     head: list[Bytes] = field(default_factory=list)
@@ -118,8 +121,15 @@ def _count(result: Comparison, numbers: npt.NDArray[np.int64], wanted: Bytes, go
     )
     steps = ordered(problem, left[main.name]) - ordered(problem, right[main.name])
     chosen = steps[differs & np.broadcast_to(same_scale, unknown.shape)[:, None]]
-    for step, count in zip(*np.unique(chosen, return_counts=True), strict=True):
+    for step, count in zip(*np.unique(_in_classes(chosen), return_counts=True), strict=True):
         result.distances[int(step)] += int(count)
+
+
+def _in_classes(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return large distances as the next power of two, so that their number is bounded whatever a device gives."""
+    sizes = np.abs(steps)
+    powers = np.int64(1) << np.minimum(bit_lengths((np.maximum(sizes, 1) - 1).astype(np.uint64)), 62)
+    return np.where(sizes > MOST_EXACT, np.where(steps < 0, -powers, powers), steps)
 
 
 def _kinds(

@@ -63,7 +63,8 @@ def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Results]:
             kind = _kind(data)
             is_first = False
             if kind != "hex":
-                text = io.TextIOWrapper(io.BytesIO(data + file.read()), encoding="utf-8", errors="replace", newline="")
+                whole = io.BufferedReader(_Joined(data, file))
+                text = io.TextIOWrapper(whole, encoding="utf-8", errors="replace", newline="")
                 yield from (_csv if kind == "csv" else _json)(text, where, layout)
                 return
         if not data:
@@ -76,6 +77,23 @@ def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Results]:
         rest = data[end:]
         if end:
             yield reader.words(data[:end])
+
+
+class _Joined(io.RawIOBase):
+    """What was read of a file already, and then the rest of it, piece by piece."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head, self._file = io.BytesIO(head), file
+
+    def readable(self) -> bool:
+        """Whether it can be read, which it can."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes into a buffer and return how many."""
+        data = self._head.read(len(buffer)) or self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _kind(data: bytes) -> str:
