@@ -39,6 +39,7 @@ KEEPING = DotProductUnit(
 FIXED = DotProductUnit(
     accumulator=Accumulator(kind="fixed", bits=14, lsb_exponent=-9), sum_bits=8, name="fixed_14_bits"
 )
+INTO_BLOCKS = DotProductUnit(accumulator=Accumulator(kind="float", format="fp16"), output=TWO_LEVEL, name="into_blocks")
 
 
 def problems() -> dict[str, Problem]:
@@ -55,6 +56,7 @@ def problems() -> dict[str, Problem]:
         "requantize_5x4x4_to_3x2x4": Problem("requantize", resolve("5x4x4"), result=resolve("3x2x4")),
         "dot_keeps_12_bits": Problem("dot", resolve("3x2x4"), dot_unit=KEEPING, elements=6, shows_accumulator=True),
         "dot_fixed_14_bits": Problem("dot", resolve("3x2x4"), dot_unit=FIXED, elements=6, shows_accumulator=True),
+        "dot_into_blocks": Problem("dot", resolve("3x2x4"), dot_unit=INTO_BLOCKS, elements=6),
         "dot_fp32": Problem("dot", resolve("4x2x4"), dot_unit=float32, elements=4),
     }
 

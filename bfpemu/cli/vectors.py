@@ -44,6 +44,12 @@ def _problem_options(function: Callable[..., None]) -> Callable[..., None]:
                 help="The float that encode reads or decode gives.",
             ),
             click.option("--elements", type=click.IntRange(1), metavar="E", help="Elements of a vector, where free."),
+            click.option(
+                "--results",
+                type=click.IntRange(1),
+                metavar="R",
+                help="Results of a dot-product unit in a vector, if one block of its output is all.",
+            ),
             click.option("--accumulator", is_flag=True, help="Show the accumulator of a dot product, too."),
         )
     ):
@@ -174,6 +180,7 @@ def _problem(
     result_word: str | None,
     dtype: str,
     elements: int | None,
+    results: int | None,
     accumulator: bool,
 ) -> Problem:
     """Return what the words of the command line describe."""
@@ -194,6 +201,7 @@ def _problem(
         dtype,
         elements or 0,
         accumulator,
+        results or 0,
     )
 
 

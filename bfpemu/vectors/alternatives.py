@@ -42,10 +42,13 @@ def alternatives(problem: Problem) -> Iterator[Alternative]:
     for name in dict.fromkeys((which, "format", "b")):
         if getattr(problem, name) is not None:
             encodes = name == which and problem.unit not in ("decode", "dot")
-            yield from _of_preset(problem, name, encodes=encodes)
+            yield from _of_preset(problem, (name,), encodes=encodes)
     if problem.dot_unit is not None:
         yield from _of_part(problem, ("dot_unit",))
-        yield from _of_part(problem, ("dot_unit", "output"))
+        if problem.block_output is None:
+            yield from _of_part(problem, ("dot_unit", "output"))
+        else:
+            yield from _of_preset(problem, ("dot_unit", "output"), encodes=True)
         yield from _of_part(problem, ("dot_unit", "accumulator"))
         if problem.dot_unit.accumulator.format is not None:
             yield from _of_part(problem, ("dot_unit", "accumulator", "format"))
@@ -60,22 +63,27 @@ def _changed(whole: Any, path: tuple[str, ...], changes: dict[str, Any]) -> Any:
 
 def _of_part(problem: Problem, path: tuple[str, ...]) -> Iterator[Alternative]:
     """Yield every other value of every field of a part."""
-    part: Any = problem
-    for name in path:
-        part = getattr(part, name)
+    part = _part_of(problem, path)
     shown = [name for name in path if name not in ("dot_unit", "format", "conversion") or name == path[-1] == "b"]
     prefix = "".join(f"{name}." for name in shown) + ("format." if path[1:] == ("accumulator", "format") else "")
     for text, value, field in _other_values(part, prefix):
         yield text, partial(_changed, problem, path, {field: value})
 
 
-def _of_preset(problem: Problem, name: str, *, encodes: bool) -> Iterator[Alternative]:
-    yield from _of_part(problem, (name, "format"))
+def _part_of(problem: Problem, path: tuple[str, ...]) -> Any:
+    part: Any = problem
+    for name in path:
+        part = getattr(part, name)
+    return part
+
+
+def _of_preset(problem: Problem, place: tuple[str, ...], *, encodes: bool) -> Iterator[Alternative]:
+    yield from _of_part(problem, (*place, "format"))
     if not encodes:
         return
-    path = (name, "conversion")
+    path = (*place, "conversion")
     yield from _of_part(problem, path)
-    preset: Preset = getattr(problem, name)
+    preset: Preset = _part_of(problem, place)
     conversion = preset.conversion
     for text, steps in _chains(problem, preset):
         yield text, partial(_changed, problem, path, {"source_chain": (*conversion.source_chain, *steps)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from bfpemu.vectors.deciding_sums import DecidingSums
 from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import DecidingCodes
 from bfpemu.vectors.decode_bins import code_family, lane_family
+from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.dot_bins import dot_families
 from bfpemu.vectors.dot_carry_bins import carry_family
 from bfpemu.vectors.dot_closing import DotClosing
@@ -24,11 +26,17 @@ from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.operand_stimulus import joined
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.reach import Reach
-from bfpemu.vectors.recheck import row_of, traced
+from bfpemu.vectors.recheck import row_of
 from bfpemu.vectors.reserved_bins import reserved_family
+from bfpemu.vectors.result_bins import result_facts, result_families
+from bfpemu.vectors.result_reach import ResultReach
+from bfpemu.vectors.result_stimulus import ResultStimulus
+from bfpemu.vectors.shared_rows import BlockDotClosing, BlockDotStimulus
 from bfpemu.vectors.sum_bins import sum_families
+from bfpemu.vectors.traced import traced_vector
 from bfpemu.vectors.words import Fields
 
 _SOUGHT = 39
@@ -72,13 +80,16 @@ class ElementwisePlan(Plan):
 class DotPlan(Plan):
     """The plan of `dot`."""
 
-    @property
+    @cached_property
     def _stimulus(self) -> DotStimulus:
-        return DotStimulus(self.problem, self.seed, self.level)
+        kind = BlockDotStimulus if self.problem.results else DotStimulus
+        return kind(self.problem, self.seed, self.level)
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
         found.append(carry_family(self.problem, self._stimulus))
+        if self.problem.results:
+            found += result_families(self.problem, self._stimulus, self.level)
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
             found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements, self.level))
@@ -86,26 +97,40 @@ class DotPlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()
+        if isinstance(self._stimulus, BlockDotStimulus):
+            yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 
     def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Make sums for single bins."""
-        return DotClosing(self.problem, self.seed, self.level).sought(missing), {}
+        if not isinstance(self._stimulus, BlockDotStimulus):
+            return DotClosing(self.problem, self.seed, self.level).sought(missing), {}
+        found = BlockDotClosing(self.problem, self.seed, self.level).sought(missing)
+        blocks = ResultStimulus(self._stimulus, ResultReach(self.problem)).sought(missing)
+        pieces = [acceptable(self.problem, piece) for piece in (found, blocks) if piece]
+        return joined(pieces) if pieces else {}, {}
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the vectors with their traces."""
-        rows = len(answer["result"])
-        results = [traced(self.problem, row_of(stimulus, row)) for row in range(rows)]
-        return DotFacts(stimulus, answer, results, self._turned(stimulus, answer))
+        rows = len(answer["flags"])
+        vectors = [traced_vector(self.problem, row_of(stimulus, row)) for row in range(rows)]
+        return DotFacts(
+            row_pairs(self.problem, stimulus),
+            [result for vector in vectors for result in vector.results],
+            self._turned(stimulus, answer),
+            vectors,
+            result_facts(self.problem, stimulus, answer, vectors) if self.problem.results else None,
+        )
 
     def _turned(self, stimulus: Fields, answer: Fields) -> Any:
         """Return which vectors have another answer when their slots follow each other the other way round."""
         plan = self._stimulus
         if plan.lanes % plan.slot or plan.slots == 1:
-            return np.zeros(len(answer["result"]), np.int64)
+            return np.zeros(len(answer["flags"]), np.int64)
+        rows = {name: self.problem.results or 1 if name.startswith("b_") else 1 for name in stimulus}
         turned = {
-            name: items.reshape(len(items), plan.slots, -1)[:, ::-1].reshape(items.shape)
+            name: items.reshape(len(items) * rows[name], plan.slots, -1)[:, ::-1].reshape(items.shape)
             for name, items in stimulus.items()
         }
-        other = expected(self.problem, turned)
-        differs = (other["result"] != answer["result"]) | (other["flags"] != answer["flags"])
-        return differs[:, 0].astype(np.int64)
+        other = expected(self.problem, acceptable(self.problem, turned))
+        differs = [(other[name] != answer[name]).any(axis=1) for name in answer if not name.startswith("accumulator")]
+        return np.any(differs, axis=0).astype(np.int64)

@@ -29,9 +29,9 @@ MOST_DISTANCES = 600
 """Binades below the largest number of a block that have bins."""
 
 
-def block_families(problem: Problem, level: int) -> list[BlockFamily]:
-    """Return the bins of the encoding half of a unit."""
-    reach = Reach(problem)
+def block_families(problem: Problem, level: int, reach: Reach | None = None) -> list[BlockFamily]:
+    """Return the bins of the encoding half of a unit; `reach` says which numbers it encodes."""
+    reach = reach or Reach(problem)
     found = [
         rounding_bins(reach),
         ties_bins(reach),

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.families import Tally, bins_of
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.traced import TracedVector
 from bfpemu.vectors.words import AnyArray, Fields
 
 _PIECE_BITS = 1 << 23
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
     stimulus: Stimulus
     answer: dict[str, AnyArray]
-    traces: Sequence[DotResult] | None
+    traces: Sequence[TracedVector] | None
     """Of dot products, what the reference model's stages held."""
 
 
@@ -63,7 +63,7 @@ class Directed:
             answer = expected(self.plan.problem, stimulus)
             facts = self.plan.facts(stimulus, answer)
             self.tally.add(facts, self.count, rows_of(stimulus))
-            self.parts.append(Part(stimulus, answer, facts.results if isinstance(facts, DotFacts) else None))
+            self.parts.append(Part(stimulus, answer, facts.vectors if isinstance(facts, DotFacts) else None))
             self.count += rows_of(stimulus)
 
     def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> Stimulus:

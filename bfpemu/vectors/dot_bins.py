@@ -42,11 +42,17 @@ def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
         named_family([f"sum.{name}" for name in sum_names(stimulus)], sum_bins(stimulus), why_no_sum(stimulus)),
         named_family(align_names(stimulus), align_bins(stimulus), why_one_slot(stimulus)),
         named_family(_CELL_NAMES, _cell_bins(problem), _why_no_cell(problem)),
-        named_family(_EDGE_NAMES, _edge_bins(problem), _why_no_edge(problem)),
+        named_family(_EDGE_NAMES, _edge_bins(problem), why_no_edge(problem)),
         named_family(cancel_names(stimulus), cancel_bins(stimulus), why_one_slot(stimulus)),
-        named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
-        named_family(_FLAG_NAMES, _flag_bins, _why_no_flag(problem)),
         order_family(stimulus),
+        *([] if problem.results else _result_families(problem)),
+    ]
+
+
+def _result_families(problem: Problem) -> list[DotFamily]:
+    return [
+        named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
+        named_family(FLAG_NAMES, flag_bins, _why_no_flag(problem)),
     ]
 
 
@@ -75,7 +81,7 @@ def _cell(exact: Number, unit: int, stage: str) -> str:
 def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     """Sign, last kept bit, guard and sticky of what an accumulator rounds, and of the output."""
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.output
+    accumulator, output = problem.dot_unit.accumulator, problem.float_output
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
         for before, addend, step in additions(facts.results[row], problem):
@@ -92,7 +98,7 @@ def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
                 if total.integer:
                     yield _cell(total, _float_unit(total, accumulator.format), "accumulator")
         last = facts.results[row].trace[-1]
-        if isinstance(last, ResultStep):
+        if output is not None and isinstance(last, ResultStep):
             held = value_of(last.accumulator, problem)
             if held is not None and held.integer:
                 yield _cell(held, _float_unit(held, output), "output")
@@ -106,16 +112,18 @@ def _float_unit(exact: Number, format: FloatFormat) -> int:
 
 def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.output
+    accumulator, output = problem.dot_unit.accumulator, problem.float_output
     held = accumulator.format
 
     def absent(name: str) -> str | None:
+        if ".output." in name and output is None:
+            return "the output is in blocks"
         signed = problem.a_flat.format.has_sign or problem.b_flat.format.has_sign
         if ".neg" in name and not signed:
             return "nothing is negative"
         if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
             return "the accumulator is exact"
-        if ".accumulator." in name or "lsb0.guard0.sticky0" in name:
+        if output is None or ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
         is_exact = "guard0.sticky0" in name
         bits, lowest = held_bits(problem)
@@ -186,7 +194,8 @@ def _edge_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     return bins
 
 
-def _why_no_edge(problem: Problem) -> Callable[[str], str | None]:
+def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
+    """Return why no exact sum lies beside an end of an integer accumulator."""
     assert problem.dot_unit is not None
     accumulator = problem.dot_unit.accumulator
     stimulus = DotStimulus(problem, 0, 1)
@@ -266,13 +275,14 @@ def _why_no_result(problem: Problem) -> Callable[[str], str | None]:
     return absent
 
 
-_FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
-_FLAG_NAMES = [f"flag.{name}" for name in _FLAGS] + [f"flag.{name}.alone" for name in _FLAGS] + ["flag.none"]
+FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
+FLAG_NAMES = [f"flag.{name}" for name in FLAGS] + [f"flag.{name}.alone" for name in FLAGS] + ["flag.none"]
 
 
-def _flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
+def flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
+    """Yield the flags of a result, and which is alone."""
     flags = facts.results[row].flags
-    names = [name for bit, name in enumerate(_FLAGS) if flags >> bit & 1]
+    names = [name for bit, name in enumerate(FLAGS) if flags >> bit & 1]
     yield from (f"flag.{name}" for name in names)
     if len(names) == 1:
         yield f"flag.{names[0]}.alone"
@@ -282,7 +292,7 @@ def _flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
 
 def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    no_edge, no_result = _why_no_edge(problem), _why_no_result(problem)
+    no_edge, no_result = why_no_edge(problem), _why_no_result(problem)
     unit = problem.dot_unit
     kind = unit.accumulator.kind
 

@@ -44,7 +44,7 @@ def _name(stage: str, exact: Number, rounded: Number | None, format: FloatFormat
 
 def _bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.output
+    accumulator, output = problem.dot_unit.accumulator, problem.float_output
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
         if accumulator.kind is AccumulatorKind.FLOAT and accumulator.format is not None:
@@ -59,7 +59,7 @@ def _bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
                     after = value_of(step.accumulator_after, problem)
                     yield from _name("accumulator", exact_sum(before, other), after, accumulator.format)
         last = facts.results[row].trace[-1]
-        if isinstance(last, ResultStep):
+        if output is not None and isinstance(last, ResultStep):
             held = value_of(last.accumulator, problem)
             if held is not None:
                 yield from _name("output", held, float_value(facts.results[row].pattern, output), output)
@@ -69,10 +69,12 @@ def _bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
 
 def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.output
+    accumulator, output = problem.dot_unit.accumulator, problem.float_output
 
     def absent(name: str) -> str | None:
         _, stage, to, sign = name.split(".")
+        if stage == "output" and output is None:
+            return "the output is in blocks"
         format = accumulator.format if stage == "accumulator" else output
         if format is None or (stage == "accumulator" and accumulator.kind is not AccumulatorKind.FLOAT):
             return "the accumulator is no float"

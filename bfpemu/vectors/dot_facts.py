@@ -10,20 +10,24 @@ import numpy as np
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep, JoinStep, Register, Scaled, Step
-from bfpemu.vectors.facts import Int64Array
+from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.traced import TracedVector
 from bfpemu.vectors.words import Fields
 
 
 class DotFacts(NamedTuple):
-    """Vectors with the traces of their stages."""
+    """Dot products with the traces of their stages; a vector has several where its results make a block."""
 
     stimulus: Fields
-    answer: Fields
+    """Of every dot product, its own row `a` too."""
     results: Sequence[DotResult]
     turned: Int64Array
     """Whether a vector's blocks in the opposite order give another result."""
+    vectors: Sequence[TracedVector]
+    block: BlockFacts | None = None
+    """Of the results, where they make a block."""
 
 
 class Number(NamedTuple):

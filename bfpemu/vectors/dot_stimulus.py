@@ -74,7 +74,7 @@ class DotStimulus(DotOperandStimulus):
     def cells(self) -> Stimulus:
         """Return three terms that meet around the place where the accumulator or the output rounds."""
         accumulator = self.unit.accumulator
-        fraction = (accumulator.format or self.problem.output).fraction_bits
+        fraction = self.rounded_to.fraction_bits
         if accumulator.kind is AccumulatorKind.ALIGNED:
             fraction = accumulator.fraction_bits - self._width() if accumulator.format is None else fraction
         vectors = []
@@ -93,7 +93,7 @@ class DotStimulus(DotOperandStimulus):
     def float_edges(self) -> Stimulus:
         """Return sums at the ends of the floats of output and accumulator: largest, ties beyond, smallest, below."""
         vectors = []
-        for held in dict.fromkeys((self.problem.output, self.unit.accumulator.format)):
+        for held in dict.fromkeys((self.problem.float_output, self.unit.accumulator.format)):
             if held is None:
                 continue
             point, emin = held.fraction_bits, 1 - held.bias
@@ -200,7 +200,7 @@ class DotStimulus(DotOperandStimulus):
     def orders(self) -> Stimulus:
         """Return the same terms in every cyclic order and reversed: sums that depend on the order."""
         vectors = []
-        fraction = (self.unit.accumulator.format or self.problem.output).fraction_bits
+        fraction = self.rounded_to.fraction_bits
         for spread in (fraction, fraction + 1, fraction // 2, 4, 1):
             for sign in (1, -1):
                 terms = [(1, 0), (sign, -spread), (-sign * 3, -spread - 1), (1, -spread - 2), (-1, 0), (sign, -1)]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats.unit import AccumulatorKind, DotProductUnit
+from bfpemu.formats.unit import FLOAT_FORMATS, AccumulatorKind, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.vectors.code_stimulus import (
     codes_of,
@@ -53,6 +53,11 @@ class DotTerms:
     def _width(self) -> int:
         """Return R of 6.6: bits of the largest product."""
         return product_magnitude_bits(self.a, self.b)
+
+    @property
+    def rounded_to(self) -> FloatFormat:
+        """The first float that sums are rounded to; where there is none, one of the size of common sums."""
+        return self.unit.accumulator.format or self.problem.float_output or FLOAT_FORMATS["fp32"]
 
     @property
     def most(self) -> int:
@@ -166,8 +171,7 @@ class DotTerms:
             return (accumulator.bits or 0) + bits + 3
         if accumulator.kind is AccumulatorKind.FIXED:
             return (accumulator.bits or 0) + 3
-        held = accumulator.format or self.problem.output
-        return held.fraction_bits + bits + 4
+        return self.rounded_to.fraction_bits + bits + 4
 
     def _low(self, distance: int) -> int:
         """Return an exponent around the middle from which a distance up is in range."""

@@ -181,6 +181,7 @@ class PackageEmitter(Emitter):
 
 def _parameters(problem: Problem, total: int) -> list[str]:
     facts: list[tuple[str, int]] = [("VECTORS", total), ("ELEMENTS", problem.elements)]
+    facts += [("RESULTS", problem.results)] if problem.results else []
     for side, layout in (("STIMULUS", problem.stimulus), ("EXPECTED", problem.expected)):
         facts += [(f"{side}_BITS", layout.bits), (f"{side}_DIGITS", layout.digits)]
         for field in layout.fields:

@@ -10,19 +10,23 @@ import numpy as np
 from bfpemu.formats import Preset
 from bfpemu.reference.decode import decode_block
 from bfpemu.reference.encode import EncodedBlock
+from bfpemu.reference.output import ResultCodes
 from bfpemu.reference.source import read_float
 from bfpemu.reference.trace import GroupStep, JoinStep, Step
 from bfpemu.reference.value import Value
 from bfpemu.vectors.compare import Comparison, ordered
-from bfpemu.vectors.facts import block_facts
+from bfpemu.vectors.facts import BlockFacts, block_facts
 from bfpemu.vectors.families import bins_of
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.recheck import Items, row_of, traced
-from bfpemu.vectors.words import Bytes, words_of_digits
+from bfpemu.vectors.recheck import row_of
+from bfpemu.vectors.result_bins import result_facts
+from bfpemu.vectors.traced import Items, traced_vector
+from bfpemu.vectors.words import AnyArray, Bytes, words_of_digits
 
 _FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
 _MOST_ITEMS = 16
+_MOST_RESULTS = 4
 _MOST_FOR_BINS = 2048
 
 
@@ -134,7 +138,7 @@ def _decoded_stimulus(problem: Problem, stimulus: Items) -> list[dict[str, Any]]
     if problem.b is not None:
         sides.append(("b_", problem.b_flat))
     for prefix, preset in sides:
-        values = [value_text(value) for value in _values(preset, stimulus, prefix)]
+        values = [value_text(value) for value in _values(preset, stimulus, prefix, problem.elements)]
         digits = -(-preset.format.mantissa_bits // 4)
         found.append(
             {
@@ -147,13 +151,15 @@ def _decoded_stimulus(problem: Problem, stimulus: Items) -> list[dict[str, Any]]
     return found
 
 
-def _values(preset: Preset, stimulus: Items, prefix: str) -> list[Value]:
+def _values(preset: Preset, stimulus: Items, prefix: str, in_row: int) -> list[Value]:
+    """Return what codes stand for, of rows of so many elements that follow each other."""
     spec = preset.format
     size, count = spec.elements_per_block or 1, spec.shifts_per_block
     elements, shifts = stimulus[f"{prefix}elements"], stimulus.get(f"{prefix}shifts", [])
     values: list[Value] = []
     for block, code in enumerate(stimulus[f"{prefix}exponents"]):
-        own = elements[block * size : (block + 1) * size]
+        row, place = divmod(block, -(-in_row // size))  # the last block of a row may be short
+        own = elements[row * in_row : (row + 1) * in_row][place * size : (place + 1) * size]
         padded = tuple(own) + (0,) * (size - len(own))
         codes = EncodedBlock(code, tuple(shifts[block * count : (block + 1) * count]), padded)
         values += decode_block(codes, spec)[: len(own)]
@@ -194,14 +200,19 @@ def _dyadic(x: Fraction) -> str:
 def _stages(problem: Problem, stimulus: Items, wanted: Items, items: list[int]) -> list[str]:
     """Return what the stages of the model held, as lines."""
     if problem.unit == "dot":
-        return [_step_text(step) for step in traced(problem, stimulus).trace]
+        return _dot_stages(problem, stimulus, wanted, items)
     if problem.unit == "decode":
         return []
-    facts = block_facts(
-        problem,
-        {name: np.array([items_], np.uint64) for name, items_ in stimulus.items()},
-        {name: np.array([items_], np.uint64) for name, items_ in wanted.items()},
-    )
+    return _block_lines(block_facts(problem, _one_row(stimulus), _one_row(wanted)), items)
+
+
+def _one_row(items: Items) -> dict[str, AnyArray]:
+    return {name: np.array([own], np.uint64) for name, own in items.items()}
+
+
+def _block_lines(facts: BlockFacts, items: list[int]) -> list[str]:
+    """Return what happens to blocks while they are encoded, and to some of their elements."""
+    problem = facts.problem
     size = problem.target.format.elements_per_block or 1
     lines = []
     for block in range(len(facts.code)):
@@ -224,6 +235,20 @@ def _stages(problem: Problem, stimulus: Items, wanted: Items, items: list[int]) 
     return lines
 
 
+def _dot_stages(problem: Problem, stimulus: Items, wanted: Items, items: list[int]) -> list[str]:
+    """Return the steps of a dot product; of results in a block those of the ones that differ, and its encoding."""
+    vector = traced_vector(problem, stimulus)
+    if vector.block is None:
+        return [_step_text(step) for step in vector.results[0].trace]
+    places = sorted({item for item in items if item < problem.results})
+    lines = [
+        f"result {place}: {_step_text(step)}"
+        for place in places[:_MOST_RESULTS]
+        for step in vector.results[place].trace
+    ]
+    return lines + _block_lines(result_facts(problem, _one_row(stimulus), _one_row(wanted), [vector]), places)
+
+
 def _step_text(step: Step) -> str:
     if isinstance(step, GroupStep):
         aligned = "" if step.aligned is None else f", aligned {list(step.aligned)} * 2**{step.aligned_exponent}"
@@ -237,7 +262,13 @@ def _step_text(step: Step) -> str:
             f"{step.level}: {_register(step.left)} and {_register(step.right)} -> {_register(step.accumulator_after)}, "
             f"flags {_flag_names(step.flags)}"
         )
-    return f"result: {_register(step.accumulator)} -> {step.result:x}, flags {_flag_names(step.flags)}"
+    result = f"{step.result:x}" if isinstance(step.result, int) else _codes_text(step.result)
+    return f"result: {_register(step.accumulator)} -> {result}, flags {_flag_names(step.flags)}"
+
+
+def _codes_text(codes: ResultCodes) -> str:
+    shift = f", shift {codes.shift_codes[0]:x}" if codes.shift_codes else ""
+    return f"element {codes.element_code:x} at exponent {codes.exponent_code:x}{shift}"
 
 
 def _register(register: Any) -> str:

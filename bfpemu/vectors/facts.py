@@ -88,9 +88,15 @@ class BlockFacts:
 
 def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFacts:
     """Return the facts of the blocks that some vectors of an encoding unit make."""
+    return facts_of_numbers(problem, stimulus, answer, *_numbers(problem, stimulus))
+
+
+def facts_of_numbers(
+    problem: Problem, stimulus: Fields, answer: Fields, numbers: Numbers, lost: AnyArray
+) -> BlockFacts:
+    """Return the facts of the blocks that numbers make, of which some lose bits below 64."""
     spec, conversion = problem.target.format, problem.target.conversion
-    numbers, lost = _numbers(problem, stimulus)
-    blocks, size = problem.blocks(problem.target), problem.target.format.elements_per_block or 1
+    blocks, size = problem.result_blocks, problem.target.format.elements_per_block or 1
     kinds = numbers.kinds
     finite, infinite, negative, mantissa, top, cut = (
         _by_block(array, blocks, size) for array in (kinds == FINITE, kinds == INFINITE, *numbers[1:], lost)

@@ -8,6 +8,7 @@ from bfpemu.formats import DecodeUnderflow, NegativeZeroCode, ReservedExponent, 
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.answers import operand_values
+from bfpemu.vectors.dot_answers import refused_rows
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
@@ -107,7 +108,10 @@ def acceptable(problem: Problem, stimulus: Stimulus) -> Stimulus:
     found = dict(stimulus)
     if problem.unit == "encode":
         found["x"] = _accepted_patterns(problem, found["x"])
-    elif problem.unit not in ("decode", "dot"):
+    elif problem.unit == "dot":
+        if problem.refuses_nan or problem.refuses_infinity:
+            found |= _accepted_sums(problem, found)
+    elif problem.unit != "decode":
         for prefix, preset in (("a_", problem.a_flat), ("b_", problem.b and problem.b_flat)):
             if preset:
                 found |= _accepted_codes(problem, found, prefix, preset)
@@ -141,6 +145,18 @@ def _is_large_subnormal(reach: Reach, patterns: AnyArray) -> AnyArray:
     bits = max(reach.largest_accepted_top + bias + kind.fraction_bits, 0)  # of an accepted fraction read exactly
     is_exact = reach.problem.target.conversion.source_subnormals is SourceSubnormals.EXACT
     return patterns & np.uint64((1 << kind.fraction_bits) - 1) >= np.uint64(1 << bits if is_exact else 1)
+
+
+def _accepted_sums(problem: Problem, stimulus: Stimulus) -> Stimulus:
+    """Return dot products of which the conversion of the output refuses none: zeros in place of those that it does."""
+    refused = refused_rows(problem, stimulus)[:, None]
+    found: Stimulus = {"a_elements": np.where(refused, np.uint64(0), stimulus["a_elements"])}
+    for prefix, spec in (("a_", problem.a_flat.format), ("b_", problem.b_flat.format)):
+        if spec.exponent_reserved is ReservedExponent.NAN:
+            exponents = stimulus[f"{prefix}exponents"]
+            lower = np.minimum(exponents, np.uint64(spec.all_ones_code - 1))
+            found[f"{prefix}exponents"] = np.where(refused, lower, exponents)
+    return found
 
 
 def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: Preset) -> Stimulus:

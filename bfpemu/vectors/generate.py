@@ -13,7 +13,6 @@ from typing import Any
 
 from bfpemu import __version__
 from bfpemu.errors import BfpFileError, DataError, SpecError
-from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.directed import Directed, piece_rows, rows_of
 from bfpemu.vectors.emit import FORMATS, Emitter, Sink, emitters
@@ -21,7 +20,8 @@ from bfpemu.vectors.families import summary
 from bfpemu.vectors.filling import filling
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.recheck import dot_items, reference_answer, row_of
+from bfpemu.vectors.recheck import reference_answer, row_of
+from bfpemu.vectors.traced import TracedVector, dot_items
 from bfpemu.vectors.words import Fields
 
 VERSION = 1
@@ -181,7 +181,7 @@ def recheck(
     answer: Fields,
     first: int,
     every: int,
-    traces: Sequence[DotResult] | None = None,
+    traces: Sequence[TracedVector] | None = None,
 ) -> None:
     """Compare every so manyth vector with the reference model, whose dot products may be known already.
 

@@ -25,11 +25,11 @@ from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
 from bfpemu.reference.group import group_size
 from bfpemu.sources import FLOATS, KINDS, SourceKind
+from bfpemu.vectors.layouts import expected_layout, stimulus_layout
 from bfpemu.vectors.words import WordLayout
 
 UNITS = ("encode", "decode", "dot", "add", "multiply", "requantize")
 _MOST_BITS = 1 << 20
-ACCUMULATOR_EXPONENT_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Problem:
     """Elements of a vector; 0 takes what the formats ask for."""
     shows_accumulator: bool = False
     """Whether the words of `dot` show the accumulator too (spec 12.4)."""
+    results: int = 0
+    """Rows `b`, and so results, of a vector of `dot` with an output in blocks; 0 takes a block of the output."""
 
     def __post_init__(self) -> None:
         """Fill in what follows from the rest, and check that all fits."""
@@ -83,8 +85,8 @@ class Problem:
         if self.dtype not in FLOATS:
             raise SpecError("set-unit", f"the float must be {', '.join(FLOATS)} (spec 12.2), got {self.dtype!r}")
         put(self, "elements", self._checked_elements(self.elements))
+        put(self, "results", self._checked_results(self.results))
         self._check_conversion()
-        self._check_output()
         self._check_accumulator()
         if self.dot_unit is not None:
             group_size(self.a_flat.format, self.b_flat.format, self.dot_unit, self.elements)
@@ -113,7 +115,7 @@ class Problem:
 
     def _check_conversion(self) -> None:
         """Refuse what no bench can be made for (spec 12.2)."""
-        target = self.result
+        target = self.result or self.block_output
         if target is None:
             return
         makes_infinity = any(step.overflow is StepOverflow.INFINITY for step in target.conversion.source_chain)
@@ -135,20 +137,42 @@ class Problem:
         if self.dot_unit is None or self.dot_unit.accumulator.kind is AccumulatorKind.EXACT:
             raise SpecError("set-unit", "only 'dot' with an accumulator that is not exact has a register (spec 12.4)")
 
-    def _check_output(self) -> None:
-        if self.dot_unit is not None and not isinstance(self.dot_unit.output, FloatFormat):
+    def _checked_results(self, results: int) -> int:
+        """Return how many results make a block of the output, 0 where they are floats (spec 12.2)."""
+        output = self.block_output
+        if output is None:
+            if results:
+                raise SpecError(
+                    "set-unit", f"results must be of a unit with an output in blocks (spec 12.2), got {results}"
+                )
+            return 0
+        size = output.format.elements_per_block
+        if size is None and not 1 <= results <= 1 << 16:
             raise SpecError(
                 "set-unit",
-                "the output of a unit must be a float format (spec 12.2), got one in blocks; the results of one vector "
-                "do not fill them",
+                f"results must be stated, 1 to 65536, for an output with one block for all (spec 12.2), got {results}",
             )
+        if size is not None and results not in (0, size):
+            raise SpecError("set-unit", f"a vector must have the {size} results of a block (spec 12.2), got {results}")
+        return size or results
+
+    @property
+    def block_output(self) -> Preset | None:
+        """What the results of a dot-product unit are encoded in, where that is a block (spec 6.8)."""
+        output = None if self.dot_unit is None else self.dot_unit.output
+        return output if isinstance(output, Preset) else None
+
+    @property
+    def float_output(self) -> FloatFormat | None:
+        """The float format of a dot-product unit's results, where they have one."""
+        output = None if self.dot_unit is None else self.dot_unit.output
+        return output if isinstance(output, FloatFormat) else None
 
     @property
     def output(self) -> FloatFormat:
-        """The float format of a unit's results."""
-        assert self.dot_unit is not None
-        assert isinstance(self.dot_unit.output, FloatFormat)
-        return self.dot_unit.output
+        """The float format of results that have one."""
+        assert self.float_output is not None
+        return self.float_output
 
     # ---------------------------------------------------------------------------- flat formats
 
@@ -166,6 +190,8 @@ class Problem:
     @cached_property
     def target(self) -> Preset:
         """What results are encoded in."""
+        if self.block_output is not None:
+            return _flat(self.block_output, self.results)
         return _flat(self.result or self.format, self.elements)
 
     @property
@@ -185,6 +211,11 @@ class Problem:
         return -(-self.elements // size)
 
     @property
+    def result_blocks(self) -> int:
+        """Blocks of a vector of results; those of dot products make one."""
+        return 1 if self.results else self.blocks(self.target)
+
+    @property
     def needs_random_words(self) -> bool:
         """Whether the conversion takes a random word for each element."""
         return self._encodes and self.target.conversion.rounding is Rounding.STOCHASTIC
@@ -196,7 +227,7 @@ class Problem:
 
     @property
     def _encodes(self) -> bool:
-        return self.unit not in ("decode", "dot")
+        return self.unit not in ("decode", "dot") or self.block_output is not None
 
     @property
     def refuses_nan(self) -> bool:
@@ -224,48 +255,12 @@ class Problem:
     @cached_property
     def stimulus(self) -> WordLayout:
         """The fields of a stimulus word (spec 12.3)."""
-        if self.unit == "decode":
-            return WordLayout.of(self._codes("", self.a_flat))
-        fields: list[tuple[str, int, int]] = []
-        if self.unit == "encode":
-            fields.append(("x", 8 * self.kind.dtype.itemsize, self.elements))
-        else:
-            fields += self._codes("a_", self.a_flat)
-            if self.b is not None:
-                fields += self._codes("b_", self.b_flat)
-        if self.needs_random_words:
-            fields.append(("random", self.target.conversion.random_bits, self.elements))
-        if self.needs_exponents:
-            fields.append(("exponents", self.target.format.exponent_bits, self.blocks(self.target)))
-        return WordLayout.of(fields)
+        return stimulus_layout(self)
 
     @cached_property
     def expected(self) -> WordLayout:
         """The fields of an expected word (spec 12.3, 12.4)."""
-        if self.unit == "decode":
-            return WordLayout.of([("y", 8 * self.kind.dtype.itemsize, self.elements)])
-        if self.dot_unit is None:
-            return WordLayout.of(self._codes("", self.target))
-        output = self.output
-        fields = [("result", 1 + output.exponent_bits + output.fraction_bits, 1), ("flags", 5, 1)]
-        if self.shows_accumulator:
-            accumulator = self.dot_unit.accumulator
-            if accumulator.format is not None:
-                held = accumulator.format
-                fields.append(("accumulator", 1 + held.exponent_bits + held.fraction_bits, 1))
-            else:
-                fields.append(("accumulator", accumulator.bits or 0, 1))
-                if accumulator.kind is AccumulatorKind.ALIGNED:
-                    fields.append(("accumulator_exponent", ACCUMULATOR_EXPONENT_BITS, 1))
-        return WordLayout.of(fields)
-
-    def _codes(self, prefix: str, preset: Preset) -> list[tuple[str, int, int]]:
-        spec, blocks = preset.format, self.blocks(preset)
-        return [
-            (f"{prefix}elements", spec.mantissa_bits, self.elements),
-            (f"{prefix}shifts", spec.sub_shift_bits, blocks * spec.shifts_per_block),
-            (f"{prefix}exponents", spec.exponent_bits, blocks),
-        ]
+        return expected_layout(self)
 
     # -------------------------------------------------------------------------------- manifest
 
@@ -282,7 +277,8 @@ class Problem:
             "expected": self.expected.to_dict(),
             "value": _value_text(self.target.format if self._encodes else self.a_flat.format),
         }
-        return found | ({} if self.dot_unit is None else {"dot_unit": unit_to_dict(self.dot_unit)})
+        found |= {} if self.dot_unit is None else {"dot_unit": unit_to_dict(self.dot_unit)}
+        return found | ({"results": self.results} if self.results else {})
 
     @classmethod
     def from_dict(cls, manifest: dict[str, Any]) -> Problem:
@@ -297,6 +293,7 @@ class Problem:
             manifest["dtype"],
             manifest["elements"],
             manifest["shows_accumulator"],
+            manifest.get("results", 0),
         )
 
 

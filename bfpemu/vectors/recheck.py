@@ -6,15 +6,10 @@ from typing import Any
 
 from bfpemu.formats import Preset
 from bfpemu.reference import elementwise
-from bfpemu.reference.dot import DotResult, dot_rows
-from bfpemu.reference.group import Row
 from bfpemu.reference.tensor import EncodedTensor, decode_tensor, encode_tensor
-from bfpemu.reference.trace import ResultStep, Scaled
-from bfpemu.vectors.problem import ACCUMULATOR_EXPONENT_BITS, Problem
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.traced import Items, dot_items, traced_vector
 from bfpemu.vectors.words import Fields
-
-Items = dict[str, list[int]]
-"""Name of a field -> the items of one vector."""
 
 
 def reference_answer(problem: Problem, stimulus: Items) -> Items:
@@ -27,7 +22,7 @@ def reference_answer(problem: Problem, stimulus: Items) -> Items:
     {'elements': [64, 192], 'exponents': [128]}
     """
     if problem.unit == "dot":
-        return dot_items(problem, traced(problem, stimulus))
+        return dot_items(problem, traced_vector(problem, stimulus))
     shape = (problem.elements,)
     given = _supplied(problem, stimulus)
     if problem.unit == "encode":
@@ -45,42 +40,6 @@ def reference_answer(problem: Problem, stimulus: Items) -> Items:
 def row_of(items: Fields, row: int) -> Items:
     """Return the items of one vector as integers."""
     return {name: array[row].tolist() for name, array in items.items()}
-
-
-def traced(problem: Problem, stimulus: Items) -> DotResult:
-    """Return a dot product with the trace of its stages."""
-    assert problem.dot_unit is not None
-    rows = [
-        Row(
-            stimulus[f"{prefix}exponents"],
-            stimulus.get(f"{prefix}shifts", []),
-            stimulus[f"{prefix}elements"],
-            preset.format,
-        )
-        for prefix, preset in (("a_", problem.a_flat), ("b_", problem.b_flat))
-    ]
-    return dot_rows(rows[0], rows[1], problem.dot_unit)
-
-
-def dot_items(problem: Problem, result: DotResult) -> Items:
-    """Return the expected items of a traced dot product (spec 12.3, 12.4)."""
-    found: Items = {"result": [result.pattern], "flags": [result.flags]}
-    if not problem.shows_accumulator:
-        return found
-    assert problem.dot_unit is not None
-    last = result.trace[-1]
-    assert isinstance(last, ResultStep)
-    held = None if result.value.is_nan else last.accumulator
-    accumulator = problem.dot_unit.accumulator
-    if accumulator.format is not None:
-        assert not isinstance(held, Scaled)
-        return found | {"accumulator": [held or 0]}
-    integer = held.integer if isinstance(held, Scaled) else held or 0
-    found["accumulator"] = [integer % (1 << (accumulator.bits or 0))]
-    if "accumulator_exponent" in {field.name for field in problem.expected.fields}:
-        exponent = (held.exponent or 0) if isinstance(held, Scaled) else 0
-        found["accumulator_exponent"] = [exponent % (1 << ACCUMULATOR_EXPONENT_BITS)]
-    return found
 
 
 def _supplied(problem: Problem, stimulus: Items) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from bfpemu.vectors.sets import open_set
 
 KEEPING = DotProductUnit(accumulator=Accumulator(kind="aligned", bits=8, fraction_bits=6, overflow="saturate"))
 
+KEPT = Path(__file__).parents[2] / "golden_vectors" / "sets"
+
 PROBLEMS = {
     "encode": Problem("encode", resolve("4x2x4"), dtype="float16"),
     "decode": Problem("decode", resolve("3x4x3")),
@@ -27,7 +29,7 @@ PROBLEMS = {
 @pytest.fixture(scope="session")
 def sets(tmp_path_factory):
     """Return a function from the name of a unit to its set, which is made when it is first asked for."""
-    made = {}
+    made = {"dot_block": open_set(KEPT / "dot_into_blocks")}
 
     def get(name: str):
         if name not in made:

@@ -27,7 +27,7 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import reference_answer
 from bfpemu.vectors.sets import differing_files, open_set
 
-UNITS = ["encode", "decode", "add", "multiply", "requantize", "dot"]
+UNITS = ["encode", "decode", "add", "multiply", "requantize", "dot", "dot_block"]
 
 
 def words_of(path):
@@ -77,8 +77,9 @@ def test_a_bin_that_cannot_occur_does_not_occur_in_random_vectors(sets, unit):
     problem = found.problem
     never = {name for name, entry in found.coverage().items() if "cannot_occur" in entry}
     plan = plan_of(problem, 1, 1)
-    stimulus = filling(problem, 77, 0, 2000)
-    hit = set().union(*bins_of(plan.families, plan.facts(stimulus, expected(problem, stimulus)), 2000))
+    rows = 2000 // (problem.results or 1)
+    stimulus = filling(problem, 77, 0, rows)
+    hit = set().union(*bins_of(plan.families, plan.facts(stimulus, expected(problem, stimulus)), rows))
     assert hit & never == set()
     assert hit
 
@@ -110,7 +111,7 @@ def test_every_change_of_a_parameter_that_random_vectors_show_is_caught_by_the_d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit != "dot_block"])  # that is a golden set
 def test_a_set_is_made_again_byte_for_byte(sets, unit):
     assert differing_files(sets(unit)) == []
 

@@ -297,3 +297,24 @@ def test_the_table_by_bin_counts_failures_of_hits(sets, verify):
     for row in rows:
         assert 0 < row["differing"] <= row["vectors"] == hits[row["bin"]]["hits"]
     assert any("lsb0.guard1.sticky0" in row["bin"] and row["differing"] == row["vectors"] for row in rows)
+
+
+def test_a_flipped_bit_of_a_block_of_results_is_named_by_field_and_result(sets, verify):
+    found = sets("dot_block")
+    lines, layout = good(found), found.problem.expected
+    number = next(row for row in range(found.total) if found.words("expected").items(row, 1)["elements"][0, 2] > 1)
+    fields = {field.name: field for field in layout.fields}
+    for name, item in (("elements", 2), ("flags", 3)):
+        place = fields[name].lsb + item * fields[name].width
+        changed = [*lines]
+        changed[number] = f"{int(lines[number], 16) ^ 1 << place:0{layout.digits}x}"
+        status, text = verify(found, joined(changed))
+        assert status == 1
+        assert f"first mismatch: vector {number}\n" in text
+        assert re.search(
+            "^  elements.2.: expected" if name == "elements" else "^  flags: expected", text, re.MULTILINE
+        ), text
+        assert f"differing by field\n{name:>20} " in text
+        assert "block 0: largest magnitude in binade" in text
+        if name == "elements":
+            assert "result 2: group 0" in text
