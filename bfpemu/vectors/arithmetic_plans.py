@@ -20,6 +20,7 @@ from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.dot_bins import dot_families
 from bfpemu.vectors.dot_carry_bins import carry_family
 from bfpemu.vectors.dot_closing import DotClosing
+from bfpemu.vectors.dot_crosses import dot_crosses
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
@@ -94,6 +95,9 @@ class DotPlan(Plan):
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
             found.append(lane_family(f"{which}_elements", preset.format, self.problem.elements, self.level))
         return found
+
+    def _crosses(self) -> list[Family[Any]]:
+        return dot_crosses(self.problem, self._stimulus)
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bfpemu.vectors.answers import expected
+from bfpemu.vectors.crossing import Crossing, Left
 from bfpemu.vectors.dot_facts import DotFacts
-from bfpemu.vectors.families import Tally, bins_of
+from bfpemu.vectors.families import CROSS, Tally, bins_of
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.problem import Problem
@@ -44,11 +46,13 @@ class Directed:
         self.tally = Tally(self.plan.families)
         for piece in self.plan.directed():
             self._add(piece)
-        missing = self.tally.missing()
+        missing = {name for name in self.tally.missing() if not name.startswith(CROSS)}
         if missing:
             stimulus, self.reasons = self.plan.sought(missing)
             if stimulus and (chosen := self._that_hit(stimulus, missing)):
                 self._add(chosen)
+        if self.plan.level > 1:
+            self._cross()
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits, or why it has none (spec 12.10)."""
@@ -65,6 +69,22 @@ class Directed:
             self.tally.add(facts, self.count, rows_of(stimulus))
             self.parts.append(Part(stimulus, answer, facts.vectors if isinstance(facts, DotFacts) else None))
             self.count += rows_of(stimulus)
+
+    def _cross(self) -> None:
+        """Add what hits crosses of bins; there are at most as many of these vectors as crosses (spec 12.14)."""
+        missing = self.tally.missing()
+        families = [family for family in self.plan.families if not missing.isdisjoint(family.names)]
+        left = Left(families, missing)
+        search = Crossing(self.plan)
+        so_far = [part.stimulus for part in self.parts]
+        for piece in chain(search.first(), search.then(so_far)):
+            for stimulus in pieces_of(piece, piece_rows(self.plan.problem)):
+                facts = self.plan.facts(stimulus, expected(self.plan.problem, stimulus))
+                rows = left.taken(facts, rows_of(stimulus))
+                if rows.size:
+                    self._add({name: items[rows] for name, items in stimulus.items()})
+            if not left:
+                return
 
     def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> Stimulus:
         """Return one vector for each missing bin that some vector hits."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
-from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep
+from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep, Step
 from bfpemu.vectors.dot_facts import (
     DotFacts,
     DotFamily,
@@ -78,25 +78,34 @@ def _cell(exact: Number, unit: int, stage: str) -> str:
     return f"round.{stage}.{sign}.lsb{odd}.guard{guard}.sticky{int(sticky)}"
 
 
+def accumulator_cells(problem: Problem) -> Callable[[Number, Number, Step], Iterator[str]]:
+    """Return a function from an addition to the bins of what the accumulator rounds in it."""
+    assert problem.dot_unit is not None
+    accumulator = problem.dot_unit.accumulator
+
+    def cells(before: Number, addend: Number, step: Step) -> Iterator[str]:
+        if accumulator.kind is AccumulatorKind.FIXED and isinstance(step, GroupStep) and addend.integer:
+            yield _cell(addend, accumulator.lsb_exponent, "accumulator")
+        elif accumulator.kind is AccumulatorKind.ALIGNED and isinstance(step, GroupStep | JoinStep):
+            unit = step.aligned_exponent
+            for number in (before, addend):
+                if number.integer and unit is not None:
+                    yield _cell(number, unit, "accumulator")
+        elif accumulator.kind is AccumulatorKind.FLOAT and accumulator.format is not None:
+            total = exact_sum(before, addend)
+            if total.integer:
+                yield _cell(total, _float_unit(total, accumulator.format), "accumulator")
+
+    return cells
+
+
 def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     """Sign, last kept bit, guard and sticky of what an accumulator rounds, and of the output."""
-    assert problem.dot_unit is not None
-    accumulator, output = problem.dot_unit.accumulator, problem.float_output
+    cells, output = accumulator_cells(problem), problem.float_output
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
         for before, addend, step in additions(facts.results[row], problem):
-            if accumulator.kind is AccumulatorKind.FIXED and isinstance(step, GroupStep) and addend.integer:
-                yield _cell(addend, accumulator.lsb_exponent, "accumulator")
-            elif accumulator.kind is AccumulatorKind.ALIGNED and isinstance(step, GroupStep | JoinStep):
-                if step.aligned_exponent is None:
-                    continue
-                for number in (before, addend):
-                    if number.integer:
-                        yield _cell(number, step.aligned_exponent, "accumulator")
-            elif accumulator.kind is AccumulatorKind.FLOAT and accumulator.format is not None:
-                total = exact_sum(before, addend)
-                if total.integer:
-                    yield _cell(total, _float_unit(total, accumulator.format), "accumulator")
+            yield from cells(before, addend, step)
         last = facts.results[row].trace[-1]
         if output is not None and isinstance(last, ResultStep):
             held = value_of(last.accumulator, problem)

@@ -17,8 +17,16 @@ NEVER_SAID = "no directed vector reaches it, and no reason is known why none cou
 ALL_INPUTS = "every input is in the set, up to the order of elements, and none has it"
 
 
+CROSS = "cross."
+"""How the names of crosses of bins start (spec 12.14)."""
+
+
 def _no_reason(_: int) -> str | None:
     return None
+
+
+def _no_parts(_: int) -> Sequence[Sequence[str]]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,8 @@ class Family(Generic[Facts]):
     """Facts -> numbers of bins, of any shape whose first axis is the facts' own; -1 for none."""
     absent: Callable[[int], str | None] = _no_reason
     """Number of a bin -> why it cannot occur, or None."""
+    parts: Callable[[int], Sequence[Sequence[str]]] = _no_parts
+    """Number of a bin -> lists of other bins, of each of which one must hold where it does."""
 
 
 @dataclass
@@ -91,9 +101,20 @@ class Tally:
                 if name in self.hits:
                     found[name] = {"hits": self.hits[name], "first": self.first[name]}
                     continue
-                reason = family.absent(number) or reasons.get(name) or (ALL_INPUTS if is_exhaustive else None)
+                reason = family.absent(number) or reasons.get(name) or _why_no_part(family.parts(number), found)
+                if is_exhaustive and not name.startswith(CROSS):  # a cross may ask for an order of elements
+                    reason = reason or ALL_INPUTS
                 found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
         return found
+
+
+def _why_no_part(parts: Iterable[Iterable[str]], report: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return why one of some things cannot occur, each of which is one of several bins."""
+    for part in parts:
+        entries = [report.get(name, {}) for name in part]
+        if entries and all("cannot_occur" in entry for entry in entries):
+            return str(entries[0]["cannot_occur"])
+    return None
 
 
 def bins_of(families: Iterable[Family[Any]], facts: Any, vectors: int) -> list[set[str]]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from bfpemu.vectors.block_bins import block_families
+from bfpemu.vectors.block_crosses import block_crosses
+from bfpemu.vectors.code_crosses import decode_crosses
 from bfpemu.vectors.code_stimulus import DecodeStimulus
 from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import deciding_patterns
@@ -40,7 +42,7 @@ class Plan:
 
     def __init__(self, problem: Problem, level: int, seed: int) -> None:
         self.problem, self.level, self.seed = problem, level, seed
-        self.families: list[Family[Any]] = self._families()
+        self.families: list[Family[Any]] = self._families() + (self._crosses() if level > 1 else [])
 
     @property
     def is_exhaustive(self) -> bool:
@@ -49,6 +51,10 @@ class Plan:
 
     def _families(self) -> list[Family[Any]]:
         raise NotImplementedError
+
+    def _crosses(self) -> list[Family[Any]]:
+        """Return the crosses of bins, which level 2 adds (spec 12.14)."""
+        return block_crosses(self.problem)
 
     def directed(self) -> Iterator[Stimulus]:
         """Yield directed stimulus, which the conversion takes, in pieces."""
@@ -125,6 +131,9 @@ class DecodePlan(Plan):
 
     def _families(self) -> list[Family[Any]]:
         return list(decode_families(self.problem, self.level))
+
+    def _crosses(self) -> list[Family[Any]]:
+        return decode_crosses(self.problem)
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from DecodeStimulus(self.problem, self.seed, self.level).pieces()

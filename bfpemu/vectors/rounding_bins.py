@@ -42,13 +42,13 @@ def rounding_bins(reach: Reach) -> BlockFamily:
         guard, below, odd = bool(cell >> 1 & 1), bool(cell & 1), bool(cell >> 2)
         reason = reach.why_no_cell(kept, guard, below, odd)
         return reason or reach.why_no_product(
-            lambda whole: whole.bit_length() == kept and whole % 2 == odd, _rests_of(guard, below), negative
+            lambda whole: whole.bit_length() == kept and whole % 2 == odd, rests_of(guard, below), negative
         )
 
     return Family(names, find, absent)
 
 
-def _rests_of(guard: bool, below: bool) -> set[tuple[int, bool]]:
+def rests_of(guard: bool, below: bool) -> set[tuple[int, bool]]:
     """Return the quarters behind a binary point, and whether they are exact, for a guard bit and bits below it."""
     if not below:
         return {(2 * guard, True)}

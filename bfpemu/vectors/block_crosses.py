@@ -1,0 +1,168 @@
+"""The crosses of the units that encode: `encode`, `add`, `multiply`, `requantize` (spec 12.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bfpemu.formats import BFPSpec, Encoding, NegativeZeroCode, ReservedExponent
+from bfpemu.vectors.block_bins import block_families
+from bfpemu.vectors.code_stimulus import code_of
+from bfpemu.vectors.crosses import MOST_IN_A_CROSS, Axis, Labels, cross_family, lanes_axis
+from bfpemu.vectors.encode_bins import encode_families
+from bfpemu.vectors.families import Family, Indices
+from bfpemu.vectors.places import Places
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
+
+_SPECIAL = ("infinity", "quiet_nan", "signalling_nan")
+
+
+def block_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[Any]]:
+    """Return the crosses of an encoding unit; without `has_lanes` those that tell no lanes apart."""
+    reach = Reach(problem)
+    groups = _by_group(block_families(problem))
+    lane = lanes_axis(reach.spec.elements_per_block or 1) if has_lanes else None
+    places = Places(reach)
+    tells_lanes = has_lanes and 24 * problem.elements <= MOST_IN_A_CROSS
+    rounded = Axis(groups["round"], _without(2), of_element=True)
+    distance = Axis(groups["distance"], _distance_of(places), of_element=True)
+    reached = Axis(groups["range"], _without())
+    largest = Axis(groups["largest"], _without(2) if tells_lanes else _without(1, 2))
+    found = [
+        cross_family("rounding", [rounded, distance], places.why_not_so_far, lane=lane),
+        cross_family("clamping", [rounded, reached], places.why_not_in_range, lane=None),
+        cross_family(
+            "saturation", [Axis(groups["saturation"], _without(), of_element=True), reached], places.why_not_saturated
+        ),
+        cross_family("tie", [Axis(groups["tie"], _without(), of_element=True)], lane=lane),
+        cross_family("largest", [largest, reached], places.why_not_largest),
+    ]
+    if problem.unit == "encode":
+        kinds = _by_group(encode_families(problem, 2))["class"]
+        label = _without() if tells_lanes else _without(3)
+        special = Axis(kinds, lambda name: label(name) if name.split(".")[1] in _SPECIAL else None)
+        found.append(cross_family("special", [special, Axis(groups["zero"], _without())], _why_no_zero(problem)))
+    elif problem.b is not None:
+        found += operand_crosses(problem, has_lanes=has_lanes)
+    return found
+
+
+def _by_group(families: Sequence[Family[Any]]) -> dict[str, Family[Any]]:
+    """Return families by what their names start with."""
+    return {family.names[0].partition(".")[0]: family for family in families if family.names}
+
+
+def _without(*places: int) -> Callable[[str], str]:
+    """Return a function from the name of a bin to what follows its group, without some parts, counted from 0."""
+
+    def label(name: str) -> str:
+        return ".".join(part for place, part in enumerate(name.split(".")) if place and place not in places)
+
+    return label
+
+
+def _distance_of(places: Places) -> Callable[[str], str]:
+    def label(name: str) -> str:
+        distance = int(name.split(".")[1])
+        return f"distance{distance}" if distance <= places.far else "farther"
+
+    return label
+
+
+def _why_no_zero(problem: Problem) -> Callable[[Labels], str | None]:
+    """Return why no zero of a kind stands beside a NaN or an infinity of the source."""
+    conversion = problem.target.conversion
+
+    def absent(labels: Labels) -> str | None:
+        policy = conversion.infinity if labels[0].startswith("infinity") else conversion.nan
+        if problem.elements == 1 and str(policy) != "zero":
+            return "a block has one element"
+        if labels[1].startswith("rounded") and policy == "block":
+            return "the policy makes a NaN block, in which nothing is rounded"
+        return None
+
+    return absent
+
+
+# ------------------------------------------------------------------------------- codes of operands
+
+
+def operand_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[Any]]:
+    """Return the crosses of both operands' codes: of elements, in every lane, and of exponents."""
+    assert problem.b is not None
+    size = problem.elements
+    sides = [("a", problem.a_flat.format), ("b", problem.b_flat.format)]
+    elements = [Axis(_element_kinds(which, spec), lambda name: name, of_element=True) for which, spec in sides]
+    exponents = [Axis(_exponent_ends(which, spec, size), lambda name: name, of_element=True) for which, spec in sides]
+    lane = Axis(Family([f"lane{n}" for n in range(size)], _lanes(size)), lambda name: name, of_element=True)
+    return [
+        cross_family("operands", elements, _why_no_operand(problem), lane=lane if has_lanes else None),
+        cross_family("exponents", exponents, _why_no_operand(problem)),
+    ]
+
+
+def _lanes(count: int) -> Callable[[Any], Indices]:
+    return lambda facts: np.broadcast_to(np.arange(count), facts.stimulus["a_elements"].shape)
+
+
+def kinds_of_codes(spec: BFPSpec) -> dict[str, int]:
+    """Return a code of each kind of element, the first of those that are the same."""
+    least, largest = spec.significand_ends
+    values = {"zero": 0, "one": 1, "largest": largest}
+    values |= {"least": least, "minus_one": -1} if spec.has_sign else {}
+    found = {name: code_of(spec, value) for name, value in values.items()}
+    if spec.encoding is Encoding.SIGN_MAGNITUDE:
+        found["minus_zero"] = 1 << (spec.mantissa_bits - 1)
+    return {name: code for place, (name, code) in enumerate(found.items()) if code not in list(found.values())[:place]}
+
+
+def _element_kinds(which: str, spec: BFPSpec) -> Family[Any]:
+    codes = list(kinds_of_codes(spec).values())
+    kinds = [f"{which}_{name}" for name in kinds_of_codes(spec)]
+    if len(codes) < 1 << spec.mantissa_bits:
+        kinds.append(f"{which}_other")
+
+    def find(facts: Any) -> Indices:
+        items = facts.stimulus[f"{which}_elements"].astype(np.int64)
+        return np.select([items == code for code in codes], [np.int64(n) for n in range(len(codes))], len(codes))
+
+    return Family(kinds, find)
+
+
+def exponent_ends(spec: BFPSpec) -> list[int]:
+    """Return the exponent codes that are crossed: both ends, those beside them, and that of the exponent 0."""
+    ones = spec.all_ones_code
+    return sorted({code for code in (0, 1, spec.exponent_bias, ones - 1, ones) if 0 <= code <= ones})
+
+
+def _exponent_ends(which: str, spec: BFPSpec, size: int) -> Family[Any]:
+    codes = exponent_ends(spec)
+    block = np.arange(size) // (spec.elements_per_block or size)
+
+    def find(facts: Any) -> Indices:
+        items = facts.stimulus[f"{which}_exponents"].astype(np.int64)[:, block]
+        return np.select([items == code for code in codes], [np.int64(n) for n in range(len(codes))], -1)
+
+    return Family([f"{which}_code{code}" for code in codes], find)
+
+
+def _why_no_operand(problem: Problem) -> Callable[[Labels], str | None]:
+    """Return why an operand is not given some codes."""
+
+    def absent(labels: Labels) -> str | None:
+        for label, preset in zip(labels, (problem.a_flat, problem.b_flat), strict=False):
+            spec = preset.format
+            if problem.unit == "dot":
+                continue
+            is_nan = label.endswith(f"code{spec.all_ones_code}") and spec.exponent_reserved is ReservedExponent.NAN
+            if is_nan and problem.refuses_nan:
+                return "the conversion refuses NaN"
+            is_infinity = spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY
+            if label.endswith("minus_zero") and is_infinity and (problem.refuses_nan or problem.refuses_infinity):
+                return "the conversion refuses infinities"
+        return None
+
+    return absent
