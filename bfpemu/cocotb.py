@@ -17,17 +17,23 @@ A whole bench, in which `dut` is a device of the unit `encode`::
         cocotb.start_soon(take(dut.clk, dut.out_ready, pause=0.3))
         print(await compare_stream(found.stimulus_words(), driver, monitor, Scoreboard(found)))
 
+A device that answers out of order has a tag beside its data on both sides, which driver and monitor are given too;
+`compare_stream` then takes the tags of the stimuli. ``Scoreboard(found, Coverage(found))`` counts the bins that the
+stimuli hit, and ``min_coverage`` asks for some of them.
+
 With ``Scoreboard(model)`` and ``model.words(1000)``, where ``model = Model(found.manifest)``, it compares stimuli
 beyond the set.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable
 from typing import Any
 
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sampling import Coverage
 from bfpemu.vectors.scoreboard import Model, Scoreboard
 from bfpemu.vectors.sets import VectorSet, open_set
 
@@ -39,6 +45,7 @@ except ImportError as error:
     raise ImportError("bfpemu.cocotb needs cocotb 2.0 or newer: pip install 'bfpemu[cocotb]'") from error
 
 __all__ = [
+    "Coverage",
     "Model",
     "Problem",
     "Scoreboard",
@@ -63,23 +70,39 @@ class StreamDriver:
         How probable it is that a clock passes before a word is offered, again and again.
     seed : int
         Of the pauses.
+    tag : cocotb handle, optional
+        The tag that goes with a word.
     """
 
-    def __init__(self, clock: Any, valid: Any, ready: Any, data: Any, *, pause: float = 0.0, seed: int = 1) -> None:
-        self.clock, self.valid, self.ready, self.data = clock, valid, ready, data
+    def __init__(
+        self, clock: Any, valid: Any, ready: Any, data: Any, *, pause: float = 0.0, seed: int = 1, tag: Any = None
+    ) -> None:
+        self.clock, self.valid, self.ready, self.data, self.tag = clock, valid, ready, data, tag
         self.pause = pause
         self._random = random.Random(seed)
         self._idle()
 
     def _idle(self) -> None:
         self.valid.value = 0
-        self.data.value = LogicArray("X" * len(self.data))
+        for signal in (self.data, self.tag):
+            if signal is not None:
+                signal.value = LogicArray("X" * len(signal))
 
-    async def send(self, word: int) -> None:
-        """Offer a word, and return after the rising edge at which it was taken."""
+    async def send(self, word: int, tag: int | None = None) -> None:
+        """Offer a word, with its tag, and return after the rising edge at which it was taken.
+
+        Raises
+        ------
+        ValueError
+            If there is a tag and no signal for it, or the other way round.
+        """
+        if (tag is None) != (self.tag is None):
+            raise ValueError("a word must have a tag where the driver has a signal for it, and only there")
         while self._random.random() < self.pause:
             await RisingEdge(self.clock)
         self.valid.value, self.data.value = 1, word
+        if tag is not None:
+            self.tag.value = tag
         is_taken = False
         while not is_taken:
             await ReadOnly()
@@ -97,12 +120,18 @@ class StreamMonitor:
         Of the device; `ready` may be None where every word is taken at once.
     patience : int
         Clocks without a word after which the device hangs.
+    tag : cocotb handle, optional
+        The tag that comes with a word.
     """
 
-    def __init__(self, clock: Any, valid: Any, ready: Any, data: Any, *, patience: int = 10_000) -> None:
-        self.clock, self.valid, self.ready, self.data = clock, valid, ready, data
+    def __init__(
+        self, clock: Any, valid: Any, ready: Any, data: Any, *, patience: int = 10_000, tag: Any = None
+    ) -> None:
+        self.clock, self.valid, self.ready, self.data, self.tag = clock, valid, ready, data, tag
         self.patience = patience
-        self._held: str | None = None
+        self.last_tag: int | None = None
+        """The tag of the word that was received last."""
+        self._held: tuple[str, int | None] | None = None
 
     async def receive(self) -> str:
         """Return the next word that passes, as hexadecimal digits (`digits`), after its rising edge.
@@ -123,20 +152,33 @@ class StreamMonitor:
         Raises
         ------
         AssertionError
-            If a word changes or goes before it was taken, or if `valid` or `ready` is X or Z.
+            If a word or its tag changes or goes before it was taken, or if `valid`, `ready` or the tag is X or Z.
         """
         for _ in range(clocks):
             await ReadOnly()
-            word = digits(self.data.value) if _is_high(self.valid, "valid") else None
+            word = (digits(self.data.value), self._tag()) if _is_high(self.valid, "valid") else None
             is_taken = word is not None and (self.ready is None or _is_high(self.ready, "ready"))
             if self._held is not None and word != self._held:
-                now = "is not valid any more" if word is None else f"is {word}"
-                raise AssertionError(f"a word must stay until it is taken: {self._held} {now}")
+                now = "is not valid any more" if word is None else f"is {_shown(*word)}"
+                raise AssertionError(f"a word must stay until it is taken: {_shown(*self._held)} {now}")
             self._held = None if is_taken else word
             await RisingEdge(self.clock)
             if word is not None and is_taken:
-                return word
+                self.last_tag = word[1]
+                return word[0]
         return None
+
+    def _tag(self) -> int | None:
+        if self.tag is None:
+            return None
+        text = str(self.tag.value)
+        if not set(text) <= {"0", "1"}:
+            raise AssertionError(f"the tag of a valid word must be known, got {text}")
+        return int(text, 2)
+
+
+def _shown(word: str, tag: int | None) -> str:
+    return word if tag is None else f"{word} with the tag {tag}"
 
 
 async def take(clock: Any, ready: Any, *, pause: float = 0.0, seed: int = 1) -> None:
@@ -153,11 +195,24 @@ async def compare_stream(
     monitor: StreamMonitor,
     scoreboard: Scoreboard,
     *,
+    tags: Iterable[int] | None = None,
+    min_coverage: float | None = None,
     clocks_after: int = 100,
 ) -> str:
     """Send words through a device, compare every result, and return the scoreboard's report.
 
     For `clocks_after` clocks behind the last result it looks whether one comes that nothing asked for.
+
+    Parameters
+    ----------
+    words : iterable of int
+        Stimulus words.
+    driver, monitor, scoreboard
+    tags : iterable of int, optional
+        A tag for each word, by which results that come out of order find their stimulus; one may be taken again
+        after its result, or where the device keeps the order of one tag.
+    min_coverage : float, optional
+        As in `Scoreboard.report`.
 
     Raises
     ------
@@ -167,19 +222,22 @@ async def compare_stream(
         As `Scoreboard.expect` and `Scoreboard.check`.
     """
     stimuli = list(words)
+    keys: list[int | None] = [None] * len(stimuli) if tags is None else [*itertools.islice(tags, len(stimuli))]
+    if len(keys) != len(stimuli):
+        raise ValueError(f"each of {len(stimuli)} words must have a tag, got {len(keys)}")
 
     async def send() -> None:
-        for word in stimuli:
-            scoreboard.expect(word)
-            await driver.send(word)
+        for word, key in zip(stimuli, keys, strict=True):
+            scoreboard.expect(word, key)
+            await driver.send(word, key)
 
     sending = cocotb.start_soon(send())
     try:
         for _ in stimuli:
-            scoreboard.check(await monitor.receive())
+            scoreboard.check(await monitor.receive(), monitor.last_tag)
         await sending
         if (word := await monitor.watch(clocks_after)) is not None:
-            scoreboard.check(word)
+            scoreboard.check(word, monitor.last_tag)
     except AssertionError as stream:
         sending.cancel()
         try:
@@ -187,7 +245,7 @@ async def compare_stream(
         except AssertionError as found:
             raise AssertionError(f"{found}\n{stream}") from None
         raise
-    return scoreboard.report()
+    return scoreboard.report(min_coverage)
 
 
 def digits(value: Any) -> str:

@@ -90,10 +90,13 @@ class Tally:
                     found[name] = reason
         return found
 
-    def report(self, reasons: Mapping[str, str], *, is_exhaustive: bool = False) -> dict[str, dict[str, Any]]:
+    def report(
+        self, reasons: Mapping[str, str], *, is_exhaustive: bool = False, not_reached: str = NEVER_SAID
+    ) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits and first vector, or why it has none (spec 12.10).
 
         `reasons` has more of these by bin. With `is_exhaustive` every input was there, which is one too.
+        `not_reached` is said of a bin without any.
         """
         found: dict[str, dict[str, Any]] = {}
         for family in self.families:
@@ -104,7 +107,7 @@ class Tally:
                 reason = family.absent(number) or reasons.get(name) or _why_no_part(family.parts(number), found)
                 if is_exhaustive and not name.startswith(CROSS):  # a cross may ask for an order of elements
                     reason = reason or ALL_INPUTS
-                found[name] = {"not_reached": NEVER_SAID} if reason is None else {"cannot_occur": reason}
+                found[name] = {"not_reached": not_reached} if reason is None else {"cannot_occur": reason}
         return found
 
 

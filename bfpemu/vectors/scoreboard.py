@@ -6,7 +6,7 @@ Nothing here knows a simulator, so both serve cocotb (`bfpemu.cocotb`) and every
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from bfpemu.vectors.explain import explained_vector
 from bfpemu.vectors.filling import filling
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import reference_answer, row_of
+from bfpemu.vectors.sampling import Coverage
 from bfpemu.vectors.sets import VectorSet
 from bfpemu.vectors.verdict import mismatch_lines
 from bfpemu.vectors.words import WordLayout
@@ -86,16 +87,22 @@ class _Waiting(NamedTuple):
     number: int
     stimulus: int
     expected: int
+    key: Hashable
+
+
+_MOST_KEYS = 4
 
 
 class Scoreboard:
-    """Results of a device against expected words, in the order of their stimuli, however long each takes.
+    """Results of a device against expected words, in the order of their stimuli or by key, however long each takes.
 
     Parameters
     ----------
     source : Model or VectorSet
         What the expected words come from: the reference model, for any stimulus; or a set, whose stimulus words must
         then be given in their order, and whose expected words count.
+    coverage : Coverage, optional
+        Counts the bins of every vector that has its result.
 
     Examples
     --------
@@ -123,12 +130,21 @@ class Scoreboard:
         [1] 3d800000 = 1 * 2**-4
       block 0: largest magnitude in binade 0, the rule gives 1, exponent 1, rounded
       element 1: 4 binades below the largest, integer part 4, guard 0, sticky 0
+
+    Of a device that answers out of order, each result belongs to the oldest stimulus of its key:
+
+    >>> scoreboard = Scoreboard(model)
+    >>> for key, x in (("a", 0x3f800000), ("b", 0xbf800000)):
+    ...     scoreboard.expect(model.stimulus.join({"x": [x, x]}), key)
+    >>> scoreboard.check(0x80c0c0, "b"), scoreboard.check(0x804040, "a")
+    (True, True)
     """
 
-    def __init__(self, source: Model | VectorSet) -> None:
+    def __init__(self, source: Model | VectorSet, coverage: Coverage | None = None) -> None:
         self._set = source if isinstance(source, VectorSet) else None
         self.model = source if isinstance(source, Model) else Model(source.problem)
-        self._waiting: deque[_Waiting] = deque()
+        self.coverage = coverage
+        self._waiting: dict[Hashable, deque[_Waiting]] = {}
         self._first: dict[str, Any] | None = None
         self.sent = 0
         """Vectors that a result is expected of."""
@@ -144,10 +160,16 @@ class Scoreboard:
     @property
     def waiting(self) -> int:
         """Vectors whose result has not come."""
-        return len(self._waiting)
+        return sum(len(queue) for queue in self._waiting.values())
 
-    def expect(self, stimulus: int) -> None:
+    def expect(self, stimulus: int, key: Hashable = None) -> None:
         """Say that the device is given a stimulus word.
+
+        Parameters
+        ----------
+        stimulus : int
+        key : hashable, optional
+            What tells its result from others, such as a tag; it may be taken again.
 
         Raises
         ------
@@ -158,7 +180,7 @@ class Scoreboard:
         """
         number = self.sent
         expected = self.model.answer(stimulus) if self._set is None else self._of_set(self._set, number, stimulus)
-        self._waiting.append(_Waiting(number, stimulus, expected))
+        self._waiting.setdefault(key, deque()).append(_Waiting(number, stimulus, expected, key))
         self.sent += 1
 
     def _of_set(self, found: VectorSet, number: int, stimulus: int) -> int:
@@ -174,13 +196,15 @@ class Scoreboard:
             )
         return found.expected_word(number)
 
-    def check(self, result: int | str) -> bool:
-        """Compare a result of the device with the oldest vector that waits, and return whether it is equal.
+    def check(self, result: int | str, key: Hashable = None) -> bool:
+        """Compare a result of the device with the oldest vector of its key that waits, and return whether it is equal.
 
         Parameters
         ----------
         result : int or str
             The word, as an integer or as hexadecimal digits; a digit ``x`` or ``z`` is a mismatch.
+        key : hashable, optional
+            As in `expect`.
 
         Raises
         ------
@@ -188,11 +212,15 @@ class Scoreboard:
             ``device-output``, if the result is no word of the unit's width.
         """
         got = self._digits(result)
-        if not self._waiting:
+        if key not in self._waiting:
             self.surplus += 1
             return False
-        vector = self._waiting.popleft()
+        vector = self._waiting[key].popleft()
+        if not self._waiting[key]:
+            del self._waiting[key]
         self.compared += 1
+        if self.coverage is not None:
+            self.coverage.sample(vector.stimulus, vector.expected)
         expected = f"{vector.expected:0{self.model.expected.digits}x}"
         if got == expected:
             return True
@@ -223,31 +251,59 @@ class Scoreboard:
             stimulus = self.model.stimulus.split(vector.stimulus)
             pair = (np.frombuffer(text.encode("ascii"), np.uint8) for text in (expected, got))
             self._first = {"vector": vector.number} | explained_vector(self.model.problem, stimulus, *pair)
+            if vector.key is not None:
+                self._first["key"] = vector.key
 
-    def report(self) -> str:
-        """Return how many results were equal, at the end of a test.
+    def report(self, min_coverage: float | None = None) -> str:
+        """Return how many results were equal, and with `coverage` how many bins were hit, at the end of a test.
+
+        Parameters
+        ----------
+        min_coverage : float, optional
+            Percentage of the bins that can occur which must be hit.
 
         Raises
         ------
+        ValueError
+            If `min_coverage` is given to a scoreboard without `coverage`.
         AssertionError
             If a result differs, is missing or is too much, or if there was none. The text takes the first mismatch
             apart: both words, the items that differ, the stimulus, and what the stages of the model held.
+            If all are equal and fewer bins were hit; the text has the groups of bins and some that were not hit.
         """
+        if min_coverage is not None and self.coverage is None:
+            raise ValueError("min_coverage needs a scoreboard with coverage: Scoreboard(source, Coverage(source))")
         if self.differing:
             head = f"MISMATCH: {self.differing:,} of {_results(self.compared)} differ{'s' * (self.differing == 1)}"
         elif self.waiting or self.surplus or not self.compared:
             head = f"INCOMPLETE: {'what came is equal' if self.compared else 'nothing was compared'}"
         else:
-            return f"EQUAL: {_results(self.compared)}"
+            return self._covered(f"EQUAL: {_results(self.compared)}", min_coverage)
         lines = [head]
         if self.waiting:
-            lines.append(f"{self.waiting:,} of {self.sent:,} vectors have no result")
+            lines.append(f"{self.waiting:,} of {self.sent:,} vectors have no result{self._keys()}")
         if self.surplus:
             lines.append(f"{_results(self.surplus)} came that no vector was waiting for")
         if self._first is not None:
             counts = ", ".join(f"{name} {count:,}" for name, count in sorted(self.fields.items()))
             lines += [f"differing by field: {counts}", *mismatch_lines(self._first)]
         raise AssertionError("\n".join(lines))
+
+    def _keys(self) -> str:
+        """Return the keys of the oldest vectors that wait, where they have keys."""
+        oldest = sorted(queue[0].number for queue in self._waiting.values())[:_MOST_KEYS]
+        named = {queue[0].number: key for key, queue in self._waiting.items()}
+        keys = [f"vector {number} with the key {named[number]!r}" for number in oldest if named[number] is not None]
+        return f": {', '.join(keys)}{', ...' * (len(named) > _MOST_KEYS)}" if keys else ""
+
+    def _covered(self, equal: str, min_coverage: float | None) -> str:
+        if self.coverage is None:
+            return equal
+        percent = self.coverage.percent
+        if min_coverage is not None and percent < min_coverage:
+            lines = [f"COVERAGE TOO LOW: {percent:.2f} % of the bins, wanted {min_coverage}", *self.coverage.lines()]
+            raise AssertionError("\n".join(lines))
+        return f"{equal}; {percent:.2f} % of the bins hit"
 
 
 def _results(count: int) -> str:

@@ -124,7 +124,8 @@ def _guesses(guesses: list[dict[str, Any]]) -> list[str]:
 
 def mismatch_lines(mismatch: dict[str, Any]) -> list[str]:
     """Return the first mismatch as lines: both words, every item that differs, the stimulus, the stages."""
-    lines = [f"first mismatch: vector {mismatch['vector']}{', with x or z' if mismatch['unknown'] else ''}"]
+    key = f", key {mismatch['key']!r}" if "key" in mismatch else ""
+    lines = [f"first mismatch: vector {mismatch['vector']}{key}{', with x or z' if mismatch['unknown'] else ''}"]
     lines += [f"  expected {mismatch['expected']}", f"  got      {mismatch['got']}"]
     for entry in mismatch["differences"][:16]:
         lines.append(f"  {_difference(entry)}")

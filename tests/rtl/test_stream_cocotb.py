@@ -74,15 +74,23 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return level_one("encode", ENCODE[0], tmp_path_factory.mktemp("vectors") / "set").folder
 
 
-def failures(design: Path, vectors: Path, folder: Path, *tests: str) -> dict[str, str]:
+def failures(
+    design: Path,
+    vectors: Path,
+    folder: Path,
+    *tests: str,
+    device: str = DEVICE,
+    module: str = "stream_encoder",
+    more: tuple[Path, ...] = (),
+) -> dict[str, str]:
     """Return which of some cocotb tests failed, and what they said."""
     tool("iverilog")
     runner = get_runner("icarus")
     runner.build(
-        sources=[design / SERIAL],
+        sources=[design / SERIAL, *more],
         includes=[design],
         parameters=parameters("encode", ENCODE[0]),
-        hdl_toplevel=DEVICE,
+        hdl_toplevel=device,
         build_dir=folder,
         timescale=("1ns", "1ps"),
         always=True,
@@ -90,8 +98,8 @@ def failures(design: Path, vectors: Path, folder: Path, *tests: str) -> dict[str
     results = folder / "results.xml"
     try:
         runner.test(
-            hdl_toplevel=DEVICE,
-            test_module="tests.rtl.stream_encoder",
+            hdl_toplevel=device,
+            test_module=f"tests.rtl.{module}",
             testcase=tests,
             build_dir=folder,
             test_dir=folder,
@@ -131,3 +139,30 @@ def test_a_broken_copy_is_noticed_and_named(name: str, vectors: Path, tmp_path: 
     assert set(found) == set(tests)
     for text in found.values():
         assert [words for words in said if words not in text] == []
+
+
+TAGGED = "tagged_encoder"
+TAGS, NO_TAGS, TOO_FEW = "tags_find_their_stimuli", "without_tags_the_order_differs", "too_few_bins_are_hit"
+"""The tests of stream_tagged_encoder.py."""
+
+
+def tagged_failures(device: Path, folder: Path, *tests: str) -> dict[str, str]:
+    return failures(DESIGNS, folder, folder, *tests, device=TAGGED, module="stream_tagged_encoder", more=(device,))
+
+
+def test_results_out_of_order_find_their_stimuli_by_tags_and_bins_are_counted(tmp_path: Path) -> None:
+    device = Path(__file__).with_name(f"{TAGGED}.sv")
+    found = tagged_failures(device, tmp_path, TAGS, NO_TAGS, TOO_FEW)
+    assert set(found) == {NO_TAGS, TOO_FEW}
+    assert "MISMATCH" in found[NO_TAGS]
+    assert "COVERAGE TOO LOW" in found[TOO_FEW]
+    assert "not hit: " in found[TOO_FEW]
+
+
+def test_a_tag_of_another_block_is_noticed(tmp_path: Path) -> None:
+    text = Path(__file__).with_name(f"{TAGGED}.sv").read_text(encoding="ascii")
+    right, wrong = "if (starts[1]) tag1 <= in_tag;", "if (starts[1]) tag1 <= in_tag ^ 1;"
+    assert text.count(right) == 1
+    device = tmp_path / f"{TAGGED}.sv"
+    device.write_text(text.replace(right, wrong), encoding="ascii")
+    assert "vector" in tagged_failures(device, tmp_path, TAGS)[TAGS]

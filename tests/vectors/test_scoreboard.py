@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 
 import pytest
 
 from bfpemu.errors import BfpFormatError, DataError
+from bfpemu.vectors.sampling import Coverage
 from bfpemu.vectors.scoreboard import Model, Scoreboard
 from tests.vectors.conftest import PROBLEMS
 
@@ -145,6 +147,120 @@ def test_a_word_that_is_too_wide_is_refused():
     for word in (-1, 1 << model.stimulus.bits):
         with pytest.raises(DataError, match="a word must have 24 bits"):
             model.answer(word)
+
+
+# ------------------------------------------------------------------------------------------ keys
+
+
+def test_results_out_of_order_belong_to_the_stimulus_of_their_key(sets):
+    found = sets("encode")
+    scoreboard = Scoreboard(found)
+    for number, word in enumerate(words(found)):
+        scoreboard.expect(word, number % 8)
+    # Each key keeps its order; the keys come in turns that have nothing to do with it.
+    turns = sorted(range(FEW), key=lambda number: (-(number % 8), number))
+    assert [number % 8 for number in turns[:6]] == [7, 7, 7, 7, 7, 6]
+    assert all(scoreboard.check(found.expected_word(number), number % 8) for number in turns)
+    assert scoreboard.report() == f"EQUAL: {FEW} results"
+
+
+def test_a_wrong_result_of_a_key_is_named_with_it(sets):
+    found = sets("encode")
+    scoreboard = Scoreboard(found)
+    for key, word in zip("abc", words(found, 3), strict=True):
+        scoreboard.expect(word, key)
+    assert scoreboard.check(found.expected_word(2), "c")
+    assert not scoreboard.check(found.expected_word(1) ^ 1, "b")
+    assert scoreboard.waiting == 1
+    with pytest.raises(AssertionError) as caught:
+        scoreboard.report()
+    lines = str(caught.value).split("\n")
+    assert lines[:3] == [
+        "MISMATCH: 1 of 2 results differs",
+        "1 of 3 vectors have no result: vector 0 with the key 'a'",
+        "differing by field: elements 1",
+    ]
+    assert lines[3] == "first mismatch: vector 1, key 'b'"
+
+
+def test_a_result_of_a_key_that_nothing_waits_for_is_too_much(sets):
+    found = sets("decode")
+    scoreboard = Scoreboard(found)
+    (word,) = words(found, 1)
+    scoreboard.expect(word, 5)
+    for key in (None, 6):
+        assert not scoreboard.check(found.expected_word(0), key)
+    assert (scoreboard.surplus, scoreboard.waiting, scoreboard.compared) == (2, 1, 0)
+    with pytest.raises(AssertionError, match="2 results came that no vector was waiting for"):
+        scoreboard.report()
+
+
+# -------------------------------------------------------------------------------------- coverage
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", ["encode", "decode", "dot"])
+def test_the_directed_vectors_of_a_set_hit_what_its_coverage_says(sets, unit):
+    found = sets(unit)
+    coverage = Coverage(found)
+    scoreboard = Scoreboard(found, coverage)
+    for word in words(found, found.directed):
+        scoreboard.expect(word)
+    for number in range(found.directed):
+        scoreboard.check(found.expected_word(number))
+    assert coverage.report() == found.coverage()
+    assert coverage.percent == 100
+    assert scoreboard.report(min_coverage=100) == f"EQUAL: {found.directed:,} results; 100.00 % of the bins hit"
+
+
+def test_bins_of_any_stimuli_are_counted_and_what_is_not_hit_is_named(tmp_path):
+    problem = PROBLEMS["encode"]
+    model, coverage = Model(problem), Coverage(problem)
+    scoreboard = Scoreboard(model, coverage)
+    infinity, one = 0x7C00, 0x3C00
+    for patterns in ([infinity, 0], [one, one], [0, infinity]):
+        word = model.stimulus.join({"x": patterns})
+        scoreboard.expect(word)
+        scoreboard.check(model.answer(word))
+    report = coverage.report()
+    assert report["class.infinity.pos.lane1"] == {"hits": 1, "first": 2}
+    assert report["special.infinity_among_zeros"] == {"hits": 2, "first": 0}
+    assert set(report["class.infinity.neg.lane1"]) == {"not_reached"}
+    assert coverage.sampled == 3
+    assert 0 < coverage.percent < 50
+    assert scoreboard.report(min_coverage=1).endswith(" % of the bins hit")
+    with pytest.raises(AssertionError) as caught:
+        scoreboard.report(min_coverage=50)
+    text = str(caught.value)
+    assert text.startswith(f"COVERAGE TOO LOW: {coverage.percent:.2f} % of the bins, wanted 50\nbins: ")
+    assert " block\n" in text
+    assert "\nnot hit: " in text
+    coverage.write(tmp_path / "coverage.json")
+    assert json.loads((tmp_path / "coverage.json").read_text(encoding="utf-8")) == report
+
+
+def test_a_vector_without_a_result_is_not_covered(sets):
+    found = sets("decode")
+    coverage = Coverage(found)
+    scoreboard = Scoreboard(found, coverage)
+    (word,) = words(found, 1)
+    scoreboard.expect(word)
+    assert (coverage.sampled, coverage.hit) == (0, 0)
+    assert not scoreboard.check(found.expected_word(0) ^ 1)
+    assert coverage.sampled == 1
+    assert coverage.hit > 0
+
+
+def test_coverage_that_is_asked_for_must_be_counted(sets):
+    with pytest.raises(ValueError, match="needs a scoreboard with coverage"):
+        Scoreboard(sets("decode")).report(min_coverage=1)
+
+
+def test_level_two_of_the_coverage_has_crosses():
+    problem = PROBLEMS["decode"]
+    names = {level: set(Coverage(problem, level).report()) for level in (1, 2)}
+    assert names[1] < names[2]
+    assert all(name.startswith("cross.") for name in names[2] - names[1])
 
 
 def test_the_scoreboard_needs_no_cocotb_and_the_drivers_say_that_they_do():
