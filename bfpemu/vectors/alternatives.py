@@ -25,6 +25,8 @@ _STEPS = {
     "post_truncate_bits": (1, 2, 3, 4),
 }
 """Whole numbers of a description that are tried beside their value."""
+_INSTEAD_OF_NONE = {"sum_bits": range(2, 33), "group_size": (1, 2, 4, 8, 16, 32)}
+"""Whole numbers that are tried where there is none."""
 _FIXED = ("name", "source", "status", "encoding", "block_size", "mantissa_bits", "exponent_bits", "kind")
 
 
@@ -113,7 +115,8 @@ def _chains(problem: Problem, preset: Preset) -> Iterator[tuple[str, tuple[Sourc
 
 def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
     """Yield (text, value, field) of every other value that a field may have."""
-    for field in dataclasses.fields(part):
+    # What follows from a bias follows from other fraction bits too, and the bias is the likelier mistake.
+    for field in sorted(dataclasses.fields(part), key=lambda field: field.name == "fraction_bits"):
         value = getattr(part, field.name)
         if field.name in _FIXED:
             continue
@@ -124,6 +127,8 @@ def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
             others = tuple(choice for choice in type(value) if choice is not value and choice != "stochastic")
         elif isinstance(value, int) and field.name in _STEPS:
             others = tuple(value + step for step in _STEPS[field.name])
+        elif value is None:
+            others = tuple(_INSTEAD_OF_NONE.get(field.name, ()))
         elif isinstance(value, int) and field.name in ("splits", "lanes"):
             others = tuple(count for count in (1, 2, 4, 8) if count != value)
         for other in others:
@@ -131,6 +136,8 @@ def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def _spelled(value: Any) -> str:
+    if value is None:
+        return "none"
     return (
         str(value).lower()
         if isinstance(value, bool)

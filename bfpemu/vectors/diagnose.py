@@ -11,13 +11,16 @@ from bfpemu.errors import BfpError
 from bfpemu.vectors.alternatives import alternatives
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.compare import Comparison
+from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.slips import slips
+from bfpemu.vectors.transforms import other_stimuli, transforms
 from bfpemu.vectors.words import AnyArray, Bytes, words_of_digits
 
 _MOST_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
 _FINALISTS = 12
-_FEWEST_FOR_A_SLIP = 8
+_FEW_MISMATCHES = 32
 
 
 class Guess(NamedTuple):
@@ -44,12 +47,13 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
     if not comparison.kept:
         return []
     sample = _Sample(comparison, _FEW_MATCHES)
-    likely = _best([*_slips(comparison), *sample.transforms(), *sample.alternatives()])
+    streams = list(_slips(comparison))
+    likely = _best([*streams, *sample.alternatives(), *sample.transforms()])
     texts = {guess.text for guess in likely[:_FINALISTS]}
     # Close alternatives are told apart by the vectors on which the device is right.
     whole = _Sample(comparison, _MANY_MATCHES)
-    slips = [guess for guess in likely if guess.text in texts and guess.text.startswith("results ")]
-    return _best([*slips, *whole.transforms(texts), *whole.alternatives(texts)])[:most]
+    of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
+    return _best([*of_stream, *whole.alternatives(texts), *whole.transforms(texts)])[:most]
 
 
 def _best(guesses: list[Guess]) -> list[Guess]:
@@ -88,76 +92,66 @@ class _Sample:
         return Guess(text, explained, self.count, int((~same[self.count :]).sum()), self.matches)
 
     def alternatives(self, texts: Container[str] | None = None) -> Iterator[Guess]:
-        """Yield a guess for every other value of every parameter, or for those of `texts`."""
-        if not self.count:
-            return
-        for text, make in alternatives(self.problem):
+        """Yield a guess for every other value of every parameter, or for those of `texts`, that gives some result."""
+        for text, make in alternatives(self.problem) if self.count else ():
             if texts is not None and text not in texts:
                 continue
             try:
                 other = make()
-                if other.expected != self.problem.expected or other.stimulus != self.problem.stimulus:
+                if other.stimulus != self.problem.stimulus or not _same_fields(self.problem, other):
                     continue
-                words = other.expected.pack(expected(other, self.stimulus))
+                words = self._words(other, self.stimulus)
             except BfpError:
                 continue
-            yield self.guess(text, words)
+            if words is not None:
+                yield self.guess(text, words)
 
     def transforms(self, texts: Container[str] | None = None) -> Iterator[Guess]:
-        """Yield a guess for every way in which the right words may be turned, or for those of `texts`."""
-        if self.count:
-            yield from (guess for guess in self._transforms() if texts is None or guess.text in texts)
+        """Yield a guess for every way in which right words or the stimulus may be turned, or for those of `texts`."""
+        for text, words in transforms(self.problem, self.right, self.got) if self.count else ():
+            if texts is None or text in texts:
+                yield self.guess(text, words)
+        for text, stimulus in other_stimuli(self.problem, self.stimulus) if self.count else ():
+            try:
+                words_ = self._words(self.problem, stimulus) if texts is None or text in texts else None
+            except BfpError:  # the conversion refuses such a stimulus
+                continue
+            if words_ is not None:
+                yield self.guess(text, words_)
 
-    def _transforms(self) -> Iterator[Guess]:
-        layout = self.problem.expected
-        items = layout.unpack(self.right)
-        main = layout.fields[0]
-        turned = {"lanes reversed": items[main.name][:, ::-1]}
-        if main.count % 2 == 0:
-            pairs = items[main.name].reshape(len(self.right), -1, 2)
-            turned["neighbouring lanes swapped"] = pairs[:, :, ::-1].reshape(items[main.name].shape)
-            halves = np.roll(items[main.name], main.count // 2, axis=1)
-            turned["halves of the lanes swapped"] = halves
-        for step in (1, -1):
-            turned[f"lanes moved by {step}"] = np.roll(items[main.name], step, axis=1)
-        if main.width % 8 == 0 and main.width > 8:
-            turned["bytes of every item reversed"] = _bytes_reversed(items[main.name], main.width)
-        for text, lanes in turned.items():
-            if main.count > 1 or text.startswith("bytes"):
-                yield self.guess(text, layout.pack(items | {main.name: lanes}))
-        if layout.bits % 8 == 0:
-            yield self.guess("bytes of the word reversed", self.right[:, ::-1])
-        if len(layout.fields) > 1:
-            yield self.guess("fields of the word in the opposite order", _fields_reversed(self.problem, items))
+    def _words(self, other: Problem, stimulus: Stimulus) -> Bytes | None:
+        """Return the words that another unit or stimulus gives, or None if none of a few is what the device gave."""
+        few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
+        for rows in (few, slice(None)):
+            answer = expected(other, {name: items[rows] for name, items in stimulus.items()})
+            words = self.problem.expected.pack(_fitted(other, answer, self.problem))
+            if not (words == self.got[rows]).all(axis=1).any():
+                return None
+        return words
 
 
-def _bytes_reversed(items: AnyArray, width: int) -> AnyArray:
-    found = np.ascontiguousarray(items.astype("<u8")).view(np.uint8).reshape(*items.shape, 8)[..., : width // 8]
-    out = np.zeros((*items.shape, 8), np.uint8)
-    out[..., : width // 8] = found[..., ::-1]
-    return out.view("<u8")[..., 0].astype(np.uint64)
+def _same_fields(problem: Problem, other: Problem) -> bool:
+    """Whether expected words have the same fields, but for the width of an accumulator that is shown."""
+    ours, theirs = problem.expected.fields, other.expected.fields
+    return len(ours) == len(theirs) and all(
+        (a.name, a.count) == (b.name, b.count) and (a.width == b.width or a.name == "accumulator")
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
-def _fields_reversed(problem: Problem, items: dict[str, AnyArray]) -> Bytes:
-    from bfpemu.vectors.words import WordLayout
-
-    fields = [(field.name, field.width, field.count) for field in reversed(problem.expected.fields)]
-    return WordLayout.of(fields).pack(items)
+def _fitted(other: Problem, items: dict[str, AnyArray], problem: Problem) -> dict[str, AnyArray]:
+    """Return items with an accumulator of the width of the words, its sign kept or its upper bits lost."""
+    found = dict(items)
+    for ours, theirs in zip(problem.expected.fields, other.expected.fields, strict=True):
+        if ours.width != theirs.width:
+            place = np.int64(64 - theirs.width)
+            signed = (items[ours.name].astype(np.int64) << place) >> place
+            found[ours.name] = signed.astype(np.uint64) & np.uint64((1 << ours.width) - 1)
+    return found
 
 
 def _slips(comparison: Comparison) -> Iterator[Guess]:
-    """Yield guesses that words came early or late."""
-    got = np.concatenate(comparison.head) if comparison.head else np.zeros((0, 1), np.uint8)
-    rows = min(len(got), comparison.found.total)
-    if rows < _FEWEST_FOR_A_SLIP:
-        return
-    right = comparison.found.words("expected").digits(0, rows)
-    got = got[:rows]
-    differs = (right != got).any(axis=1)
-    for step in (1, 2, 3, 4, -1, -2, -3, -4):
-        a, b, wrong = (
-            (got[step:], right[:-step], differs[step:]) if step > 0 else (got[:step], right[-step:], differs[:step])
-        )
-        same = (a == b).all(axis=1)
-        text = f"results {'late' if step > 0 else 'early'} by {abs(step)}"
-        yield Guess(text, int((same & wrong).sum()), int(wrong.sum()), int((~same & ~wrong).sum()), int((~wrong).sum()))
+    """Yield guesses that words or fields came early or late, or that flags stay."""
+    for text, same, wrong in slips(comparison):
+        counts = (same & wrong, wrong, ~same & ~wrong, ~wrong)
+        yield Guess(text, *(int(count.sum()) for count in counts))
