@@ -13,9 +13,16 @@ from bfpemu.cli.text import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bfpemu.formats.unit import DotProductUnit
     from bfpemu.vectors.problem import Problem
 
-_UNITS = ("encode", "decode", "add", "multiply", "requantize")
+_UNITS = {
+    "encode": "a block of floats to codes",
+    "decode": "the codes of a block to floats",
+    "add": "sums of two rows of blocks, in the blocks of --to",
+    "multiply": "products of two rows of blocks, element by element, in the blocks of --to",
+    "requantize": "blocks to the blocks of --to",
+}
 _UNIT_HELP = (
     "encode, decode, add, multiply, requantize, or a dot-product unit: its name, a TOML or JSON file, or dot for the "
     "exact one."
@@ -60,7 +67,7 @@ def _problem_options(function: Callable[..., None]) -> Callable[..., None]:
 @command.command("generate")
 @_problem_options
 @click.option("--out", type=FILE, metavar="DIR", help="The folder to make.")
-@click.option("--level", type=click.IntRange(1, 2), default=1, show_default=True, help="2 crosses more bins.")
+@click.option("--level", type=click.IntRange(1, 2), default=1, show_default=True, help="2 has crosses of bins, too.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="At least so many vectors in all.")
 @click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=1, show_default=True)
 @click.option("--emit", default="memh", show_default=True, metavar="KIND,...", help="memh, csv, json, sv, coe, mif.")
@@ -123,10 +130,15 @@ def generate_command(
 @command.command("bins")
 @_problem_options
 @click.option("--level", type=click.IntRange(1, 2), default=1, show_default=True)
+@click.option("--groups", is_flag=True, help="Count the bins of each group (spec 12.10, 12.14).")
 @json_option
-def bins_command(level: int, as_json: bool, **words: Any) -> None:
-    """List the units, or the bins of --unit with --format."""
-    _list(words, level, as_json=as_json)
+def bins_command(level: int, groups: bool, as_json: bool, **words: Any) -> None:
+    """List the units, or the bins of --unit with --format.
+
+    A bin is a property of input, stages and output that a set hits at least once. Its name starts with its group;
+    spec 12.10 and 12.14 say what groups stand for. More reasons why bins cannot occur are found while a set is made.
+    """
+    _list(words, level, as_json=as_json, groups=groups)
 
 
 @command.command("check")
@@ -147,7 +159,7 @@ def check_command(folder: Path, as_json: bool) -> int:
     return 1 if differing else 0
 
 
-def _list(words: dict[str, Any], level: int, *, as_json: bool) -> None:
+def _list(words: dict[str, Any], level: int, *, as_json: bool, groups: bool = False) -> None:
     if words["unit_word"] is None:
         _list_units(as_json=as_json)
         return
@@ -155,11 +167,28 @@ def _list(words: dict[str, Any], level: int, *, as_json: bool) -> None:
 
     plan = plan_of(_problem(**words), level, 1)
     bins = {name: family.absent(number) for family in plan.families for number, name in enumerate(family.names)}
+    if groups:
+        _count_groups(bins, as_json=as_json)
+        return
     if as_json:
         _print_json(bins)
         return
     for name, reason in bins.items():
         click.echo(name if reason is None else f"{name}  cannot occur: {reason}")
+
+
+def _count_groups(bins: dict[str, str | None], *, as_json: bool) -> None:
+    counts: dict[str, dict[str, int]] = {}
+    for name, reason in bins.items():
+        group = ".".join(name.split(".")[: 1 + name.startswith("cross.")])
+        row = counts.setdefault(group, {"bins": 0, "cannot_occur": 0})
+        row["bins"] += 1
+        row["cannot_occur"] += reason is not None
+    if as_json:
+        _print_json(counts)
+        return
+    for group, row in counts.items():
+        click.echo(f"{group:<18} {row['bins']:>7,} bins, {row['cannot_occur']:>6,} cannot occur")
 
 
 def _list_units(*, as_json: bool) -> None:
@@ -168,8 +197,10 @@ def _list_units(*, as_json: bool) -> None:
     if as_json:
         _print_json({"units": list(_UNITS), "dot_product_units": list(units())})
         return
-    click.echo("\n".join(_UNITS))
-    click.echo("\n".join(f"{name}  dot-product unit" for name in ("dot", *units())))
+    rows = _UNITS | {"dot": "dot product, the unit exact"} | dict.fromkeys(units(), "dot product")
+    for name, text in rows.items():
+        click.echo(f"{name:<16}  {text}")
+    click.echo("`bfpemu vectors bins --unit UNIT --format FORMAT` lists the bins of one", err=True)
 
 
 def _problem(
@@ -188,9 +219,7 @@ def _problem(
 
     dot_unit = None
     if unit_word not in _UNITS:
-        from bfpemu.cli.options import load_unit
-
-        dot_unit = load_unit("exact" if unit_word == "dot" else unit_word)
+        dot_unit = _dot_unit(unit_word)
     b, result = (None if word is None else load_preset(word) for word in (b_word, result_word))
     return Problem(
         unit_word if dot_unit is None else "dot",
@@ -203,6 +232,19 @@ def _problem(
         accumulator,
         results or 0,
     )
+
+
+def _dot_unit(word: str) -> DotProductUnit:
+    """Return the dot-product unit of a word that is none of the other units."""
+    from bfpemu.cli.options import load_unit
+    from bfpemu.errors import SpecError
+
+    try:
+        return load_unit("exact" if word == "dot" else word)
+    except SpecError as error:
+        if error.code != "unknown-unit":
+            raise
+        raise SpecError(error.code, f"{error}; sets have {', '.join(_UNITS)} and dot, too (spec 12.2)") from error
 
 
 def _print_json(facts: Any) -> None:

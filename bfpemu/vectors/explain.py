@@ -217,11 +217,12 @@ def _block_lines(facts: BlockFacts, items: list[int]) -> list[str]:
     lines = []
     for block in range(len(facts.code)):
         exponent = facts.code[block] - problem.target.format.exponent_bias
+        if facts.highest[block] < -(1 << 39):
+            state = ", a NaN block" if facts.is_nan[block] else ""
+            lines.append(f"block {block}: no number other than 0, exponent {exponent}{state}")
+            continue
         state = "a NaN block" if facts.is_nan[block] else "flushed" if facts.is_flushed[block] else "rounded"
-        highest = facts.highest[block] - 1
-        largest = (
-            "no number other than 0" if facts.highest[block] < -(1 << 39) else f"largest magnitude in binade {highest}"
-        )
+        largest = f"largest magnitude in binade {facts.highest[block] - 1}"
         lines.append(f"block {block}: {largest}, the rule gives {facts.wanted[block]}, exponent {exponent}, {state}")
     for item in items[:_MOST_ITEMS]:
         block, lane = divmod(item, size)

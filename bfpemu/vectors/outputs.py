@@ -17,6 +17,8 @@ from bfpemu.errors import BfpFileError, BfpFormatError
 from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
 
 _PIECE = 1 << 22
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST_HEAD = 1 << 16
 _MARKS = b"0123456789abcdefABCDEFxXzZ?"
 _LOWER = bytes.maketrans(b"ABCDEFXzZ?", b"abcdefxxxx")
@@ -60,6 +62,9 @@ def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Results]:
     while True:
         data = file.read(_PIECE)
         if is_first:
+            if data.startswith(_UTF16):
+                raise BfpFormatError("device-output", f"{where} must be ASCII or UTF-8 (spec 12.12), got UTF-16")
+            data = data.removeprefix(_UTF8_MARK)
             kind = _kind(data)
             is_first = False
             if kind != "hex":
@@ -255,11 +260,12 @@ def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
         try:
             found = json.loads(line)
             found = found.get("expected", found.get("output", found))
-            items = {field.name: [str(item) for item in _as_list(found[field.name])] for field in layout.fields}
+            items = {field.name: [_digits_of(item) for item in _as_list(found[field.name])] for field in layout.fields}
         except (ValueError, KeyError, AttributeError, TypeError) as error:
+            what = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise BfpFormatError(
                 "device-output",
-                f"line {count} of {where} must be an object with the fields of 12.3 (spec 12.12): {error}",
+                f"object {count} of {where} must have the fields of 12.3 (spec 12.12), got {what}",
             ) from error
         yield _word(items, where, count, layout)
         count += 1
@@ -267,6 +273,11 @@ def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
 
 def _as_list(items: Any) -> list[Any]:
     return items if isinstance(items, list) else [items]
+
+
+def _digits_of(item: Any) -> str:
+    """Return an item as hexadecimal digits; a number of JSON is not written in these."""
+    return f"{item:x}" if type(item) is int else str(item)
 
 
 def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout) -> Results:

@@ -62,8 +62,19 @@ class VectorSet:
 
     def coverage(self) -> dict[str, dict[str, Any]]:
         """Return the bins with their hits or reasons (spec 12.10)."""
-        found: dict[str, dict[str, Any]] = json.loads((self.folder / COVERAGE).read_text(encoding="utf-8"))
-        return found
+        path = self.folder / COVERAGE
+        try:
+            found: Any = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BfpFormatError("set-files", f"{str(path)!r} must be JSON (spec 12.10): {error}") from error
+        states = {"hits", "cannot_occur", "not_reached"}
+        is_report = isinstance(found, dict) and all(
+            isinstance(entry, dict) and len(states & set(entry)) == 1 and ("hits" in entry) == ("first" in entry)
+            for entry in found.values()
+        )
+        if not is_report:
+            raise BfpFormatError("set-files", f"{str(path)!r} must be an object from bin to its hits (spec 12.10)")
+        return dict(found)
 
     def stimulus_words(self) -> Iterator[int]:
         """Yield the stimulus words in their order."""
@@ -150,6 +161,7 @@ def open_set(folder: Path) -> VectorSet:
     manifest = _manifest(folder)
     try:
         problem = Problem.from_dict(manifest)
+        Request(problem, manifest["level"], manifest.get("count"), manifest["seed"])
     except (BfpError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BfpFormatError(
             "set-manifest", f"the manifest in {str(folder)!r} must describe a unit and its formats (spec 12.7): {error}"
@@ -192,8 +204,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"the version of a set must be {VERSION} (spec 12.7), got {found['version']} in {str(path)!r}",
         )
     for key, kind in _KEYS.items():
-        if not isinstance(found.get(key), kind):
-            raise BfpFormatError("set-manifest", f"{str(path)!r} must have the key {key!r} (spec 12.7)")
+        if type(found.get(key)) is not kind:
+            raise BfpFormatError(
+                "set-manifest", f"{str(path)!r} must have {key!r}, of type {kind.__name__} (spec 12.7)"
+            )
     counts = found["vectors"]
     if not all(isinstance(counts.get(key), int) and counts[key] >= 0 for key in ("directed", "total")):
         raise BfpFormatError("set-manifest", f"{str(path)!r} must count its vectors (spec 12.7), got {counts!r}")

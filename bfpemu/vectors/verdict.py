@@ -71,7 +71,9 @@ def verdict(comparison: Comparison, min_coverage: float | None = None) -> str:
     status = status_of(comparison, min_coverage)
     if status == DIFFERENT:
         unknown = f", {comparison.unknown:,} of them with x or z" if comparison.unknown else ""
-        return f"MISMATCH: {comparison.differing:,} results differ{unknown}; {counts}"
+        one = comparison.differing == 1
+        differ = f"{comparison.differing:,} result{'' if one else 's'} differ{'s' if one else ''}"
+        return f"MISMATCH: {differ}{unknown}; {counts}"
     if status == INCOMPLETE:
         return f"INCOMPLETE: {'nothing was compared' if not comparison.compared else 'what came is equal'}; {counts}"
     if status == UNCOVERED:

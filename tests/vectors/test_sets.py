@@ -110,6 +110,29 @@ def test_every_change_of_a_parameter_that_random_vectors_show_is_caught_by_the_d
     assert caught > 5
 
 
+def test_the_bins_of_a_unit_are_counted_by_group(capsys):
+    words = ["vectors", "bins", "--unit", "decode", "--format", "3x4x3", "--level", "2", "--json"]
+    assert main(words) == 0
+    bins = json.loads(capsys.readouterr().out)
+    assert main([*words, "--groups"]) == 0
+    groups = json.loads(capsys.readouterr().out)
+    assert sum(row["bins"] for row in groups.values()) == len(bins)
+    assert groups["cross.codes"]["bins"] == sum(name.startswith("cross.codes.") for name in bins) > 50
+    assert groups["result"]["cannot_occur"] == sum(
+        name.startswith("result.") and reason is not None for name, reason in bins.items()
+    )
+
+
+def test_units_are_listed_with_what_they_compute_and_an_unknown_one_names_them_all(capsys):
+    assert main(["vectors", "generate", "--list"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].split(maxsplit=1) == ["encode", "a block of floats to codes"]
+    assert main(["vectors", "generate", "--unit", "subtract", "--out", "nowhere"]) == 2
+    error = capsys.readouterr().err
+    assert error.endswith("[unknown-unit]\n")
+    assert all(line.split()[0] in error for line in listed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if unit != "dot_block"])  # that is a golden set
 def test_a_set_is_made_again_byte_for_byte(sets, unit):
@@ -276,6 +299,9 @@ MORE_BROKEN = [
     ("set-manifest", lambda manifest, folder: manifest["formats"]["format"]["format"].update(mantissa_bits=99)),
     ("set-manifest", lambda manifest, folder: manifest["files"].update({"../x": {"sha256": ""}})),
     ("set-manifest", lambda manifest, folder: manifest.update(version="1")),
+    ("set-manifest", lambda manifest, folder: manifest.update(level=7)),
+    ("set-manifest", lambda manifest, folder: manifest.update(level=True)),
+    ("set-manifest", lambda manifest, folder: manifest.update(seed=-1)),
     ("set-manifest", lambda manifest, folder: manifest["vectors"].update(total=-1)),
     ("set-files", lambda manifest, folder: manifest["vectors"].update(total=7)),
     ("set-files", lambda manifest, folder: (folder / "coverage.json").unlink()),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +52,7 @@ SPELLINGS = {
         "// head\n/* more\nlines */\n# python\n\n" + joined(f"  {line} // {n}" for n, line in enumerate(lines))
     ),
     "addresses": lambda lines: joined(f"@{n:x} {line}" if n % 5 == 0 else line for n, line in enumerate(lines)),
+    "a mark of UTF-8 at the start": lambda lines: "\ufeff" + joined(lines),
     "several words a line": lambda lines: " ".join(lines) + "\n",
 }
 
@@ -182,6 +185,50 @@ def test_what_is_no_result_is_one_error(sets, verify, change):
     assert (status, len(text.splitlines())) == (2, 1)
     assert text.rstrip().endswith("[device-output]")
     assert "device-output" in CODES
+
+
+def test_utf16_is_no_result_and_is_called_so(sets, verify):
+    status, text = verify(sets("requantize"), joined(good(sets("requantize"))).encode("utf-16"))
+    assert (status, "must be ASCII or UTF-8" in text, text.rstrip().endswith("[device-output]")) == (2, True, True)
+
+
+def test_numbers_of_json_are_values_and_text_is_hexadecimal(sets, verify):
+    found = sets("requantize")
+    items = found.words("expected").items(0, found.total)
+    rows = [{name: codes[row].tolist() for name, codes in items.items()} for row in range(found.total)]
+    assert max(max(row["exponents"]) for row in rows) > 9, "digits that tell the two apart"
+    assert verify(found, joined(json.dumps(row) for row in rows))[0] == 0
+    as_text = [{name: [f"{item:x}" for item in codes] for name, codes in row.items()} for row in rows]
+    assert verify(found, joined(json.dumps(row) for row in as_text))[0] == 0
+    del rows[3]["exponents"]
+    status, text = verify(found, joined(json.dumps(row) for row in rows))
+    assert (status, "object 3" in text, "no field 'exponents'" in text) == (2, True, True)
+
+
+def test_a_report_of_bins_with_the_right_hash_and_no_bins_is_one_error(sets, tmp_path, capsys):
+    folder = tmp_path / "set"
+    shutil.copytree(sets("requantize").folder, folder)
+    for text in ("[1]", "{", '{"a": {}}', '{"a": {"hits": 1}}'):
+        (folder / "coverage.json").write_text(text, encoding="utf-8")
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest["files"]["coverage.json"]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        assert main(["verify", str(folder), "--output", str(folder / "expected.hex")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("[set-files]")
+
+
+def test_a_block_of_zeros_has_no_exponent_of_the_rule_in_its_stages(sets, verify):
+    found = sets("requantize")
+    stimulus = found.words("stimulus").items(0, found.total)
+    first, second = (stimulus["a_elements"][:, part].any(axis=1) for part in (slice(2), slice(2, 4)))
+    number = int((first & ~second & (stimulus["a_exponents"][:, 0] == 7)).argmax())
+    lines = good(found)
+    lines[number] = f"{int(lines[number], 16) ^ 1:0{len(lines[number])}x}"
+    status, text = verify(found, joined(lines))
+    assert (status, text.startswith("MISMATCH: 1 result differs; ")) == (1, True)
+    assert "block 1: no number other than 0, exponent -7\n" in text
+    assert text.count("the rule gives") == 1
 
 
 def test_a_word_with_more_bits_than_the_set_has_is_no_result(sets, verify):
