@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,8 +52,12 @@ def block_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[An
 
 
 def _by_group(families: Sequence[Family[Any]]) -> dict[str, Family[Any]]:
-    """Return families by what their names start with."""
-    return {family.names[0].partition(".")[0]: family for family in families if family.names}
+    """Return families by what their names start with; one without bins is not there, and has no crosses."""
+    found: defaultdict[str, Family[Any]] = defaultdict(
+        lambda: Family((), lambda facts: np.full((len(facts.code), 1), -1))
+    )
+    found.update({family.names[0].partition(".")[0]: family for family in families if family.names})
+    return found
 
 
 def _without(*places: int) -> Callable[[str], str]:

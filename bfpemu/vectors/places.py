@@ -5,7 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
-from bfpemu.formats import ExponentRule
+from bfpemu.formats import (
+    DecodeUnderflow,
+    ExponentOverflow,
+    ExponentRule,
+    InfinityPolicy,
+    NanPolicy,
+    NegativeZeroCode,
+    SourceSubnormals,
+)
 from bfpemu.vectors.crosses import Labels
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.rounding_bins import rests_of
@@ -48,11 +56,26 @@ class Places:
 
     def __init__(self, reach: Reach) -> None:
         self.reach = reach
-        conversion = reach.problem.target.conversion
+        conversion, specs = reach.problem.target.conversion, [reach.spec, *reach.operands]
         self.bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         """Bits of a wide element."""
         self.far = max(min(self.bits + 1, reach.widest_distance), 0)
         """The largest distance that has a bin of its own."""
+        # What else a block may hold or a rule may give is not gone into here, and nothing is said of it.
+        self.is_known = (
+            not reach.is_given
+            and not reach.is_loose
+            and not conversion.source_chain
+            and conversion.zero_exponent is None
+            and abs(conversion.exponent_offset) <= 1
+            and conversion.nan is not NanPolicy.NUMBER
+            and conversion.infinity is not InfinityPolicy.NUMBER
+            and conversion.source_subnormals is SourceSubnormals.EXACT
+            and conversion.exponent_overflow is ExponentOverflow.SATURATE
+            and all(spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO for spec in specs)
+            and all(spec.decode_underflow is DecodeUnderflow.EXACT for spec in specs)
+        )
+        """Whether places are known, so that there are reasons why some cannot be."""
         self._allowed: dict[tuple[int, bool, bool, bool], bool] = {}
         self._products: dict[tuple[int, bool, bool, bool, bool], bool] = {}
 
@@ -159,7 +182,7 @@ class Places:
 
     def why_not_so_far(self, labels: Labels) -> str | None:
         """Return why no element so far below the largest has such bits around its place, or None when one may."""
-        if self.reach.is_given:
+        if not self.is_known:
             return None
         cell, far = labels
         distance = self.far + 1 if far == "farther" else int(far.removeprefix("distance"))
@@ -170,7 +193,7 @@ class Places:
 
     def why_not_in_range(self, labels: Labels) -> str | None:
         """Return why no element has such bits when the rule gives an exponent beside an end of the range."""
-        if self.reach.is_given:
+        if not self.is_known:
             return None
         cell, name = labels
         if any(self._has_cell(place, cell) for place in self._in_range(name)):
@@ -182,7 +205,7 @@ class Places:
     def why_not_saturated(self, labels: Labels) -> str | None:
         """Return why no element is at or above the largest significand at an exponent beside an end of the range."""
         kind = labels[0].partition(".")[2]
-        if self.reach.is_given or kind == "infinity":
+        if not self.is_known or kind == "infinity":
             return None
         here = [place for place in self._in_range(labels[1]) if place.kept >= self.bits + (kind in _BEYOND)]
         if not here:
@@ -203,6 +226,8 @@ class Places:
 
     def why_not_largest(self, labels: Labels) -> str | None:
         """Return why no largest number of a sign makes the rule give an exponent beside an end of the range."""
+        if not self.is_known:
+            return None
         sign, wanted = labels[0].rpartition(".")[2], self._exponent(labels[1])
         highs = {high for high, found, _, _ in self._blocks if found == wanted}
         if sign == "pos" and highs and all(self._needs_both(high, wanted) for high in highs):
