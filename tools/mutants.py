@@ -5,7 +5,8 @@ them into one netlist with an input that chooses. Verilator runs every mutant ag
 and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
 (tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
 alive is printed with a stimulus that would notice it and the bins of that stimulus that fewest vectors hit: what they
-have not lacks a bin.
+have not lacks a bin. The status is 1 when a mutant is alive, or a score with all undecided ones alive is below
+`--least`; undecided ones are printed, and do not change it otherwise.
 
     python tools/mutants.py                       every device, 300 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
@@ -40,7 +41,7 @@ from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
-from tools.equivalence import decide, yosys  # noqa: E402
+from tools.equivalence import decide, join, yosys  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
@@ -117,8 +118,8 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
     assert commands[0] == "mutate -mode none"
     mutants = [Mutant(number, command) for number, command in enumerate(commands)]
     chosen = [m.command.replace("mutate ", f"mutate -ctrl mutant 16 {m.number} ", 1) for m in mutants[1:]]
-    netlist = f"write_verilog -noattr -norename {folder / device}.sv"
-    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, netlist], folder, "all", folder)
+    netlists = [f"write_rtlil {folder / 'mutants.il'}", f"write_verilog -noattr -norename {folder / device}.sv"]
+    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, *netlists], folder, "all", folder)
     return mutants
 
 
@@ -143,17 +144,9 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
         list(pool.map(attempt, mutants[1:]))
 
 
-def prove(mutant: Mutant, device: str, vectors: VectorSet, folder: Path, timeout: int) -> None:
+def prove(mutant: Mutant, joined: Path, vectors: VectorSet, timeout: int) -> None:
     """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
-    found = decide(
-        mutant.command,
-        folder / "design.il",
-        name=f"prove{mutant.number}",
-        device=device,
-        stimulus_bits=vectors.stimulus_bits,
-        expected_bits=vectors.expected_bits,
-        timeout=timeout,
-    )
+    found = decide(joined, mutant.number, timeout=timeout)
     mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
     if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
         mutant.bins = rare_bins(found.stimulus, vectors)
@@ -176,8 +169,11 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     mutants = make_mutants(device, choice, count, seed, folder)
     simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda mutant: prove(mutant, device, vectors, folder, timeout), score.of("")))
+    if score.of(""):
+        bits = {"stimulus_bits": vectors.stimulus_bits, "expected_bits": vectors.expected_bits}
+        joined = join(device, folder / "design.il", folder / "mutants.il", **bits)
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(lambda mutant: prove(mutant, joined, vectors, timeout), score.of("")))
     score.seconds = time.monotonic() - start
     return score
 
@@ -205,7 +201,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300, help="mutants of each device")
     parser.add_argument("--seed", type=int, default=7, help="of the choice of mutants")
     parser.add_argument("--least", type=float, default=0.0, help="end with 1 when a score is below this percentage")
-    parser.add_argument("--timeout", type=int, default=30, help="seconds for one proof")
+    parser.add_argument("--timeout", type=int, default=30, help="seconds of processor time for a step of a proof")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "mutants", help="where everything is kept")
     given = parser.parse_args()
@@ -230,7 +226,10 @@ def main() -> int:
     low = [score.device for score in scores if score.percent < given.least]
     if low:
         print(f"below {given.least} %: {', '.join(low)}", file=sys.stderr)
-    return int(bool(low))
+    alive = [score.device for score in scores if score.of("alive")]
+    if alive:
+        print(f"alive mutants: {', '.join(alive)}", file=sys.stderr)
+    return int(bool(low or alive))
 
 
 if __name__ == "__main__":
