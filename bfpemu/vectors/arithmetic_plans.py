@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from bfpemu.vectors.afar_bins import afar_families
+from bfpemu.vectors.afar_stimulus import AfarSums
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.block_bins import block_families
 from bfpemu.vectors.closing import Closing
@@ -22,6 +24,7 @@ from bfpemu.vectors.dot_carry_bins import carry_family
 from bfpemu.vectors.dot_closing import DotClosing
 from bfpemu.vectors.dot_crosses import dot_crosses
 from bfpemu.vectors.dot_facts import DotFacts
+from bfpemu.vectors.dot_lost import lost_bits, lost_family
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
@@ -53,6 +56,7 @@ class ElementwisePlan(Plan):
             found += decision_families(Reach(self.problem), self.level)
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
+            found += afar_families(Reach(self.problem), self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
@@ -64,6 +68,7 @@ class ElementwisePlan(Plan):
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "add":
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
+            yield from AfarSums(self.problem, self.seed, self.level).pieces()
 
     def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Look at all numbers of narrow operands with all places where they can be rounded."""
@@ -89,6 +94,7 @@ class DotPlan(Plan):
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
         found.append(carry_family(self.problem, self._stimulus))
+        found.append(lost_family(self.problem, self._stimulus))
         if self.problem.results:
             found += result_families(self.problem, self._stimulus, self.level)
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
@@ -101,6 +107,7 @@ class DotPlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()
+        yield lost_bits(self._stimulus)
         if isinstance(self._stimulus, BlockDotStimulus):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 

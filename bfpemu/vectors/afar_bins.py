@@ -1,0 +1,291 @@
+"""Bins of `add` in which the operand whose unit is the lower one decides, at every distance (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.reference.rounding import round_to_integer
+from bfpemu.vectors.answers import operand_values
+from bfpemu.vectors.decision_bins import GOES_AWAY, visible_exponents, widest_step
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, UInt64Array, _by_block, _wanted, split
+from bfpemu.vectors.families import Family
+from bfpemu.vectors.lane_family import lane_family
+from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.sum_bins import _units
+
+EXPONENT_WAYS = ("exact", "raises", "lowers")
+ROUNDING_WAYS = ("away", "toward")
+_ALL = 256
+"""Distances up to which each has bins; beyond it those beside powers of two."""
+
+
+def afar_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    """Return these bins, of sums of one format in that format, by rules that look at the largest magnitude."""
+    if not has_afar(reach):
+        return []
+    found = [_exponents(reach)]
+    if reach.problem.target.conversion.rounding is not Rounding.STOCHASTIC:
+        found.append(_roundings(reach, level))
+    return found
+
+
+def has_afar(reach: Reach) -> bool:
+    """Whether a unit has these bins."""
+    problem, conversion = reach.problem, reach.problem.target.conversion
+    if problem.unit != "add" or problem.b is None or not reach.follows_maximum or reach.is_given:
+        return False
+    formats = {problem.a_flat.format, problem.b_flat.format, reach.spec}
+    plain = not (conversion.source_chain or conversion.post_truncate_bits or conversion.exponent_offset)
+    return len(formats) == 1 and plain and not (reach.is_two_level or reach.is_loose)
+
+
+def distances(reach: Reach) -> list[int]:
+    """Return how many places the units of both operands lie apart."""
+    most = widest_step(reach)
+    telling = {(1 << bit) + step for bit in range(most.bit_length() + 1) for step in (-1, 0, 1)} | {most}
+    return sorted({*range(1, min(most, _ALL) + 1), *(one for one in telling if 1 <= one <= most)})
+
+
+# --------------------------------------------------------------------------- what the lower operand can bring about
+
+
+class Lifting(NamedTuple):
+    """Significands of both operands, and the exponents of the rule without and with the lower, above its unit."""
+
+    high: int
+    low: int
+    without: int
+    with_: int
+
+
+class Deciding(NamedTuple):
+    """A significand that makes the unit of a block, and those of both operands in an element that is rounded there."""
+
+    holder: int
+    high: int
+    low: int
+
+
+def wanted(reach: Reach, number: int) -> int:
+    """Return the exponent of the rule for a largest magnitude in units ``2 ** 0`` (spec 3.5)."""
+    spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+    top, bits = number.bit_length(), spec.magnitude_bits
+    lifts = rule is ExponentRule.RCEIL and number << bits > spec.largest_significand << top
+    return top - bits + spec.fraction_bits + (lifts or (rule is ExponentRule.CEIL and number & (number - 1) != 0))
+
+
+def far_alike(reach: Reach) -> int:
+    """Return the distance from which on all are alike but for the place of the lower operand."""
+    return 2 * reach.spec.magnitude_bits + 4
+
+
+def _signed(reach: Reach, magnitudes: set[int]) -> list[int]:
+    low, high = reach.spec.significand_ends
+    return sorted(
+        {sign * one for one in magnitudes for sign in (1, -1) if one and low <= sign * one <= high},
+        key=lambda one: (abs(one), one),
+    )
+
+
+def _telling(reach: Reach) -> list[int]:
+    """Return significands beside which the exponent changes."""
+    bits, most = reach.spec.magnitude_bits, reach.spec.largest_significand
+    places = {1 << bit for bit in range(bits + 1)} | {most >> bit for bit in range(bits)}
+    return _signed(reach, {place + step for place in places for step in (-1, 0, 1)})
+
+
+@lru_cache(maxsize=4096)
+def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
+    """Return sums whose lower operand changes the exponent, at most one for each pair of exponents."""
+    found: dict[tuple[int, int], Lifting] = {}
+    for high in _telling(reach):
+        without = wanted(reach, abs(high) << apart) - apart
+        if way == "exact":
+            spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+            on_edge = {ExponentRule.RCEIL: spec.largest_significand, ExponentRule.CEIL: 1}.get(rule)
+            if on_edge is not None and abs(high) == on_edge:
+                found[without, without] = Lifting(high, 0, without, without)
+            continue
+        for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
+            total = abs((high << apart) + low)
+            with_ = wanted(reach, total) - apart if total else without
+            if (with_ > without) if way == "raises" else (with_ < without):
+                found.setdefault((without, with_), Lifting(high, low, without, with_))
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=4096)
+def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
+    """Return elements that the lower operand alone rounds otherwise, some of both signs."""
+    mode, fraction = reach.problem.target.conversion.rounding, reach.spec.fraction_bits
+    ends = {abs(end) for end in reach.spec.significand_ends}
+    found: list[Deciding] = []
+    holders = {wanted(reach, abs(one)): one for one in _telling(reach)}
+    size = reach.spec.elements_per_block or 1
+    for exponent, holder in sorted(holders.items(), reverse=True):
+        place = exponent - fraction + apart
+        scale = Fraction(2) ** -place
+        for high in _signed(reach, {1, 2, 3, *ends}):
+            for low in _signed(reach, {1, *ends}):
+                total = (high << apart) + low
+                is_own = size == 1 and wanted(reach, abs(total)) - apart != exponent
+                if total * high <= 0 or is_own or wanted(reach, abs(total)) - apart > exponent:
+                    continue
+                if int(max(abs(total), abs(high) << apart) * scale) >= reach.spec.largest_significand:
+                    continue
+                one, other = (abs(round_to_integer(part * scale, mode)) for part in (high << apart, total))
+                if (other > one) if way == "away" else (other < one):
+                    found.append(Deciding(holder, high, low))
+        if {one.high > 0 for one in found} == {True, False}:
+            break
+    return tuple(dict.fromkeys([*found[:4], *(one for one in found if one.high < 0)][:8]))
+
+
+def placements(reach: Reach, apart: int, pair: Lifting | Deciding) -> Iterator[int]:
+    """Yield codes of the lower operand, the middle one first, at which what it decides can be seen."""
+    spec = reach.spec
+    codes = range(spec.largest_exponent_code - apart + 1)
+    for code in dict.fromkeys((len(codes) // 2, 0, len(codes) - 1, *codes)) if codes else ():
+        unit = code + apart - spec.exponent_bias - spec.fraction_bits
+        if isinstance(pair, Deciding):
+            if spec.smallest_exponent <= wanted(reach, abs(pair.holder)) + unit <= spec.largest_exponent:
+                yield code
+            continue
+        first, second = visible_exponents(reach, np.array([pair.without + unit, pair.with_ + unit])).tolist()
+        if first != second or pair.without == pair.with_:
+            yield code
+
+
+def is_placed(reach: Reach, apart: int, pairs: Sequence[Lifting | Deciding]) -> bool:
+    """Whether some of these can be seen at a distance."""
+    return any(True for pair in pairs for _ in placements(reach, apart, pair))
+
+
+# ---------------------------------------------------------------------------------------------------------- searches
+
+
+def _exponents(reach: Reach) -> Family[BlockFacts]:
+    apart = distances(reach)
+    names = [f"afar.{which}.apart{distance}.{way}" for which in "ab" for distance in apart for way in EXPONENT_WAYS]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        found = []
+        lane = np.where(facts.nonzero, facts.mantissa >> _below(facts.highest[:, None] - facts.top), 0).argmax(axis=1)
+        rows = np.arange(len(lane))
+        is_edge = facts.mantissa[rows, lane] == _edge(reach)
+        for which, side in enumerate(_sides(facts)):
+            highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
+            largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
+            without = visible_exponents(reach, _wanted(reach.problem, highest, largest))
+            with_ = visible_exponents(reach, facts.wanted)
+            is_exact = is_edge & (side.low[rows, lane] == 0)
+            way = np.where(is_exact, 0, np.where(with_ > without, 1, np.where(with_ < without, 2, -1)))
+            known = (side.low != 0).any(axis=1) & (highest > -(1 << 39)) & (facts.highest > -(1 << 39)) & ~facts.is_nan
+            at = _numbered(apart, side.apart[rows, lane])
+            number = (which * len(apart) + at) * len(EXPONENT_WAYS) + way
+            found.append(np.where(known & (at >= 0) & (way >= 0), number, -1))
+        return np.stack(found, axis=1)
+
+    def absent(number: int) -> str | None:
+        place, way = divmod(number, len(EXPONENT_WAYS))
+        distance, kind = apart[place % len(apart)], EXPONENT_WAYS[way]
+        if kind == "exact" and (reach.spec.elements_per_block or 1) == 1:
+            return "a block has one element"
+        pairs = liftings(reach, min(distance, far_alike(reach)), kind)
+        if is_placed(reach, distance, pairs):
+            return None
+        rule = reach.problem.target.conversion.exponent_rule
+        if kind == "exact":
+            return f"the rule {rule} compares with no number that one operand has alone"
+        return (
+            f"the rule {rule} gives no other exponent for a number that is so little {'more' if way == 1 else 'less'}"
+        )
+
+    return Family(names, find, absent)
+
+
+def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
+    apart, away = distances(reach), GOES_AWAY[reach.problem.target.conversion.rounding]
+    things = [f"apart{distance}.{way}" for distance in apart for way in ROUNDING_WAYS]
+    spec, largest = reach.spec, np.uint64(reach.spec.largest_significand)
+
+    def rounded(whole: UInt64Array, facts: BlockFacts, rest: UInt64Array, sticky: Int64Array) -> Int64Array:
+        below = sticky | (rest << np.uint64(1) != 0)
+        odd, guard = (whole & np.uint64(1)).astype(np.int64), (rest >= HALF).astype(np.int64)
+        return whole.astype(np.int64) + away[8 * facts.negative + 4 * odd + 2 * guard + below]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        found = []
+        unit = (facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
+        own = rounded(facts.whole, facts, facts.rest, facts.sticky)
+        for side in _sides(facts):
+            _, whole, rest, sticky = split(side.high, side.high_top, unit)
+            other = rounded(whole, facts, rest, sticky)
+            way = np.where(own > other, 0, np.where(own < other, 1, -1))
+            known = facts.rounds & (side.low != 0) & (side.high != 0) & (side.high_negative == facts.negative)
+            known &= (facts.whole < largest) & (whole < largest)
+            at = _numbered(apart, side.apart)
+            found.append(np.where(known & (way >= 0) & (at >= 0), at * len(ROUNDING_WAYS) + way, -1))
+        return np.stack(found, axis=-1)
+
+    def absent(number: int) -> str | None:
+        place, way = divmod(number, len(ROUNDING_WAYS))
+        cells = decidings(reach, min(apart[place], far_alike(reach)), ROUNDING_WAYS[way])
+        if is_placed(reach, apart[place], cells):
+            return None
+        if cells:
+            return "so far below the other, an operand leaves it no exponent at which it is rounded otherwise"
+        return f"{reach.problem.target.conversion.rounding} rounds no number otherwise that is so little more or less"
+
+    return lane_family("afar", things, reach.spec.elements_per_block or 1, level, find, absent)
+
+
+class _Side(NamedTuple):
+    """Where one operand lies below: how far, both numbers, and the sign of the higher."""
+
+    apart: Int64Array
+    high: UInt64Array
+    high_top: Int64Array
+    high_negative: Int64Array
+    low: UInt64Array
+
+
+def _sides(facts: BlockFacts) -> Iterator[_Side]:
+    problem, size = facts.problem, facts.problem.target.format.elements_per_block or 1
+    presets = problem.a_flat, problem.b_flat
+    numbers = [
+        operand_values(problem, facts.stimulus, f"{which}_", preset)
+        for which, preset in zip("ab", presets, strict=True)
+    ]
+    units = [
+        _by_block(_units(spec, facts.stimulus, which, problem.elements), facts.per_vector, size)
+        for spec, which in zip((preset.format for preset in presets), "ab", strict=True)
+    ]
+    blocks = [[_by_block(array, facts.per_vector, size) for array in one[1:]] for one in numbers]
+    for low in (0, 1):
+        (negative, mantissa, top), (_, other, _) = blocks[1 - low], blocks[low]
+        yield _Side(units[1 - low] - units[low], mantissa, top, negative, other)
+
+
+def _numbered(apart: list[int], found: Int64Array) -> Int64Array:
+    table = np.array(apart)
+    at = np.minimum(np.searchsorted(table, found), len(table) - 1)
+    return np.where(table[at] == found, at, -1)
+
+
+def _below(places: Int64Array) -> UInt64Array:
+    return np.clip(places, 0, 63).astype(np.uint64)
+
+
+def _edge(reach: Reach) -> np.uint64:
+    """Return the mantissa that the rule compares with: the largest significand, or a power of two."""
+    spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+    if rule is ExponentRule.RCEIL:
+        return np.uint64(spec.largest_significand << (64 - spec.magnitude_bits))
+    return HALF if rule is ExponentRule.CEIL else np.uint64(0)
