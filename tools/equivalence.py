@@ -112,8 +112,8 @@ def decide(joined: Path, mutant: int, *, timeout: int) -> Decision:
 
 
 def _abc(circuit: Path, commands: str, timeout: int) -> str:
-    """Run ABC on a circuit and return its log; it ends after so many seconds of processor time and some."""
-    # A limit of processor time, so that verdicts do not depend on what else the machine does.
+    """Run ABC on a circuit and return its log; after twice so many seconds it is ended."""
+    # Seconds of processor time, so that verdicts do not depend on what else the machine does.
     limited = ["sh", "-c", f'ulimit -t {2 * timeout}; exec "$@"', "sh", tool("yosys-abc")]
     done = subprocess.run(
         [*limited, "-q", f"read_aiger {circuit}; strash; {commands}"],

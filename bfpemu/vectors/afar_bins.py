@@ -13,7 +13,7 @@ from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.decision_bins import GOES_AWAY, visible_exponents, widest_step
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, UInt64Array, _by_block, _wanted, split
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _by_block, _wanted, split
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
@@ -215,10 +215,11 @@ def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
     things = [f"apart{distance}.{way}" for distance in apart for way in ROUNDING_WAYS]
     spec, largest = reach.spec, np.uint64(reach.spec.largest_significand)
 
-    def rounded(whole: UInt64Array, facts: BlockFacts, rest: UInt64Array, sticky: Int64Array) -> Int64Array:
+    def rounded(whole: UInt64Array, facts: BlockFacts, rest: UInt64Array, sticky: Mask) -> Int64Array:
         below = sticky | (rest << np.uint64(1) != 0)
         odd, guard = (whole & np.uint64(1)).astype(np.int64), (rest >= HALF).astype(np.int64)
-        return whole.astype(np.int64) + away[8 * facts.negative + 4 * odd + 2 * guard + below]
+        found: Int64Array = whole.astype(np.int64) + away[8 * facts.negative + 4 * odd + 2 * guard + below]
+        return found
 
     def find(facts: BlockFacts) -> Int64Array:
         found = []
@@ -252,7 +253,7 @@ class _Side(NamedTuple):
     apart: Int64Array
     high: UInt64Array
     high_top: Int64Array
-    high_negative: Int64Array
+    high_negative: Mask
     low: UInt64Array
 
 

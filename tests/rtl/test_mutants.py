@@ -10,7 +10,9 @@ from tests.rtl.answers import write_set
 from tests.rtl.choices import CHOICES
 from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
-from tools.mutants import SHORT, UNIT_OF, measure
+from tools.aiger import with_inputs_fixed
+from tools.equivalence import decide, join
+from tools.mutants import SHORT, UNIT_OF, make_mutants, measure
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
 
@@ -30,4 +32,23 @@ def test_a_poor_set_has_a_poor_score(tmp_path: Path) -> None:
     choice = CHOICES["encode"][0]
     zeros = stimuli("encode", choice, random_count=0)[:2]
     vectors = write_set(tmp_path / "set", "encode", choice, zeros)
-    assert measure("encoder_tree", vectors, 10, SEED, tmp_path, jobs=1, timeout=1).percent < 70
+    score = measure("encoder_tree", vectors, 10, SEED, tmp_path, jobs=1, timeout=5)
+    assert score.percent < 70
+    assert any(mutant.stimulus is not None for mutant in score.of("alive"))
+
+
+def test_a_device_is_proven_equal_to_itself_and_not_to_its_mutants(tmp_path: Path) -> None:
+    choice = CHOICES["decode"][0]
+    bits = {"stimulus_bits": 72, "expected_bits": 256}
+    faults = make_mutants("decoder_parallel", choice, 4, SEED, tmp_path)[1:]
+    joined = join("decoder_parallel", tmp_path / "design.il", tmp_path / "mutants.il", **bits)
+    assert decide(joined, 0, timeout=10).verdict == "equivalent"
+    verdicts = [decide(joined, fault.number, timeout=10).verdict for fault in faults]
+    assert "alive" in verdicts, [fault.where for fault in faults]
+
+
+def test_inputs_of_a_circuit_are_given_values() -> None:
+    both = b"aig 3 2 0 1 1\n6\n" + bytes([2, 2]) + b"i0 x\ni1 y\no0 z\n"
+    assert with_inputs_fixed(both, {"x": 1}) == b"aig 1 1 0 1 0\n2\ni0 y\no0 z\n"
+    assert with_inputs_fixed(both, {"y": 0}) == b"aig 1 1 0 1 0\n0\ni0 x\no0 z\n"
+    assert with_inputs_fixed(both, {}) == both
