@@ -118,12 +118,13 @@ def lost_bits(stimulus: DotStimulus) -> Stimulus:
     lowest, size = 1 - held.bias - held.fraction_bits, stimulus.slots
     for which, depths in _depths(stimulus).items():
         for number, depth in enumerate(depths):
-            sign, bit = (1, -1)[number % 2] if stimulus.low_a else 1, 1 << depth
+            bit = 1 << depth
+            sign = -1 if number % 2 and stimulus.factors(-bit - 1) and stimulus.factors(-1) else 1
             slot = number % max(size - 2, 1)
             apart = held.fraction_bits + depth
             # Where exponents do not lie so far apart, the higher number has more of its own.
             lift = max(apart - (stimulus.ends[1] - stimulus.ends[0]), 0)
-            at = min(max(stimulus.middle - apart // 2, stimulus.ends[0]), stimulus.ends[1] - apart + lift)
+            at = min(max(-(apart // 2), stimulus.ends[0]), stimulus.ends[1] - apart + lift)
             high = Term(0, sign << lift, at + apart - lift)
             if which == "subnormal_sum":
                 terms = [Term(0, sign * (bit + 1), lowest - depth)]
