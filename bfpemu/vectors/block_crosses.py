@@ -24,7 +24,7 @@ _SPECIAL = ("infinity", "quiet_nan", "signalling_nan")
 def block_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[Any]]:
     """Return the crosses of an encoding unit; without `has_lanes` those that tell no lanes apart."""
     reach = Reach(problem)
-    groups = _by_group(block_families(problem))
+    groups = _by_group(block_families(problem, 2))
     lane = lanes_axis(reach.spec.elements_per_block or 1) if has_lanes else None
     places = Places(reach)
     tells_lanes = has_lanes and 24 * problem.elements <= MOST_IN_A_CROSS

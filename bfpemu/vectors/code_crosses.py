@@ -15,7 +15,7 @@ from bfpemu.vectors.problem import Problem
 
 def decode_crosses(problem: Problem) -> list[Family[Any]]:
     """Return the crosses of `decode`: codes of elements, exponents and shifts, and results in every lane."""
-    groups = {family.names[0].partition(".")[0]: family for family in decode_families(problem)}
+    groups = {family.names[0].partition(".")[0]: family for family in decode_families(problem, 2)}
     spec, size = problem.a_flat.format, problem.elements
     kinds = {f"element.code{code}": name for name, code in kinds_of_codes(spec).items()}
     ends = {f"exponent.code{code}": f"exponent{code}" for code in exponent_ends(spec)}

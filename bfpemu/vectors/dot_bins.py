@@ -16,6 +16,7 @@ from bfpemu.vectors.dot_facts import (
     named_family,
     value_of,
 )
+from bfpemu.vectors.dot_result_bins import RESULT_NAMES, result_bins, why_no_result
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.dot_sum_bins import (
     align_bins,
@@ -51,7 +52,7 @@ def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
 
 def _result_families(problem: Problem) -> list[DotFamily]:
     return [
-        named_family(_RESULT_NAMES, _result_bins(problem), _why_no_result(problem)),
+        named_family(RESULT_NAMES, result_bins(problem), why_no_result(problem)),
         named_family(FLAG_NAMES, flag_bins, _why_no_flag(problem)),
     ]
 
@@ -225,65 +226,6 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
     return absent
 
 
-_RESULT_NAMES = [
-    f"result.{name}" for name in ("zero", "subnormal.pos", "subnormal.neg", "normal.pos", "normal.neg", "largest.pos")
-] + [f"result.{name}" for name in ("largest.neg", "infinity.pos", "infinity.neg", "nan", "smallest_normal.pos")]
-
-
-def _result_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
-    assert problem.dot_unit is not None
-    output = problem.output
-    point, width = output.fraction_bits, output.exponent_bits + output.fraction_bits
-    infinity = ((1 << output.exponent_bits) - 1) << point
-
-    def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        pattern = facts.results[row].pattern
-        sign, magnitude = ("neg" if pattern >> width else "pos"), pattern & ((1 << width) - 1)
-        if magnitude == 0:
-            yield "result.zero"
-        elif magnitude > infinity:
-            yield "result.nan"
-        elif magnitude == infinity:
-            yield f"result.infinity.{sign}"
-        else:
-            yield f"result.{'subnormal' if magnitude < 1 << point else 'normal'}.{sign}"
-            if magnitude == infinity - 1:
-                yield f"result.largest.{sign}"
-            if magnitude == 1 << point:
-                yield f"result.smallest_normal.{sign}"
-
-    return bins
-
-
-def _why_no_result(problem: Problem) -> Callable[[str], str | None]:
-    assert problem.dot_unit is not None
-    output, stimulus = problem.output, DotStimulus(problem, 0, 1)
-
-    def absent(name: str) -> str | None:
-        low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.most * stimulus.slots).bit_length()
-        accumulator = stimulus.unit.accumulator
-        if accumulator.kind is AccumulatorKind.FIXED:
-            low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
-        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
-            return "nothing is negative"
-        if name.startswith("result.subnormal") and output.subnormals == "flush":
-            return "the output flushes subnormals"
-        if ("subnormal" in name or "smallest" in name) and low > 1 - output.bias:
-            return f"no sum lies below 2 ** {low}"
-        if ("largest" in name or "infinity" in name) and high <= output.bias:
-            return f"no sum lies above 2 ** {high}"
-        if "infinity" in name and output.overflow == "saturate":
-            return "the output saturates"
-        if name == "result.nan" and "nan" not in (
-            problem.a_flat.format.exponent_reserved,
-            problem.b_flat.format.exponent_reserved,
-        ):
-            return "no block is NaN"
-        return None
-
-    return absent
-
-
 FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
 FLAG_NAMES = [f"flag.{name}" for name in FLAGS] + [f"flag.{name}.alone" for name in FLAGS] + ["flag.none"]
 
@@ -301,7 +243,7 @@ def flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
 
 def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
-    no_edge, no_result = why_no_edge(problem), _why_no_result(problem)
+    no_edge, no_result = why_no_edge(problem), why_no_result(problem)
     unit = problem.dot_unit
     kind = unit.accumulator.kind
 
