@@ -51,7 +51,7 @@ class Directed:
             stimulus, self.reasons = self.plan.sought(missing)
             if stimulus and (chosen := self._that_hit(stimulus, missing)):
                 self._add(chosen)
-        if self.plan.level > 1:
+        if self.plan.level > 1 and not self.plan.problem.results:
             self._cross()
 
     def report(self) -> dict[str, dict[str, Any]]:
