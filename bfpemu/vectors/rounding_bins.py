@@ -188,11 +188,8 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         )
         known = facts.rounds & (place >= 0)
         infinite = facts.infinite & ~facts.is_nan[:, None] & (conversion.infinity in _SATURATING)
-        return np.where(infinite, 6, np.where(known, place, -1 - 7)) + 7 * facts.negative.astype(np.int64)
-
-    def clean(facts: BlockFacts) -> Int64Array:
-        found = find(facts)
-        return np.where(found < 0, -1, found)
+        place = np.where(infinite, 6, place)
+        return bin_where(infinite | known, place + 7 * facts.negative)
 
     def absent(number: int) -> str | None:
         place = number % 7
@@ -233,7 +230,7 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
 
-    return Family(names, clean, absent)
+    return Family(names, find, absent)
 
 
 def _why_no_infinity(reach: Reach, negative: int) -> str | None:
