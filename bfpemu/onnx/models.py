@@ -15,15 +15,20 @@ from bfpemu.onnx.functions import DOMAIN, DOMAIN_VERSION, IR_VERSION, OPSET, cal
 from bfpemu.onnx.graph import Length
 from bfpemu.onnx.operations import FLOATS
 from bfpemu.onnx.text import format_json, format_of_json
-from bfpemu.onnx.weights import weight
+from bfpemu.onnx.weights import AnyArray, plain_weight, weight
 from bfpemu.tensor import BFPTensor
 
 PLACEHOLDER = "Quantize"
 """The operator of a node that `with_functions` replaces."""
 
 
-def tensor_model(tensors: Mapping[str, BFPTensor]) -> ModelProto:
+def tensor_model(tensors: Mapping[str, BFPTensor | AnyArray]) -> ModelProto:
     """Return a model without inputs whose outputs are the numbers of tensors, by name (spec 16.2).
+
+    Parameters
+    ----------
+    tensors : mapping of str to BFPTensor or array
+        An array of NumPy or ml_dtypes is written as it is.
 
     Raises
     ------
@@ -44,10 +49,11 @@ def tensor_model(tensors: Mapping[str, BFPTensor]) -> ModelProto:
     initializers: list[TensorProto] = []
     outputs = []
     for name, tensor in tensors.items():
-        found = weight(tensor, name)
+        found = weight(tensor, name) if isinstance(tensor, BFPTensor) else plain_weight(tensor, name)
         nodes += found.nodes
         initializers += found.initializers
-        outputs.append(helper.make_tensor_value_info(name, FLOATS[tensor.dtype.name], tensor.shape))
+        kind = helper.np_dtype_to_tensor_dtype(tensor.dtype)
+        outputs.append(helper.make_tensor_value_info(name, kind, tensor.shape))
     _check_names(nodes, initializers)
     return _model(helper.make_graph(nodes, "tensors", [], outputs, initializers), [])
 

@@ -79,6 +79,12 @@ def weight(tensor: BFPTensor, name: str, stem: str | None = None) -> Weight:
     return _multiplied(tensor, name, stem, elements, scales, attributes)
 
 
+def plain_weight(array: AnyArray, name: str) -> Weight:
+    """Return an array that is not quantised, in its own dtype."""
+    initializer = numpy_helper.from_array(array, f"{name}.words")
+    return Weight([helper.make_node("Identity", [initializer.name], [name], name=name)], [initializer])
+
+
 def _multiplied(
     tensor: BFPTensor,
     name: str,

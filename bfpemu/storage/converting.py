@@ -14,7 +14,7 @@ from bfpemu.sources import source_kind
 from bfpemu.storage.files import open_input
 from bfpemu.storage.inputs import ArrayFile, open_arrays
 from bfpemu.storage.kinds import TensorFacts, TensorFile, TensorSource, endings, function, kind_of
-from bfpemu.storage.models import numbers_of
+from bfpemu.storage.models import is_words, numbers_of
 from bfpemu.storage.outputs import write_arrays
 from bfpemu.tensor import BFPTensor
 
@@ -35,10 +35,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Some tensors of another source."""
+    """Some tensors of a file."""
 
-    source: TensorSource
+    source: TensorFile
     names: tuple[str, ...]
+
+    @property
+    def meta(self) -> Mapping[str, str]:
+        """What the file says, of words of a model for one."""
+        return self.source.meta
 
     def entry(self, name: str) -> TensorFacts:
         """Return what the source says."""
@@ -68,21 +73,31 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Reencoded:
-    """Tensors whose numbers, in their own dtype, are encoded in another format along the same axis."""
+    """Tensors whose numbers, in their own dtype, are encoded in another format along the same axis.
 
-    source: TensorSource
+    What a model's file keeps word for word is no number, and stays.
+    """
+
+    source: TensorFile
     names: tuple[str, ...]
     preset: Preset
 
-    def entry(self, name: str) -> Facts:
+    @property
+    def meta(self) -> Mapping[str, str]:
+        """What the file says, of words of a model for one."""
+        return self.source.meta
+
+    def entry(self, name: str) -> TensorFacts:
         """Return what the tensor will be; errors as those of `BFPTensor`."""
         found = self.source.entry(name)
+        if is_words(self.source, name):
+            return found
         blocked = blocking(self.preset.format, found.shape, found.axis)
         return Facts(blocked.shape, blocked.axis, found.dtype, self.preset)
 
     def __getitem__(self, name: str) -> BFPTensor:
-        found = self.source.entry(name)
-        return BFPTensor(self.source[name].dequantize(), self.preset, axis=found.axis)
+        found = self.source[name]
+        return found if is_words(self.source, name) else BFPTensor(found.dequantize(), self.preset, axis=found.axis)
 
 
 def open_any(path: str | Path) -> AbstractContextManager[TensorFile | ArrayFile]:

@@ -54,8 +54,9 @@ class Words:
 
     @classmethod
     def of(cls, array: AnyArray) -> Words:
-        """Return the words of an array of NumPy or ml_dtypes."""
-        return cls(array.dtype.name, array.shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        """Return the words of an array of NumPy or ml_dtypes, in this machine's order of bytes."""
+        native = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+        return cls(array.dtype.name, array.shape, native.reshape(-1).view(np.uint8))
 
     def array(self) -> AnyArray:
         """Return the array of NumPy or ml_dtypes.
@@ -145,8 +146,7 @@ def words_of(source: TensorSource, name: str) -> Words | None:
     BfpFormatError
         ``bfp-header``, if the file's text about its words is not as `write_model` writes it.
     """
-    description = _described(getattr(source, "meta", {}).get(_META))
-    words = {} if description is None else description["words"]
+    words = _words_in(source)
     if name not in words:
         return None
     data = np.array(source[name].element_codes).reshape(-1).view(np.uint8)
@@ -157,6 +157,16 @@ def words_of(source: TensorSource, name: str) -> Words | None:
         return Words(str(dtype), tuple(shape), data)
     except (TypeError, ValueError):
         raise _refused(name) from None
+
+
+def is_words(source: TensorSource, name: str) -> bool:
+    """Return whether a tensor of a file is no number but words; errors as those of `words_of`."""
+    return name in _words_in(source)
+
+
+def _words_in(source: TensorSource) -> dict[str, Any]:
+    description = _described(getattr(source, "meta", {}).get(_META))
+    return {} if description is None else dict(description["words"])
 
 
 def numbers_of(source: TensorSource, name: str, dtype: npt.DTypeLike | None = None) -> AnyArray:

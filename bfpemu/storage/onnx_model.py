@@ -8,6 +8,7 @@ from pathlib import Path
 from bfpemu.atomic import replacing
 from bfpemu.errors import BfpFormatError, DataError
 from bfpemu.storage.kinds import TensorSource
+from bfpemu.storage.models import Words, words_of
 from bfpemu.storage.names import check_meta
 
 _LARGEST = (1 << 31) - 1
@@ -40,7 +41,8 @@ def write_tensors(path: str | Path, source: TensorSource, meta: Mapping[str, str
             "backend", f"onnx must be installed for this, pip install 'bfpemu[onnx]'; got: {error}"
         ) from error
     check_meta(meta or {})
-    model = tensor_model({name: source[name] for name in source.names})
+    kept = {name: words_of(source, name) or source[name] for name in source.names}
+    model = tensor_model({name: found.array() if isinstance(found, Words) else found for name, found in kept.items()})
     for key, text in sorted((meta or {}).items()):
         model.metadata_props.add(key=key, value=text)
     size = model.ByteSize()

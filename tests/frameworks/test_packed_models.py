@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from flax import nnx
@@ -151,6 +152,30 @@ def test_leaves_of_any_dtype_are_kept_word_for_word(tmp_path: Path) -> None:
             other.shape,
             np.asarray(other).tobytes(),
         )
+
+
+def test_leaves_in_another_order_of_bytes_keep_their_numbers(tmp_path: Path) -> None:
+    leaves = {"kernel": np.ones((64, 2), ">f4"), "bias": np.array([1.0, -2.0], ">f4"), "step": np.array(3, ">i8")}
+    bj.save_packed(leaves, tmp_path / "p.bfp")
+    found = bj.load_packed(leaves, tmp_path / "p.bfp")
+    assert {name: each.tolist() for name, each in found.items()} == {
+        name: each.tolist() for name, each in leaves.items()
+    }
+
+
+def test_what_is_kept_word_for_word_is_never_taken_for_numbers(tmp_path: Path) -> None:
+    layer = bt.BFPLinear(64, 8, weight_format="bfp8", dtype=torch.float16)
+    bias = layer.bias.detach().numpy()
+    bt.save_packed(layer, tmp_path / "m.bfp")
+    for output, options in (("m4.bfp", ["--format", "bfp4"]), ("m.npz", ["--format", "bfp4"]), ("m.onnx", [])):
+        assert main(["convert", str(tmp_path / "m.bfp"), str(tmp_path / output), *options]) == 0
+    assert formats_in(tmp_path / "m4.bfp")["weight"] == "bfp4"
+    assert_same_bits(load(tmp_path / "m4.bfp")["bias"], bias)
+    with np.load(tmp_path / "m.npz") as found:
+        assert_same_bits(found["bias"], bias)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    assert_same_bits(session.run(["bias"], {})[0], bias)
+    assert_same_bits(session.run(["weight"], {})[0], load(tmp_path / "m.bfp")["weight"])
 
 
 @pytest.mark.parametrize(
