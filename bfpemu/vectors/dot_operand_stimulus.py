@@ -15,6 +15,7 @@ from bfpemu.vectors.code_stimulus import (
 )
 from bfpemu.vectors.dot_terms import DotTerms
 from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.operand_stimulus import joined
 
 _MOST_CROSSED = 1024
 
@@ -60,7 +61,7 @@ class DotOperandStimulus(DotTerms):
         a, b = codes_of(self.a, np.array(rows_a)), codes_of(self.b, np.array(rows_b))
         codes = self.split_exponent(self.middle) or (0, 0)
         ends = [codes, (self.a.largest_exponent_code, self.b.largest_exponent_code), (0, 0)]
-        return _joined([self.fields(a, b, *pair) for pair in ends])
+        return joined([self.fields(a, b, *pair) for pair in ends])
 
     def exponents(self) -> Stimulus:
         """Return every exponent code of each operand, in blocks in turn, with uniform elements."""
@@ -76,7 +77,7 @@ class DotOperandStimulus(DotTerms):
             own[np.arange(rows), np.arange(rows) % blocks] = codes
             rest = min(max(other.exponent_bias, 0), other.largest_exponent_code)
             found.append(self.fields(a, b, rest, own) if number else self.fields(a, b, own, rest))
-        return _joined(found)
+        return joined(found)
 
     def corners(self) -> Stimulus:
         """Return pairs of telling exponents in a slot, alone and beside others."""
@@ -104,7 +105,7 @@ class DotOperandStimulus(DotTerms):
                     codes.append(own)
                 for a, b in ((0, 0), (1, 1), (self.high_a, 0), (0, self.high_b)):
                     found.append(self.fields(np.full((1, self.lanes), a), np.full((1, self.lanes), b), *codes))
-        return _joined(found)
+        return joined(found)
 
     def tails(self) -> Stimulus:
         """Return rows of which only the first elements are not zero."""
@@ -135,7 +136,3 @@ class DotOperandStimulus(DotTerms):
                 codes = np.arange(shape[0])[:, None] + np.arange(shape[1]) * 3
                 found[f"{prefix}shifts"] = (codes % (1 << spec.sub_shift_bits)).astype(np.uint64)
         return found
-
-
-def _joined(pieces: list[Stimulus]) -> Stimulus:
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]} if pieces else {}

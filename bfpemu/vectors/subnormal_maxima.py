@@ -15,8 +15,6 @@ from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import Patterns, SourceStimulus
 
-_THRESHOLDS = (ExponentRule.RCEIL, ExponentRule.CEIL)
-
 
 def subnormal_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of the bits of a subnormal maximum, where a source gives its subnormal numbers as they are."""
