@@ -125,7 +125,8 @@ class TensorflowOperations:
         """
         if tf.config.list_physical_devices("GPU"):
             return arrays
-        is_there = tf.reshape(arrays[0], [-1])[0] != arrays[0].dtype.min
+        first = tf.reshape(arrays[0], [-1])[:1]  # none, where an axis of unknown length turns out to have no elements
+        is_there = tf.reduce_any(first != arrays[0].dtype.min)
         return tuple(tf.cond(is_there, lambda: arrays, lambda: tuple(tf.zeros_like(part) for part in arrays)))
 
     def fused(self, kernel: Kernel, *arrays: Array) -> Array:
