@@ -190,7 +190,8 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
     unit = stimulus.unit
 
     def absent(name: str) -> str | None:
-        if groups == 1:
+        adds_to_start = name == "align.zero_accumulator" and not unit.pairwise
+        if groups == 1 and not adds_to_start:
             return "a vector has one group"
         if name == "align.sum_above.0.pos" or name == "align.sum_above.0.neg":
             return "at distance 0 neither is above"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.units import unit
 from bfpemu.vectors.directed import Directed
 from bfpemu.vectors.families import Family, Tally
 from bfpemu.vectors.plan import plan_of
@@ -30,7 +31,7 @@ def m2(**words):
 
 CASES = {
     # What a reason was wrong about: shift codes, a reserved code, one element, exponents that rounding raises,
-    # infinities that lift a block, powers of two in a block of one exponent, a chain that saturates.
+    # infinities that lift a block, powers of two in a block of one exponent, a chain that saturates, and a sum with 0.
     "shifts": Problem("requantize", Preset(m2(sub_block_size=1, sub_shift_bits=1))),
     "reserved": Problem("add", Preset(dataclasses.replace(m2(block_size=1), exponent_reserved="zero"))),
     "one element": Problem("multiply", Preset(m2(block_size=1))),
@@ -39,6 +40,7 @@ CASES = {
     "given": Problem("requantize", Preset(m2(), Conversion(exponent_rule="given"))),
     "wraps": Problem("requantize", Preset(m2(decode_underflow="wrap"), Conversion(nan="zero"))),
     "flushes": Problem("add", Preset(m2(block_size=1, decode_underflow="flush"))),
+    "one group": Problem("dot", Preset(m2(block_size=1)), elements=1, dot_unit=unit("exact")),
 }
 
 
