@@ -70,7 +70,9 @@ def load(
     with open_codes(path) as file:
         found = {}
         ties = ties_of(file.meta) or {}
-        for name in (*file.names, *ties) if names is None else names:
+        # Of a model, a file may hold some arrays only.
+        tied = (name for name, first in ties.items() if first in file.names)
+        for name in (*file.names, *tied) if names is None else names:
             found[name] = hand_over(_array(file, ties.get(name, name), dtype, threads), framework)
         return found
 

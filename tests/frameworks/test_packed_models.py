@@ -213,6 +213,8 @@ def test_a_model_of_pytorch_is_read_into_jax_and_tensorflow(tmp_path: Path) -> N
     assert main(["convert", str(tmp_path / "m.bfp"), str(tmp_path / "m.safetensors"), "--codes"]) == 0
     assert main(["unpack", str(tmp_path / "m.bfp"), str(tmp_path / "b.npy"), "--tensor", "one.bias"]) == 0
     assert np.load(tmp_path / "b.npy").tobytes() == layer.bias.detach().numpy().tobytes()
+    assert main(["convert", str(tmp_path / "m.bfp"), str(tmp_path / "part.bfp"), "--tensor", "one.bias"]) == 0
+    assert load(tmp_path / "part.bfp").keys() == {"one.bias", "other.bias"}
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     for name in ("one.weight", "other.weight"):
         state[name] = bt.bfp_quantize(state[name], "bfp4")
