@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.fast import Task, fast_product
+from bfpemu.arithmetic.pairs import fill_in, kernel_unit
 from bfpemu.arithmetic.results import as_floats, narrowed, result_dtype
 from bfpemu.arithmetic.rows import Rows, group_elements, operand_rows
 from bfpemu.codec.translate import ROUNDINGS
@@ -26,7 +27,7 @@ from bfpemu.formats.unit import (
 from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.kernels import dot as kernels
 from bfpemu.kernels.accumulate import FloatRules
-from bfpemu.kernels.products import Unit, dot_products
+from bfpemu.kernels.products import dot_products
 from bfpemu.tensor import BFPTensor
 from bfpemu.threads import for_each, thread_count
 
@@ -163,10 +164,7 @@ def _product(task: Task, dtype: np.dtype[Any], workers: int, *, portable: bool) 
         return as_floats(_numbers(task, workers)[0], dtype)
     values = narrowed(found.values, dtype)
     if found.left is not None:
-        for row in np.flatnonzero(found.left.any(axis=1)):
-            columns = np.flatnonzero(found.left[row])
-            rest = task._replace(left=task.left.part(slice(row, row + 1)), right=task.right.part(columns))
-            values[row, columns] = as_floats(_numbers(rest, workers)[0], dtype)[0]
+        fill_in(task, found.left, values, threads=workers)
     values[task.left.poisoned] = np.nan
     values[:, task.right.poisoned] = np.nan
     return values
@@ -228,18 +226,6 @@ def _numbers(task: Task, workers: int) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
     for_each(range(0, numbers.shape[0], step), work, workers)
     return numbers, flags
-
-
-def kernel_unit(task: Task) -> Unit:
-    """Return the unit of a task for the general kernels, with limbs for its scales where sums are exact."""
-    limbs, base, (left, right) = 0, 0, (task.left.scales, task.right.scales)
-    if task.stages.kind == kernels.EXACT:
-        limbs = 3
-        if left.size and right.size:
-            base = int(left.min()) + int(right.min())
-            top = int(left.max()) + int(right.max()) + 60 + left.shape[1].bit_length()
-            limbs += (top - base) // 32
-    return Unit(task.stages, task.rules, task.output, limbs, base)
 
 
 def kernel_stages(unit: DotProductUnit, size: int, reference: int) -> kernels.Stages:

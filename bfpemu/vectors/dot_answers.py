@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.arithmetic import products
 from bfpemu.arithmetic.outputs import encoded_results, inexact_flags
+from bfpemu.arithmetic.pairs import Sums, pair_sums
+from bfpemu.arithmetic.products import kernel_task
 from bfpemu.arithmetic.results import float_patterns
 from bfpemu.formats.preset import Preset
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.kernels.accumulate import FINITE, NOT_A_NUMBER
-from bfpemu.kernels.products import dot_pairs
 from bfpemu.tensor import BFPTensor
 from bfpemu.vectors.layouts import ACCUMULATOR_EXPONENT_BITS
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Fields
 
 Int64Array = npt.NDArray[np.int64]
-
-
-class Sums(NamedTuple):
-    """What accumulators hold in the end, a row for every dot product."""
-
-    registers: Int64Array
-    """(state, integer, exponent, reference)"""
-    numbers: Int64Array
-    """(state, integer, exponent) after the rounding to a float; for an output in blocks before any (6.8)."""
-    flags: npt.NDArray[np.uint8]
 
 
 def tensor_of(problem: Problem, stimulus: Fields, prefix: str, preset: Preset) -> BFPTensor:
@@ -70,19 +58,7 @@ def sums_of(problem: Problem, pairs: Fields) -> Sums:
     assert unit is not None
     a = tensor_of(problem, pairs, "a_", problem.a_flat)
     b = tensor_of(problem, pairs, "b_", problem.b_flat)
-    task = products.kernel_task(unit, a, b, (-1, -1))
-    left, right = task.left, task.right
-    count = len(left.significands)
-    found = Sums(np.zeros((count, 4), np.int64), np.zeros((count, 3), np.int64), np.zeros(count, np.uint8))
-    dot_pairs(
-        products.kernel_unit(task),
-        left.significands.astype(np.int64),
-        right.significands.astype(np.int64),
-        left.scales + right.scales,
-        left.poisoned | right.poisoned,
-        *found,
-    )
-    return found
+    return pair_sums(kernel_task(unit, a, b, (-1, -1)))
 
 
 def dot_answers(problem: Problem, stimulus: Fields) -> dict[str, AnyArray]:
