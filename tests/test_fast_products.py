@@ -112,6 +112,30 @@ def test_float32_in_registers_gives_the_bits_of_the_general_way(
     assert_same_bits(found, products.matmul_with_flags(FLOAT32, a, b).values)
 
 
+@pytest.mark.parametrize(("name", "portable"), [("fp32", False), ("fp32", True), ("exact", False)])
+@pytest.mark.parametrize("ends", [False, True], ids=["ties", "ends"])
+def test_sums_of_37_bits_from_two_parts_are_rounded_once(ends: bool, name: str, portable: bool) -> None:
+    # Of few powers of two, and numbers next to them, sums often lie halfway between two numbers of float32.
+    random = np.random.default_rng(5)
+    spec = BFPSpec("wide", 16, 128)
+    codes = []
+    for rows in (6, 32):
+        shape = (rows, 2 * 128)
+        elements = (1 << random.integers(0, 15, shape)) + random.integers(-1, 2, shape)
+        elements *= random.choice([-1, 0, 1], shape, p=[0.03, 0.94, 0.03])
+        if ends:
+            elements[0::2], elements[1::2] = -32768, 32767
+            elements[:, 128:] ^= random.integers(0, 128, (rows, 128))
+        codes.append((random.integers(126, 129, (rows, 2)), elements & 0xFFFF))
+    a = BFPTensor.from_codes(*codes[0], spec)
+    b = BFPTensor.from_codes(codes[1][0].T, codes[1][1].T, spec, axis=0)
+    unit = UNITS[name]
+    task = products._tasks(unit, a, b)[1][()]
+    assert fast_product(task, threads=1, portable=portable) is not None
+    found = products.matmul(unit, a, b, portable=portable)
+    assert_same_bits(found, products.matmul_with_flags(unit, a, b).values)
+
+
 @pytest.mark.parametrize("sizes", [(1e-38, 1e30), (1e30, 1e-38)], ids=["left_is_tiny", "right_is_tiny"])
 def test_a_tiny_operand_and_a_huge_one_make_moderate_products(sizes: tuple[float, float]) -> None:
     random = np.random.default_rng(11)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.rows import Rows
-from bfpemu.kernels._tile import COLUMNS, LIFT, LIFTED_BITS, ROWS, Tiling
+from bfpemu.kernels._tile import COLUMNS, LIFT, LIFTED_BITS, LOW_BITS, ROWS, Tiling
 from bfpemu.kernels._vector import Words, best_words
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.aligned_steps import Alignment, normalising_steps
@@ -22,7 +22,7 @@ from bfpemu.kernels.integer_steps import WIDEST, Register, exact_steps, fixed_st
 from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
 from bfpemu.kernels.ordinary_steps import lane_bits, ordinary_steps
-from bfpemu.kernels.panels import LOW_BITS, Left, Right, subtract_group_sums, words_per_group, zero_groups
+from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
 from bfpemu.kernels.parameters import AWAY_FROM_ZERO, TIES_TO_EVEN, TO_ODD, TOWARD_NEGATIVE, TOWARD_POSITIVE
 from bfpemu.threads import for_each
 
@@ -88,7 +88,7 @@ def fast_product(task: Task, *, threads: int, portable: bool) -> Result | None:
         found = found._replace(low=low, high=high)
     narrow = all(rows.significands.dtype == np.int8 for rows in (task.left, task.right))
     words = best_words(bytes_are_enough=narrow, portable=portable)
-    if _is_plain(task, found) and not found.split and not _is_out_of_range(task, found):
+    if _is_plain(task, found) and not _is_out_of_range(task, found):
         return _float32(task, found, words, threads)
     steps = _steps(task, found)
     return None if steps is None else _any(task, found, steps, words, threads)
@@ -221,7 +221,7 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
     a_scale = _powers(task.left.scales - middle)
     b_scale = _powers(right.exponents + middle).reshape(len(right.exponents), -1)
     out = np.zeros((_whole(len(left.words), ROWS), len(right.words)), np.float32)
-    run = float32_products(_tiling(task, words, lifted=lifted))
+    run = float32_products(_tiling(task, found, words)._replace(lifted=lifted))
     for_each(
         _pieces(len(b_scale), threads), lambda part: run(left, right, a_scale, b_scale, part[0], part[1], out), threads
     )
@@ -233,7 +233,7 @@ def _any(task: Task, found: _Range, steps: Steps, words: Words, threads: int) ->
     left, right = _left(task, words), _right(task, words)
     shape = _whole(len(left.words), ROWS), len(right.words)
     out, marks = np.empty(shape, np.float32 if _is_narrow(task, found) else np.float64), np.empty(shape, np.bool_)
-    run, order = unit_products(_tiling(task, words), steps, split=found.split), _order(task.stages)
+    run, order = unit_products(_tiling(task, found, words), steps), _order(task.stages)
 
     def work(part: tuple[int, int]) -> None:
         with np.errstate(all="ignore"):  # without the JIT, NumPy would warn of infinities
@@ -243,8 +243,9 @@ def _any(task: Task, found: _Range, steps: Steps, words: Words, threads: int) ->
     return Result(_cut(task, out), _cut(task, marks))
 
 
-def _tiling(task: Task, words: Words, *, lifted: bool = False) -> Tiling:
-    return Tiling(words, math.gcd(words_per_group(task.stages.group_size, words), _UNROLLED), lifted)
+def _tiling(task: Task, found: _Range, words: Words) -> Tiling:
+    unrolled = math.gcd(words_per_group(task.stages.group_size, words), _UNROLLED)
+    return Tiling(words, unrolled, split=found.split)
 
 
 def _pieces(panels: int, threads: int) -> list[tuple[int, int]]:

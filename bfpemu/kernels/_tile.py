@@ -44,6 +44,11 @@ LIFT = 0x4B400000
 LIFTED_BITS = 22
 _LIFTED = 1.5 * 2.0**23
 
+LOW_BITS = 8
+"""Bits of the lower part of a significand whose products do not add up in 32 bits."""
+_CUT = 5
+"""Bits that the sum of upper parts has more than float32 holds, at most."""
+
 
 class Tiling(NamedTuple):
     """What the code of a tile depends on."""
@@ -53,6 +58,8 @@ class Tiling(NamedTuple):
     """Words that are taken without a loop."""
     lifted: bool = False
     """Whether sums, then of up to `LIFTED_BITS` bits, start with `LIFT` on their way to float32."""
+    split: bool = False
+    """Whether the right operand comes in two parts, the sums of the first one in units of ``2 ** LOW_BITS``."""
 
 
 class _Matrix:
@@ -86,13 +93,15 @@ class _Tile:
         offset = matrix.offset(self.rows[row], column)
         return _ir.splat(self.builder, load(self.builder, matrix.data, offset, kind), LANES)
 
-    def vectors(self, matrix: _Matrix, step: Any, kind: Any) -> list[Any]:
-        """Return the vectors of `COLUMNS` lanes that stand at one step of a panel."""
+    def vectors(self, matrix: _Matrix, step: Any, kind: Any, part: int = 0) -> list[Any]:
+        """Return the vectors of `COLUMNS` lanes that stand at one step of a panel, or of its second part."""
         offset = self.builder.mul(step, INT64(COLUMNS))
+        if part:
+            offset = self.builder.add(offset, matrix.shape[1])
         places = [self.builder.add(offset, INT64(LANES * j)) for j in range(_VECTORS)]
         return [load(self.builder, matrix.data, place, kind) for place in places]
 
-    def add_block(self, sums: list[Any], block: Any, count: Any) -> None:
+    def add_block(self, sums: list[Any], block: Any, count: Any, part: int = 0) -> None:
         """Add the products of the words of one block, `count` of them, to its starting sums."""
         builder = self.builder
         for row in range(ROWS):
@@ -103,19 +112,35 @@ class _Tile:
         step = INT64(self.how.unrolled)
         with cgutils.for_range_slice(builder, INT64(0), count, step, INT64) as (index, _):
             for i in range(self.how.unrolled):
-                self.add_word(sums, builder.add(builder.add(first, index), INT64(i)))
+                self.add_word(sums, builder.add(builder.add(first, index), INT64(i)), part)
 
-    def add_word(self, sums: list[Any], word: Any) -> None:
+    def add_word(self, sums: list[Any], word: Any, part: int) -> None:
         """Add the products of one word of every row and column."""
         builder = self.builder
-        rights = self.vectors(self.b, word, SUMS)
+        rights = self.vectors(self.b, word, SUMS, part)
         for row in range(ROWS):
             left = self.splats(self.a, row, word, INT32)
             for j, right in enumerate(rights):
                 slot = sums[row * _VECTORS + j]
                 builder.store(self.multiply(builder, builder.load(slot), left, right), slot)
 
-    def accumulate(self, sums: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix) -> None:
+    def joined(self, high: Any, low: Any) -> Any:
+        """Return ``2 ** LOW_BITS * high + low`` as float32, rounded once.
+
+        Both integers are cut anew, so that float32 holds each: one has the last bits, the other a multiple
+        of what is above them. A fused operation then rounds their sum.
+        """
+        builder = self.builder
+        shift, step = (ir.Constant(SUMS, [value] * LANES) for value in (LOW_BITS, -(1 << _CUT)))
+        last_bits = ir.Constant(SUMS, [(1 << (LOW_BITS + _CUT)) - 1] * LANES)
+        above = builder.and_(builder.add(high, builder.ashr(low, shift)), step)
+        below = builder.and_(builder.add(builder.shl(high, shift), low), last_bits)
+        unit = ir.Constant(FLOATS, [float(1 << LOW_BITS)] * LANES)
+        return fused(builder, builder.sitofp(above, FLOATS), unit, builder.sitofp(below, FLOATS))
+
+    def accumulate(
+        self, sums: list[Any], lows: list[Any], totals: list[Any], block: Any, a_scale: _Matrix, b_scale: _Matrix
+    ) -> None:
         """Scale the sums of one block by their powers of two and add them to the float32 totals.
 
         The scaled sum is exact, so one fused operation rounds as an addition does. Another takes the
@@ -127,9 +152,12 @@ class _Tile:
         for row in range(ROWS):
             left = self.splats(a_scale, row, block, FLOAT)
             for j, (scale, lift) in enumerate(zip(scales, lifts, strict=True)):
-                slot, total = totals[row * _VECTORS + j], builder.load(sums[row * _VECTORS + j])
+                place = row * _VECTORS + j
+                slot, total = totals[place], builder.load(sums[place])
                 if self.how.lifted:
                     found = fused(builder, builder.bitcast(total, FLOATS), scale, lift)
+                elif self.how.split:
+                    found = builder.fmul(self.joined(total, builder.load(lows[place])), scale)
                 else:
                     found = builder.fmul(builder.sitofp(total, FLOATS), scale)
                 builder.store(fused(builder, found, left, builder.load(slot)), slot)
@@ -152,12 +180,15 @@ def _float32_code(how: Tiling) -> Callable[..., Any]:
         tile = _Tile(builder, how, matrix(0), arguments[1], matrix(2), matrix(3))
         a_scale, b_scale, out = matrix(5), matrix(6), matrix(7)
         totals, sums = tile.slots(FLOATS), tile.slots(SUMS)
+        lows = tile.slots(SUMS) if how.split else []
         places = tile.places(out.offset(arguments[1], arguments[8]), out.shape[1])
         for slot, place in zip(totals, places, strict=True):
             builder.store(load(builder, out.data, place, FLOATS), slot)
         with cgutils.for_range_slice(builder, arguments[9], arguments[10], INT64(1), INT64) as (block, _):
             tile.add_block(sums, block, arguments[4])
-            tile.accumulate(sums, totals, block, a_scale, b_scale)
+            if how.split:
+                tile.add_block(lows, block, arguments[4], 1)
+            tile.accumulate(sums, lows, totals, block, a_scale, b_scale)
         tile.put(totals, out.data, places)
         return context.get_dummy_value()
 
@@ -202,7 +233,9 @@ def _plain(how: Tiling) -> tuple[Any, Any]:
 
     def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
         a_scale, b_scale, out, column, first, last = rest
-        sums = _block_sums(how.words, a, row, b, starts, count) - (LIFT if how.lifted else 0)
+        sums = _block_sums(how.words, a, row, b[0], starts, count) - (LIFT if how.lifted else 0)
+        if how.split:
+            sums = (sums.astype(np.int64) << LOW_BITS) + _block_sums(how.words, a, row, b[1], starts, count)
         rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
         total = out[row : row + ROWS, column : column + COLUMNS]
         for block in range(first, last):
@@ -254,8 +287,9 @@ def tiles(how: Tiling) -> tuple[Any, Any]:
     a : int32, shape (rows, words)
     row : int64
         The first of the `ROWS` rows to take. Past the last one, that stands in, so `out` has rows for whole tiles.
-    b : int32, shape (words * `COLUMNS`,)
-        A panel: for each word, that of every column.
+    b : int32, shape (words * `COLUMNS`,); for float32 (parts, words * `COLUMNS`)
+        A panel: for each word, that of every column. Two parts for `split`, whose starts are 0, otherwise one;
+        joined sums then have up to ``24 + 5 + LOW_BITS`` bits.
     starts : int32, shape (rows, blocks)
         What the sum of each block starts with; for float32 with `lifted` that and `LIFT`, for sums of up to 22 bits.
     count : int64

@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 
 from bfpemu.kernels._jit import kernel
-from bfpemu.kernels._tile import COLUMNS, ROWS, Tiling, tiles
+from bfpemu.kernels._tile import COLUMNS, LOW_BITS, ROWS, Tiling, tiles
 from bfpemu.kernels._vector import widest_vectors
 from bfpemu.kernels.aligned_steps import LEFT
 from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
-from bfpemu.kernels.panels import HIGH, LOW, LOW_BITS, WHOLE, Left, Right, fill_panel, line_array
+from bfpemu.kernels.panels import HIGH, LOW, WHOLE, Left, Right, fill_panel, line_array
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer
 
 _CHUNK_WORDS = 192
@@ -28,7 +28,10 @@ def float32_products(how: Tiling) -> Callable[..., None]:
     of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape
     (whole tiles of rows, panels * `COLUMNS`).
     """
-    multiply_tile, fill, new_words = tiles(how)[0], fill_panel(how.words), line_array(np.int32)
+    multiply_tile, new_words = tiles(how)[0], line_array(np.int32)
+    fill, fill_low = (fill_panel(how.words, part) for part in ((HIGH, LOW) if how.split else (WHOLE, WHOLE)))
+    panels = 2 if how.split else 1
+    chunk = _CHUNK_WORDS // panels
 
     @kernel
     def run(
@@ -42,11 +45,13 @@ def float32_products(how: Tiling) -> Callable[..., None]:
     ) -> None:
         rows, groups = left.starts.shape
         count = left.words.shape[1] // groups
-        step = max(_CHUNK_WORDS // count, 1)
-        panel = new_words(left.words.shape[1] * COLUMNS)
+        step = max(chunk // count, 1)
+        panel = new_words(panels * left.words.shape[1] * COLUMNS).reshape(panels, left.words.shape[1] * COLUMNS)
         for place in range(first, last):
             column = place * COLUMNS
-            fill(right.words, column, panel)
+            fill(right.words, column, panel[0])
+            if panels == 2:
+                fill_low(right.words, column, panel[1])
             for group in range(0, groups, step):
                 stop = min(group + step, groups)
                 for row in range(0, rows, ROWS):
@@ -58,7 +63,7 @@ def float32_products(how: Tiling) -> Callable[..., None]:
 
 
 @cache
-def _group_sums(how: Tiling, *, split: bool) -> Callable[..., None]:
+def _group_sums(how: Tiling) -> Callable[..., None]:
     """Return the function that writes the sums of a tile, shape (groups, `TILE`), of one panel or of two parts."""
     multiply_tile, low_bits = tiles(how)[1], np.int64(LOW_BITS)
 
@@ -78,7 +83,7 @@ def _group_sums(how: Tiling, *, split: bool) -> Callable[..., None]:
             multiply_tile(left.words, row, panels[part], left.starts, count, parts[part])
         join(parts[0], parts[1], out)
 
-    return both if split else whole
+    return both if how.split else whole
 
 
 @cache
@@ -103,19 +108,18 @@ def _finish(steps: Steps) -> Callable[..., None]:
 
 
 @cache
-def unit_products(how: Tiling, steps: Steps, *, split: bool) -> Callable[..., None]:
+def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
     """Return the product with an accumulator that is given by its steps.
 
     It takes the operands; the `Order`; the first panel and the one after the last; `out`, float32 or
     float64, shape (whole tiles of rows, panels * `COLUMNS`), for results in the output format; and
-    `out_left`, of the same shape, which says what is left to the general kernels. With `split` the sums of groups
-    need more than 32 bits; those of the parts of the right operand do not.
+    `out_left`, of the same shape, which says what is left to the general kernels. The sums of groups that
+    are `split` need more than 32 bits; those of the parts of the right operand do not.
     """
-    group_sums, accumulate, finish_tile = _group_sums(how, split=split), accumulate_tile(steps), _finish(steps)
-    fills = tuple(fill_panel(how.words, part) for part in ((HIGH, LOW) if split else (WHOLE, WHOLE)))
-    fill, fill_low = fills
-    panels, parts = (2, 2) if split else (1, 0)
-    new_words, new_sums = line_array(np.int32), line_array(np.int64 if split else np.int32)
+    group_sums, accumulate, finish_tile = _group_sums(how), accumulate_tile(steps), _finish(steps)
+    fill, fill_low = (fill_panel(how.words, part) for part in ((HIGH, LOW) if how.split else (WHOLE, WHOLE)))
+    panels, parts = (2, 2) if how.split else (1, 0)
+    new_words, new_sums = line_array(np.int32), line_array(np.int64 if how.split else np.int32)
     new_scratch = line_array(np.int32 if steps.bits == 32 else np.int64)
 
     @kernel

@@ -16,8 +16,6 @@ from bfpemu.kernels.types import AnyArray, BoolArray, Int64Array, Integer
 WHOLE, HIGH, LOW = range(3)
 """Parts of a 16-bit significand: ``256 * HIGH + LOW``, where the low one is not negative."""
 
-LOW_BITS = 8
-
 _LINE = 64
 """Bytes of a cache line, and of a vector."""
 
