@@ -220,7 +220,7 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
     # Rows of the left operand are taken one by one, those of the right one `COLUMNS` together.
     a_scale = _powers(task.left.scales - middle)
     b_scale = _powers(right.exponents + middle).reshape(len(right.exponents), -1)
-    out = np.zeros((_whole(len(left.words), ROWS), len(right.words)), np.float32)
+    out = np.empty((_whole(len(left.words), ROWS), len(right.words)), np.float32)
     run = float32_products(_tiling(task, found, words)._replace(lifted=lifted))
     for_each(
         _pieces(len(b_scale), threads), lambda part: run(left, right, a_scale, b_scale, part[0], part[1], out), threads

@@ -181,10 +181,10 @@ def _float32_code(how: Tiling) -> Callable[..., Any]:
         a_scale, b_scale, out = matrix(5), matrix(6), matrix(7)
         totals, sums = tile.slots(FLOATS), tile.slots(SUMS)
         lows = tile.slots(SUMS) if how.split else []
-        places = tile.places(out.offset(arguments[1], arguments[8]), out.shape[1])
+        places = tile.places(out.offset(arguments[1], INT64(0)), INT64(COLUMNS))
         for slot, place in zip(totals, places, strict=True):
             builder.store(load(builder, out.data, place, FLOATS), slot)
-        with cgutils.for_range_slice(builder, arguments[9], arguments[10], INT64(1), INT64) as (block, _):
+        with cgutils.for_range_slice(builder, arguments[8], arguments[9], INT64(1), INT64) as (block, _):
             tile.add_block(sums, block, arguments[4])
             if how.split:
                 tile.add_block(lows, block, arguments[4], 1)
@@ -232,12 +232,12 @@ def _plain(how: Tiling) -> tuple[Any, Any]:
     """Return both tiles in NumPy, for when there is no JIT."""
 
     def float32_tile(a: Any, row: Any, b: Any, starts: Any, count: Any, *rest: Any) -> None:
-        a_scale, b_scale, out, column, first, last = rest
+        a_scale, b_scale, out, first, last = rest
         sums = _block_sums(how.words, a, row, b[0], starts, count) - (LIFT if how.lifted else 0)
         if how.split:
             sums = (sums.astype(np.int64) << LOW_BITS) + _block_sums(how.words, a, row, b[1], starts, count)
         rows = np.minimum(np.arange(row, row + ROWS), len(a) - 1)
-        total = out[row : row + ROWS, column : column + COLUMNS]
+        total = out[row : row + ROWS]
         for block in range(first, last):
             right = b_scale[block * COLUMNS : (block + 1) * COLUMNS]
             total += sums[block].astype(np.float32) * (a_scale[rows, block, None] * right)
@@ -264,11 +264,10 @@ def _compiled(how: Tiling) -> tuple[Any, Any]:
         a_scale: Any,
         b_scale: Any,
         out: Any,
-        column: Any,
         first: Any,
         last: Any,
     ) -> Any:
-        return types.void(a, row, b, starts, count, a_scale, b_scale, out, column, first, last), float32_code
+        return types.void(a, row, b, starts, count, a_scale, b_scale, out, first, last), float32_code
 
     @intrinsic
     def sums_tile(context: Any, a: Any, row: Any, b: Any, starts: Any, count: Any, out: Any) -> Any:
@@ -280,7 +279,7 @@ def _compiled(how: Tiling) -> tuple[Any, Any]:
 def tiles(how: Tiling) -> tuple[Any, Any]:
     """Return the two tiles for one way of multiplying.
 
-    ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, column, first, last)`` adds some
+    ``float32_tile(a, row, b, starts, count, a_scale, b_scale, out, first, last)`` adds some
     blocks to one tile of the product, and ``sums_tile(a, row, b, starts, count, out)`` writes the
     sums of every block. All arrays are C-contiguous:
 
@@ -296,9 +295,7 @@ def tiles(how: Tiling) -> tuple[Any, Any]:
         Words of a block, a multiple of `unrolled`.
     a_scale, b_scale : float32, shapes (rows, blocks), (blocks * `COLUMNS`,)
         Powers of two. Every product of two, and every sum scaled by one or by both, must be a normal number.
-    out : float32, shape (rows, columns); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
-    column : int64
-        The first of the `COLUMNS` columns of `out` to add to.
+    out : float32, shape (rows, `COLUMNS`); or int32, shape (blocks * `ROWS` * `COLUMNS`,)
     first, last : int64
         The blocks to add.
     """

@@ -25,10 +25,10 @@ def float32_products(how: Tiling) -> Callable[..., None]:
 
     It takes the operands; their scales, powers of two, as float32, shapes (rows, groups) and (panels,
     groups * `COLUMNS`): every product of two must be a normal number, and so must each sum scaled by one
-    of them or by both; the first panel and the one after the last; and `out`, zeros, float32, shape
+    of them or by both; the first panel and the one after the last; and `out`, float32, shape
     (whole tiles of rows, panels * `COLUMNS`).
     """
-    multiply_tile, new_words = tiles(how)[0], line_array(np.int32)
+    multiply_tile, new_words, new_floats = tiles(how)[0], line_array(np.int32), line_array(np.float32)
     fill, fill_low = (fill_panel(how.words, part) for part in ((HIGH, LOW) if how.split else (WHOLE, WHOLE)))
     panels = 2 if how.split else 1
     chunk = _CHUNK_WORDS // panels
@@ -47,8 +47,11 @@ def float32_products(how: Tiling) -> Callable[..., None]:
         count = left.words.shape[1] // groups
         step = max(chunk // count, 1)
         panel = new_words(panels * left.words.shape[1] * COLUMNS).reshape(panels, left.words.shape[1] * COLUMNS)
+        # Rows of the product may lie a power of two apart, and fall on few places of the cache.
+        stripe = new_floats(out.shape[0] * COLUMNS).reshape(out.shape[0], COLUMNS)
         for place in range(first, last):
             column = place * COLUMNS
+            stripe[:] = 0
             fill(right.words, column, panel[0])
             if panels == 2:
                 fill_low(right.words, column, panel[1])
@@ -56,8 +59,9 @@ def float32_products(how: Tiling) -> Callable[..., None]:
                 stop = min(group + step, groups)
                 for row in range(0, rows, ROWS):
                     multiply_tile(
-                        left.words, row, panel, left.starts, count, a_scale, b_scale[place], out, column, group, stop
+                        left.words, row, panel, left.starts, count, a_scale, b_scale[place], stripe, group, stop
                     )
+            out[:, column : column + COLUMNS] = stripe
 
     return run
 
