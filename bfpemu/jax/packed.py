@@ -36,8 +36,8 @@ def save_packed(
 ) -> None:
     """Write a tree of arrays, such as the variables of a linen module, to a `.bfp` file.
 
-    A leaf is named by its path, as in ``"params/Dense_0/kernel"``. Those that a rule fits are packed in its format;
-    everything else is kept word for word, and so is a leaf whose format would change it a second time.
+    A leaf is named by its path, as in ``"params/Dense_0/kernel"``. Those of floats that a rule fits are packed in its
+    format; everything else is kept word for word, and so is a leaf whose format would change it a second time.
 
     Parameters
     ----------
@@ -76,7 +76,11 @@ def save_packed(
                 "nothing-converted",
                 f"each rule must fit the name of a leaf (spec 14.12), got {pattern!r} and {sorted(leaves)}",
             )
-    formats = {name: (resolve(rules[pattern]), axis) for name, pattern in chosen.items() if pattern is not None}
+    formats = {
+        name: (resolve(rules[pattern]), axis)
+        for name, pattern in chosen.items()
+        if pattern is not None and jnp.issubdtype(leaves[name].dtype, jnp.floating)
+    }
     _write(path, leaves, formats)
 
 

@@ -75,15 +75,15 @@ def compare(found: VectorSet, files: Sequence[str]) -> Comparison:
     head = 0
     for piece in read_results(files, found.problem.expected):
         first = result.received
-        result.received += len(piece.digits)
+        result.received += len(piece)
         if head < HEAD:
-            result.head.append(piece.digits[: HEAD - head])
+            result.head.append(piece[: HEAD - head])
             head += len(result.head[-1])
-        rows = max(min(len(piece.digits), found.total - first), 0)
+        rows = max(min(len(piece), found.total - first), 0)
         if not rows:
             continue
         result.compared += rows
-        wanted, got = expected.digits(first, rows), piece.digits[:rows]
+        wanted, got = expected.digits(first, rows), piece[:rows]
         differs = np.flatnonzero((wanted != got).any(axis=1))
         if differs.size:
             _count(result, first + differs, wanted[differs], got[differs])

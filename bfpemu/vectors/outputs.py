@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,17 +26,13 @@ _LOWER = bytes.maketrans(b"ABCDEFXzZ?", b"abcdefxxxx")
 _COLUMN = re.compile(r"(?:expected\.|output\.)?(\w+)(?:\[(\d+)\])?$")
 
 
-class Results(NamedTuple):
-    """Some words of a device, in ASCII."""
-
-    digits: Bytes
-    """shape (rows, digits): lower-case digits, ``x`` where the device gave x or z."""
-    has_unknown: bool
-    """Whether there is an ``x``."""
-
-
-def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Results]:
+def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Bytes]:
     """Yield the words of files that follow each other; ``-`` is standard input.
+
+    Yields
+    ------
+    uint8 array, shape (rows, digits)
+        ASCII: lower-case digits, ``x`` where the device gave x or z.
 
     Raises
     ------
@@ -56,7 +52,7 @@ def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Results]:
             raise BfpFileError("input-missing", f"output file {name!r} cannot be read: {error.strerror}") from error
 
 
-def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Results]:
+def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Bytes]:
     reader = _HexReader(where, layout)
     rest, is_first = b"", True
     while True:
@@ -117,7 +113,7 @@ class _HexReader:
         self.lines, self.found = 0, 0
         self.in_comment = False
 
-    def words(self, data: bytes) -> Results:
+    def words(self, data: bytes) -> Bytes:
         """Return the words of whole lines."""
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
@@ -142,7 +138,7 @@ class _HexReader:
         if self.in_comment:
             raise BfpFormatError("device-output", f"a comment of {self.where} must end with */ (spec 12.12)")
 
-    def _result(self, rows: Bytes) -> Results:
+    def _result(self, rows: Bytes) -> Bytes:
         self.found += len(rows)
         text = rows.tobytes().translate(_LOWER)
         lower = np.frombuffer(text, np.uint8).reshape(rows.shape)
@@ -156,7 +152,7 @@ class _HexReader:
                     f"a word must have {self.bits} bits (spec 12.12), and result "
                     f"{self.found - len(rows) + int(over.argmax())} of {self.where} has more",
                 )
-        return Results(lower, b"x" in text)
+        return lower
 
     def _slowly(self, data: bytes, before: int = 0) -> Bytes:
         found: list[str] = []
@@ -226,7 +222,7 @@ def _are_digits(text: bytes, count: int) -> bool:
 # ----------------------------------------------------------------------------------- CSV and JSON
 
 
-def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
+def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
     rows = csv.reader(text)
     header = next(rows, [])
     places: dict[tuple[str, int], int] = {}
@@ -252,7 +248,7 @@ def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
         yield _word(items, where, first, layout)
 
 
-def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Results]:
+def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
     count = 0
     for line in text:
         if not line.strip():
@@ -280,7 +276,7 @@ def _digits_of(item: Any) -> str:
     return f"{item:x}" if type(item) is int else str(item)
 
 
-def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout) -> Results:
+def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout) -> Bytes:
     """Return one word of items in hexadecimal, of which unknown ones make all their digits unknown."""
     value, unknown = 0, 0
     for field in layout.fields:
@@ -311,4 +307,4 @@ def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout)
     if unknown:
         marks = f"{unknown:0{layout.digits}x}"
         text = "".join("x" if mark != "0" else digit for digit, mark in zip(text, marks, strict=True))
-    return Results(np.frombuffer(text.encode(), np.uint8).reshape(1, -1), bool(unknown))
+    return np.frombuffer(text.encode(), np.uint8).reshape(1, -1)

@@ -143,6 +143,7 @@ def test_leaves_of_any_dtype_are_kept_word_for_word(tmp_path: Path) -> None:
         "i": [jnp.arange(3), np.arange(3, dtype=np.int64), np.array(True)],
         "none": np.zeros((0, 4), np.float32),
         "kernel": np.ones((4, 2), np.float64),
+        "whole": {"kernel": np.arange(64, dtype=np.int32).reshape(32, 2)},
     }
     bj.save_packed(leaves, tmp_path / "p.bfp")
     found = bj.load_packed(leaves, tmp_path / "p.bfp")
