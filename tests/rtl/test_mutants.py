@@ -32,7 +32,7 @@ def test_a_poor_set_has_a_poor_score(tmp_path: Path) -> None:
     choice = CHOICES["encode"][0]
     zeros = stimuli("encode", choice, random_count=0)[:2]
     vectors = write_set(tmp_path / "set", "encode", choice, zeros)
-    score = measure("encoder_tree", vectors, 10, SEED, tmp_path, jobs=1, timeout=5)
+    score = measure("encoder_tree", vectors, 6, SEED, tmp_path, jobs=1, timeout=2)
     assert score.percent < 70
     assert any(mutant.stimulus is not None for mutant in score.of("alive"))
 
