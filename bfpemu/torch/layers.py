@@ -76,6 +76,27 @@ class _Convolution(BFPLayer):
 
     weight_axis = 1
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        weight_format: StoredFormat | None = "bfp8",
+        act_format: StoredFormat | None = None,
+        quantize_input: bool = True,
+        quantize_output: bool = False,
+        **options: Any,
+    ) -> None:
+        config = layer_config(
+            options,
+            weight_format=weight_format,
+            act_format=act_format,
+            quantize_input=quantize_input,
+            quantize_output=quantize_output,
+        )
+        super().__init__(in_channels, out_channels, kernel_size, **options)
+        self.set_config(config)
+
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         order = channels_last(x.dim(), weight.dim() - 2)
         return self.finished(convolution(self, x, weight), bias, -weight.dim() + 1, order)
@@ -90,27 +111,6 @@ class BFPConv1d(_Convolution, nn.Conv1d):
     >>> BFPConv1d(3, 8, 3, padding=1)(torch.randn(2, 3, 10)).shape
     torch.Size([2, 8, 10])
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int],
-        weight_format: StoredFormat | None = "bfp8",
-        act_format: StoredFormat | None = None,
-        quantize_input: bool = True,
-        quantize_output: bool = False,
-        **options: Any,
-    ) -> None:
-        config = layer_config(
-            options,
-            weight_format=weight_format,
-            act_format=act_format,
-            quantize_input=quantize_input,
-            quantize_output=quantize_output,
-        )
-        nn.Conv1d.__init__(self, in_channels, out_channels, kernel_size, **options)
-        self.set_config(config)
 
     @classmethod
     def check_layer(cls, layer: nn.Module, config: QATConfig) -> None:
@@ -144,27 +144,6 @@ class BFPConv2d(_Convolution, nn.Conv2d):
     >>> layer(torch.randn(2, 3, 24, 24)).shape
     torch.Size([2, 64, 24, 24])
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        weight_format: StoredFormat | None = "bfp8",
-        act_format: StoredFormat | None = None,
-        quantize_input: bool = True,
-        quantize_output: bool = False,
-        **options: Any,
-    ) -> None:
-        config = layer_config(
-            options,
-            weight_format=weight_format,
-            act_format=act_format,
-            quantize_input=quantize_input,
-            quantize_output=quantize_output,
-        )
-        nn.Conv2d.__init__(self, in_channels, out_channels, kernel_size, **options)
-        self.set_config(config)
 
 
 class BFPEmbedding(BFPLayer, nn.Embedding):

@@ -12,13 +12,12 @@ import numpy.typing as npt
 from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import DataError
-from bfpemu.formats import BFPSpec
-from bfpemu.formats.preset import Preset
 from bfpemu.packing import Planes
 from bfpemu.sources import as_array, result_dtype
 from bfpemu.storage.aligned import aligned
 from bfpemu.storage.described_tensor import DescribedTensor
 from bfpemu.storage.hdf5.attributes import attach, stated
+from bfpemu.storage.hdf5.described import Described
 from bfpemu.storage.hdf5.names import create_group
 from bfpemu.storage.hdf5.planes import checked_plane, create_plane, read_plane
 from bfpemu.storage.packed import Bytes, all_planes, by_role, decoded, described, encoded, facts_of, tensor_of
@@ -29,7 +28,7 @@ from bfpemu.tensor import BFPTensor
 AnyArray = npt.NDArray[Any]
 
 
-class BFPDataset:
+class BFPDataset(Described):
     """A tensor in an HDF5 group, of which parts are decoded when they are asked for (spec 15.2).
 
     Made by `create_dataset` and `open_dataset`.
@@ -45,15 +44,10 @@ class BFPDataset:
     """
 
     def __init__(self, group: h5py.Group) -> None:
+        super().__init__(stated(group))
         self.group = group
-        self._facts = stated(group)
         shapes = self._facts.plane_shapes
         self._planes = {role: checked_plane(group, role, shape) for role, shape in shapes.items()}
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the numbers."""
-        return self._facts.shape
 
     @property
     def ndim(self) -> int:
@@ -69,21 +63,6 @@ class BFPDataset:
     def axis(self) -> int | None:
         """The axis that blocks run along, or end at; None when the tensor is flattened."""
         return self._facts.axis
-
-    @property
-    def preset(self) -> Preset:
-        """Format, conversion and layout."""
-        return self._facts.preset
-
-    @property
-    def format(self) -> BFPSpec:
-        """Which numbers there are, and which code stands for which."""
-        return self._facts.preset.format
-
-    @property
-    def facts(self) -> DescribedTensor:
-        """Everything that decoding needs beside the planes."""
-        return self._facts
 
     def __len__(self) -> int:
         if not self.shape:

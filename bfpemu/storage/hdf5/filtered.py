@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 from bfpemu.catalog import FormatLike
 from bfpemu.errors import BfpFormatError, DataError, DataTypeError
-from bfpemu.formats import BFPSpec
-from bfpemu.formats.preset import Preset
 from bfpemu.packing import Planes
 from bfpemu.sources import BFLOAT16, as_array
 from bfpemu.storage.described_tensor import DescribedTensor
 from bfpemu.storage.hdf5.attributes import attach, stated
 from bfpemu.storage.hdf5.checksum import fletcher32
 from bfpemu.storage.hdf5.chunking import default_chunks, put_chunk, written_shape
+from bfpemu.storage.hdf5.described import Described
 from bfpemu.storage.hdf5.filter import FILTER_ID, FILTER_NAME, filter_words, register_filter, stored_words
 from bfpemu.storage.hdf5.names import no_times
 from bfpemu.storage.hdf5.planes import FLETCHER32_BYTES, check_chunks, reading
@@ -34,7 +33,7 @@ HINT = "bfp_hint"
 _HINT_TEXT = b"To read this dataset: pip install bfpemu, then bfpemu.storage.hdf5.open_filtered_dataset"
 
 
-class FilteredDataset:
+class FilteredDataset(Described):
     """A float32 dataset whose chunks HDF5 keeps packed (spec 15.4).
 
     Made by `create_filtered_dataset` and `open_filtered_dataset`; plain h5py reads it too, as `dataset`,
@@ -51,29 +50,9 @@ class FilteredDataset:
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
+        super().__init__(stated(dataset))
         self.dataset = dataset
-        self._facts = stated(dataset)
         self.filter_id = _checked_pipeline(dataset, self._facts)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the numbers."""
-        return self._facts.shape
-
-    @property
-    def preset(self) -> Preset:
-        """Format, conversion and layout."""
-        return self._facts.preset
-
-    @property
-    def format(self) -> BFPSpec:
-        """Which numbers there are, and which code stands for which."""
-        return self._facts.preset.format
-
-    @property
-    def facts(self) -> DescribedTensor:
-        """Everything that decoding needs beside the planes."""
-        return self._facts
 
     def __len__(self) -> int:
         return self.shape[0]
