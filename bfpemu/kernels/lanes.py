@@ -32,6 +32,26 @@ class Lane(NamedTuple):
     real: Any
     fraction_bits: int
 
+    @property
+    def bits(self) -> int:
+        """Bits of a word."""
+        return 8 * int(self.word().nbytes)
+
+    @property
+    def magnitude_mask(self) -> Any:
+        """All bits of a word but the sign."""
+        return self.word((1 << (self.bits - 1)) - 1)
+
+    @property
+    def infinity(self) -> Any:
+        """The word of +infinity."""
+        return self.word((1 << (self.bits - 1)) - (1 << self.fraction_bits))
+
+    @property
+    def magic(self) -> Any:
+        """What rounds a number to an integer when it is added and subtracted."""
+        return self.real(1.5 * 2.0**self.fraction_bits)
+
 
 LANES = {
     "float32": Lane(np.uint32, np.int32, np.float32, 23),
@@ -71,13 +91,10 @@ def encode_lanes(lane: str, *, saturates: bool, sign_magnitude: bool) -> Callabl
         Exponent codes of the blocks, codes of the elements, and whether a block was left out.
     """
     word, signed, real, point = LANES[lane]
-    width = 8 * word().nbytes
-    magnitude_mask = word((1 << (width - 1)) - 1)
-    infinity = word((1 << (width - 1)) - (1 << point))
-    magic = real(1.5 * 2.0**point)
+    magnitude_mask, infinity, magic = LANES[lane].magnitude_mask, LANES[lane].infinity, LANES[lane].magic
     per_line = 64 // word().nbytes
     ahead = PREFETCH_BYTES // word().nbytes
-    shift, sign_shift, zero = word(point), signed(width - 1), word(0)
+    shift, sign_shift, zero = word(point), signed(LANES[lane].bits - 1), word(0)
 
     @kernel
     def encode_ordinary(

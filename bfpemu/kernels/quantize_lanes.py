@@ -16,11 +16,9 @@ from bfpemu.kernels._block_memory import Block
 from bfpemu.kernels._columns import encoding_functions
 from bfpemu.kernels._jit import kernel, prefetch
 from bfpemu.kernels.column_lanes import LONGEST_NEAR, Area, largest_kernel, set_marks
-from bfpemu.kernels.lanes import LANES, Elements
+from bfpemu.kernels.lanes import LANES, PREFETCH_BYTES, Elements
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.kernels.types import AnyArray, BoolArray
-
-_PREFETCH_BYTES = 8192
 
 
 @cache
@@ -40,12 +38,9 @@ def quantize_rows(lane: str, *, saturates: bool) -> Callable[..., None]:
         Values of the elements, and whether a block was left out.
     """
     word, signed, real, point = LANES[lane]
-    width = 8 * word().nbytes
-    magnitude_mask = word((1 << (width - 1)) - 1)
-    infinity = word((1 << (width - 1)) - (1 << point))
-    magic = real(1.5 * 2.0**point)
+    magnitude_mask, infinity, magic = LANES[lane].magnitude_mask, LANES[lane].infinity, LANES[lane].magic
     per_line = 64 // word().nbytes
-    ahead = _PREFETCH_BYTES // word().nbytes
+    ahead = PREFETCH_BYTES // word().nbytes
     shift, zero = word(point), word(0)
 
     @kernel
