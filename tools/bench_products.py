@@ -24,7 +24,10 @@ SIZE = 1024
 SMALL = 128
 TINY = 64
 THREADS = 2
-REPEATS = 7
+REPEATS = 5
+CALLS = 5
+STILL = 0.02
+"""Seconds in which a process that does nothing uses next to no processor time."""
 
 Product = Callable[[], object]
 
@@ -61,18 +64,32 @@ def seconds(product: Product) -> float:
     return time.perf_counter() - start
 
 
+def wait_for_threads() -> None:
+    """Wait until no thread of this process works: NumPy's spin for a tenth of a second after a product.
+
+    A product on as many threads that begins earlier has one core to itself, not two.
+    """
+    while True:
+        before = time.process_time()
+        time.sleep(STILL)
+        if time.process_time() - before < STILL / 20:
+            return
+
+
+def in_a_row(product: Product) -> list[float]:
+    """Return the wall times of calls in a row, as a loop makes them; the first one wakes the cores and is left out."""
+    wait_for_threads()
+    return [seconds(product) for _ in range(CALLS + 1)][1:]
+
+
 def ratio(product: Product, other: Product) -> float:
     """Return the time of the other over that of the product; the two alternate, so that both see the same machine."""
     product(), other()
-    pairs = [(rested_seconds(other), rested_seconds(product)) for _ in range(REPEATS)]
-    others, products = zip(*pairs, strict=True)
+    others, products = [], []
+    for _ in range(REPEATS):
+        others += in_a_row(other)
+        products += in_a_row(product)
     return statistics.median(others) / statistics.median(products)
-
-
-def rested_seconds(product: Product) -> float:
-    """Return the wall time of a call after a pause, in which the threads that NumPy's product leaves spinning stop."""
-    time.sleep(0.05)
-    return seconds(product)
 
 
 def operands(name: str, left: np.ndarray, right: np.ndarray) -> tuple[BFPTensor, BFPTensor]:
