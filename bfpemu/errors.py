@@ -8,7 +8,7 @@ from __future__ import annotations
 
 CODES: dict[str, str] = {
     # descriptions of numbers: SpecError
-    "adapter-format": "a framework adapter has the conversion, and integers wide enough for it",
+    "adapter-format": "an adapter's integers and a layer's dtype hold a format, and a layer can count its blocks",
     "alignment": "alignment_bits and alignment_rounding fit each other and the format",
     "autoflex": "the fields of an Autoflex configuration or state are in range and fit each other and the format",
     "block-size": "block_size is None, a count from 1, or a tuple of counts",

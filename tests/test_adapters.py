@@ -74,8 +74,7 @@ def test_a_layer_takes_what_is_of_the_configuration_and_leaves_the_rest() -> Non
     "fields, code",
     [
         ({"weight_format": "bfp9000"}, "unknown-format"),
-        ({"weight_format": "flex16_5"}, "exponent-given"),
-        ({"act_format": "tt_bfp8_b_host_lower_error"}, "adapter-format"),
+        ({"act_format": "flex16_5"}, "exponent-given"),
         ({"accumulator": "abacus"}, "unknown-unit"),
         ({"accumulator": 3}, "unit"),
         ({"accumulator": "exact", "quantize_input": False}, "unit"),
@@ -236,8 +235,4 @@ def test_every_preset_that_is_no_exception_is_a_format_of_layers() -> None:
             assert QATConfig(weight_format=name).format_of(Slot.WEIGHT) == resolve(name)
         except BfpError as error:
             refused.add((name, error.code))
-    assert refused == {
-        ("flex16_5", "exponent-given"),
-        ("tt_bfp4_b_host_lower_error", "adapter-format"),
-        ("tt_bfp8_b_host_lower_error", "adapter-format"),
-    }
+    assert refused == {("flex16_5", "exponent-given")}

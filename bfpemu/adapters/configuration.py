@@ -9,7 +9,7 @@ from typing import Any
 
 from bfpemu.adapters.seeds import is_stochastic
 from bfpemu.adapters.text import StoredFormat, StoredUnit, resolved_format, resolved_unit, stored_format
-from bfpemu.bitwise import folded_seed, make_plan
+from bfpemu.bitwise import folded_seed
 from bfpemu.errors import DataError, SpecError
 from bfpemu.formats import ExponentRule, check
 from bfpemu.formats.preset import Preset
@@ -110,7 +110,9 @@ class QATConfig:
         put = object.__setattr__
         for name in _FORMATS:
             if getattr(self, name) is not None:
-                put(self, name, _checked(resolved_format(getattr(self, name), self.rounding)))
+                preset = resolved_format(getattr(self, name), self.rounding)
+                check_finds_exponents(preset)
+                put(self, name, preset)
         for name in ("quantize_input", "quantize_output", "counts_nonfinite", "whole_axis"):
             put(self, name, check.boolean(name, getattr(self, name), "14.8"))
         for name in ("seed", "layer_number"):
@@ -239,13 +241,6 @@ def check_finds_exponents(preset: Preset) -> None:
             f"a format must find its own exponents here (spec 3.5), got the rule 'given' of {preset.name!r}; "
             "bfpemu.bfp_quantize takes exponents",
         )
-
-
-def _checked(preset: Preset) -> Preset:
-    """Return a format that needs nothing beside the data, and that adapters have."""
-    check_finds_exponents(preset)
-    make_plan(preset, "float64", (32, 64))
-    return preset
 
 
 def _check_counted(act: Preset | None) -> None:

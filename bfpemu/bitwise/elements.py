@@ -19,6 +19,7 @@ from bfpemu.bitwise.plan import Plan
 from bfpemu.bitwise.reading import Numbers
 from bfpemu.bitwise.result import decoded_word
 from bfpemu.bitwise.rounding import Rounder
+from bfpemu.bitwise.squared_error import lower_has_less_error, may_be_lowered
 from bfpemu.formats import (
     Encoding,
     ExponentRule,
@@ -75,8 +76,7 @@ class Elements:
         do, plan, blocks = self.operations, self.plan, self.blocks
         parts = maximum_of(do, self.numbers, blocks.element_axes)
         maximum = maximum_of_blocks(do, parts, blocks.inner_axes) if blocks.sub_block_size else parts
-        by_range = self.leaves_range if plan.preset.conversion.exponent_rule is ExponentRule.EVEN else None
-        found = exponents_of(do, maximum, infinite, plan, given=given, leaves_range=by_range)
+        found = exponents_of(do, maximum, infinite, plan, given=given, revised=self.revised)
         if not blocks.sub_block_size:
             return found, found.exponent
         infinite_parts = any_of(do, self.numbers.infinite, blocks.element_axes, plan.lane)
@@ -122,7 +122,19 @@ class Elements:
             return largest
         return self.operations.integers(self.numbers.negative, self.plan.lane) + largest
 
-    def leaves_range(self, exponent: Array) -> Array:
+    def revised(self, exponent: Array) -> Array:
+        """Return the exponents that a rule gives which looks at all elements once more (spec 3.5)."""
+        do, plan = self.operations, self.plan
+        rule = plan.preset.conversion.exponent_rule
+        if rule is ExponentRule.EVEN:
+            return exponent + do.integers(self._leave_range(exponent), plan.lane)
+        if rule is ExponentRule.LOWER_ERROR:
+            significands = self._finite_significands(exponent), self._finite_significands(exponent - 1)
+            less = lower_has_less_error(do, self.numbers, significands, exponent, self.blocks.inner_axes, plan)
+            return exponent - do.integers(less & may_be_lowered(exponent, plan), plan.lane)
+        return exponent
+
+    def _leave_range(self, exponent: Array) -> Array:
         """Return where a finite element leaves the range when it is rounded at `exponent` (spec 3.5, `even`)."""
         outside = self.rounded(exponent) > self._limit()
         if self._unsigned_negative is not None:
@@ -132,17 +144,10 @@ class Elements:
     def decoded(self, exponent: Array, found: Exponents) -> Array:
         """Return the words that the elements decode to (spec 2.4 to 2.6, 3.8, 3.9)."""
         do, numbers, conversion = self.operations, self.numbers, self.plan.preset.conversion
+        magnitude = do.where(found.flushed, 0, self._saturated(exponent))
         limit = self._limit()
-        magnitude = do.minimum(self.rounded(exponent), limit)
-        if conversion.significand_range is SignificandRange.FULL_IF_NEARER:
-            magnitude = do.where(self._extreme_is_nearer(exponent), magnitude + 1, magnitude)
-        magnitude = do.where(found.flushed, 0, magnitude)
         saturated = limit if self.plan.reaches_extreme else (magnitude & 0) + limit
-        magnitude = do.where(numbers.infinite, saturated, magnitude)
-        if self._unsigned_negative is not None:
-            magnitude = do.where(self._unsigned_negative, 0, magnitude)
-        if conversion.post_truncate_bits:
-            magnitude = do.shift_right(magnitude, conversion.post_truncate_bits)
+        magnitude = self._narrowed(do.where(numbers.infinite, saturated, magnitude))
         zero_sign = None
         if conversion.negative_zero is NegativeZero.KEEP:
             zero_sign = numbers.negative & (magnitude == 0)
@@ -151,6 +156,25 @@ class Elements:
             is_zero = numbers.negative & (numbers.significand == 0) & ~numbers.infinite
             magnitude = do.where(is_zero & is_far, 1, magnitude)
         return decoded_word(do, magnitude, numbers.negative, zero_sign, exponent, self.plan)
+
+    def _finite_significands(self, exponent: Array) -> Array:
+        """Return the magnitudes of the significands of finite values, 0 for others (spec 3.7, 3.8)."""
+        return self._narrowed(self._saturated(exponent))
+
+    def _saturated(self, exponent: Array) -> Array:
+        """Return finite magnitudes in units of the wide element, in its range but for signs (spec 3.8)."""
+        do = self.operations
+        magnitude = do.minimum(self.rounded(exponent), self._limit())
+        if self.plan.preset.conversion.significand_range is not SignificandRange.FULL_IF_NEARER:
+            return magnitude
+        return do.where(self._extreme_is_nearer(exponent), magnitude + 1, magnitude)
+
+    def _narrowed(self, magnitude: Array) -> Array:
+        """Return the magnitudes of significands from those of the wide element (spec 3.7, 3.8)."""
+        do, bits = self.operations, self.plan.preset.conversion.post_truncate_bits
+        if self._unsigned_negative is not None:
+            magnitude = do.where(self._unsigned_negative, 0, magnitude)
+        return do.shift_right(magnitude, bits) if bits else magnitude
 
     def _extreme_is_nearer(self, exponent: Array) -> Array:
         """Return where ``y <= -(2**(W-1) - 1/2)``: where twice the magnitude is at least ``2**W - 1`` (spec 3.8)."""

@@ -131,7 +131,7 @@ def exponents_of(
     plan: Plan,
     *,
     given: Array | None = None,
-    leaves_range: Callable[[Array], Array] | None = None,
+    revised: Callable[[Array], Array] | None = None,
 ) -> Exponents:
     """Return the exponent of each block after 3.6.
 
@@ -145,8 +145,8 @@ def exponents_of(
     plan : Plan
     given : integers of the lane, optional
         Exponents, for the rule `given`.
-    leaves_range : callable, optional
-        For the rule `even`: from the exponents, where rounding takes an element out of its range.
+    revised : callable, optional
+        For rules that look at all elements once more: from the exponents of `floor` to those of the rule.
     """
     spec, conversion = plan.preset.format, plan.preset.conversion
     smallest, largest = spec.smallest_exponent, spec.largest_exponent
@@ -156,8 +156,8 @@ def exponents_of(
         exponent = do.minimum(do.maximum(given, smallest), largest)
         return Exponents(exponent, outside & ~outside, outside)
     wanted = exponent_from_maximum(do, maximum, plan)
-    if leaves_range is not None:
-        wanted = wanted + do.integers(leaves_range(wanted), plan.lane)
+    if revised is not None:
+        wanted = revised(wanted)
     takes_largest = infinite if conversion.infinity is InfinityPolicy.SATURATE else infinite & all_zero
     wanted = do.where(takes_largest, largest, wanted)
     empty = all_zero & ~takes_largest

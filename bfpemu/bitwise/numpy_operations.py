@@ -80,6 +80,10 @@ class NumpyOperations:
         """Return the maximum along axes, which stay."""
         return np.asarray(np.max(words, axis=axes, keepdims=True))
 
+    def total(self, words: AnyArray, axes: tuple[int, ...]) -> AnyArray:
+        """Return the sum along axes, which stay."""
+        return np.asarray(np.sum(words, axis=axes, keepdims=True, dtype=words.dtype))
+
     def split_axis(self, words: AnyArray, axis: int, sizes: tuple[int, ...]) -> AnyArray:
         """Make several axes of one."""
         return words.reshape(*words.shape[:axis], *sizes, *words.shape[axis + 1 :])

@@ -11,9 +11,9 @@ Array: TypeAlias = Any
 class Operations(Protocol):
     """The operations of one array library on integers and masks (spec 14.2).
 
-    Besides these methods, integer arrays must have ``+ - & | ^ ~`` and comparisons, with each
+    Besides these methods, integer arrays must have ``+ - * & | ^ ~`` and comparisons, with each
     other and with Python integers, by broadcasting; masks must have ``& | ~``. A Python integer
-    takes the type of the array beside it. Sums and differences never leave the lane, nor do shift
+    takes the type of the array beside it. Sums, differences and products never leave the lane, nor do shift
     counts, which are 0 to ``lane - 1``. Nothing here may depend on the data in Python: every
     method must work on traced arrays. Axes are counted from the front.
     """
@@ -57,6 +57,9 @@ class Operations(Protocol):
 
     def largest(self, words: Array, axes: tuple[int, ...]) -> Array:
         """Return the largest integer along `axes`, which stay, with length 1."""
+
+    def total(self, words: Array, axes: tuple[int, ...]) -> Array:
+        """Return the sum of integers along `axes`, which stay, with length 1; it does not leave the lane."""
 
     def split_axis(self, words: Array, axis: int, sizes: tuple[int, ...]) -> Array:
         """Return `words` with one axis made into several, the last running fastest."""

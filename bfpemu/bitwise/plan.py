@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bfpemu.errors import DataTypeError, SpecError
-from bfpemu.formats import Encoding, ExponentRule, SignificandRange
+from bfpemu.formats import Encoding, SignificandRange
 from bfpemu.formats.preset import Preset
 
 FLOAT_WIDTHS = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
@@ -94,12 +94,6 @@ def make_plan(preset: Preset, dtype: str, lanes: tuple[int, ...]) -> Plan:
     """
     if dtype not in FLOAT_WIDTHS:
         raise DataTypeError("data-type", f"values must be {', '.join(FLOAT_WIDTHS)} (spec 14.1), got {dtype}")
-    if preset.conversion.exponent_rule is ExponentRule.LOWER_ERROR:
-        raise SpecError(
-            "adapter-format",
-            "adapters have no exponent_rule 'lower_error', whose sums are longer than their integers (spec 14.3), "
-            f"got {preset.name!r}; bfpemu.bfp_quantize has it",
-        )
     fitting = [lane for lane in lanes if _fits(preset, dtype, lane)]
     if not fitting:
         raise SpecError(

@@ -98,6 +98,10 @@ class JaxOperations:
         found: Array = lax.platform_dependent(words, cpu=folded, default=at_once)
         return found
 
+    def total(self, words: Array, axes: tuple[int, ...]) -> Array:
+        """Return the sum along axes, which stay."""
+        return jnp.sum(words, axis=axes, keepdims=True, dtype=words.dtype)
+
     def split_axis(self, words: Array, axis: int, sizes: tuple[int, ...]) -> Array:
         """Make several axes of one."""
         return words.reshape(*words.shape[:axis], *sizes, *words.shape[axis + 1 :])

@@ -113,6 +113,9 @@ class Value:
     def __neg__(self) -> Value:
         return self.node("Neg")
 
+    def __mul__(self, other: Value | int) -> Value:
+        return self.node("Mul", self.beside(other))
+
     def __and__(self, other: Value | int) -> Value:
         return self._bitwise("And", other)
 

@@ -97,9 +97,11 @@ class GraphOperations:
 
     def largest(self, words: Value, axes: tuple[int, ...]) -> Value:
         """Return the maximum along axes, which stay."""
-        name = words.graph.add("ReduceMax", words.name, words.graph.integers(*axes), keepdims=1)
-        shape = tuple(1 if axis in axes else length for axis, length in enumerate(words.shape))
-        return Value(words.graph, name, words.kind, shape)
+        return _reduced(words, "ReduceMax", axes)
+
+    def total(self, words: Value, axes: tuple[int, ...]) -> Value:
+        """Return the sum along axes, which stay."""
+        return _reduced(words, "ReduceSum", axes)
 
     def split_axis(self, words: Value, axis: int, sizes: tuple[int, ...]) -> Value:
         """Make several axes of one."""
@@ -161,6 +163,13 @@ class GraphOperations:
         """Call the kernel; a runtime fuses what it likes."""
         found: Value = kernel(self, *arrays)
         return found
+
+
+def _reduced(words: Value, operator: str, axes: tuple[int, ...]) -> Value:
+    """Return what an operator makes of the elements along axes, which stay."""
+    name = words.graph.add(operator, words.name, words.graph.integers(*axes), keepdims=1)
+    shape = tuple(1 if axis in axes else length for axis, length in enumerate(words.shape))
+    return Value(words.graph, name, words.kind, shape)
 
 
 def _reshaped(words: Value, axes: list[tuple[int, Length]]) -> Value:

@@ -80,6 +80,10 @@ class TensorflowOperations:
             (words,) = self.kept((tf.reduce_max(rows, axis=last),))
         return tf.reduce_max(words, axis=axes, keepdims=True)
 
+    def total(self, words: Array, axes: tuple[int, ...]) -> Array:
+        """Return the sum along axes, which stay."""
+        return tf.reduce_sum(words, axis=axes, keepdims=True)
+
     def split_axis(self, words: Array, axis: int, sizes: tuple[int, ...]) -> Array:
         """Make several axes of one."""
         return _reshaped(words, axis, sizes, axis + 1)

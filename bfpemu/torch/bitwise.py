@@ -86,6 +86,10 @@ class TorchOperations:
         """Return the maximum along axes, which stay."""
         return words.amax(dim=axes, keepdim=True)
 
+    def total(self, words: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Return the sum along axes, which stay; PyTorch would make it int64."""
+        return words.sum(dim=axes, keepdim=True, dtype=words.dtype)
+
     def split_axis(self, words: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
         """Make several axes of one."""
         return torch.unflatten(words, axis, sizes)

@@ -40,6 +40,11 @@ OPTIONS: dict[str, Preset] = {
     "alignment": resolve("dmx_bfp12_64"),
     "even": resolve("quark_bfp16_bump"),
 }
+CLOSE_ERRORS: dict[str, Preset] = {  # for `close_errors`
+    "to nearest": resolve(BFPSpec("nearest", 8, 8)).with_(exponent_rule="lower_error"),
+    # One unit is made of any magnitude, so the lowest bits of the dtype count.
+    "away from zero": resolve(BFPSpec("away", 8, 8)).with_(exponent_rule="lower_error", rounding="away_from_zero"),
+}
 DTYPES = ["float32", "bfloat16", "float16", "float64"]
 
 
@@ -157,6 +162,28 @@ def adversarial(dtype: str, specials: bool) -> AnyArray:
     return array_of(rows, dtype)
 
 
+@cache
+def close_errors(dtype: str) -> AnyArray:
+    """Return rows of one block and a short one whose two squared errors are equal or nearly so (spec 3.5).
+
+    At the exponent of `floor` the unit is 1, or a power of two from the smallest to the largest; the errors differ by
+    what one ulp does to one value, here a small and there the smallest number of the dtype.
+    """
+    exponent_bits, point = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}[dtype]
+    bias = (1 << (exponent_bits - 1)) - 1
+    blocks = []
+    for scale in (0, 8 - bias - point, 2 - bias, -3, bias - 7):
+        least = 2.0 ** (1 - bias - point - scale)
+        ulp, step = max(2.0 ** (-2 - point), least), max(2.0 ** (6 - point), least)  # of 1/4 and of 64
+        rows = [[64, 0.5, *quarters] for quarters in ([0.25], [0.25 + ulp], [0.25 + ulp, 0.25], [0.25 - ulp, 0.25])]
+        rows += [[64, 0.5 - ulp, 0.25 + ulp], [64, 0.5, -0.25 - ulp], [64, 0.5, 0.25, least], [-65, *[-least] * 4]]
+        rows += [[65, *[least] * count] for count in (2, 3, 4, 7)] + [[65 - step, step, step, step]]
+        rows += [[65 - step, step, step, step * (1 - 2.0 ** (-1 - point))]]  # what decides is far below both units
+        blocks += [[value * 2.0**scale for value in row] + [0.0] * (8 - len(row)) for row in rows]
+    whole = np.array(blocks)
+    return np.concatenate([whole, whole[:, :5]], axis=1).astype(array_of(np.zeros(1), dtype).dtype)
+
+
 def whole_numbers(shape: tuple[int, ...], seed: int) -> AnyArray:
     """Return float32 whole numbers whose sums of products are exact in float32 in any order."""
     return np.random.default_rng(seed).integers(-90, 91, shape).astype(np.float32)
@@ -189,6 +216,10 @@ class QuantizerContract:
     )
     def test_nan_and_infinities_have_the_bits_of_the_reference(self, format: FormatLike) -> None:
         self.check(adversarial("float32", specials=True), format)
+
+    @pytest.mark.parametrize("mode, dtype", [("to nearest", "float32"), ("away from zero", "float16")])
+    def test_squared_errors_are_compared_to_the_last_bit(self, mode: str, dtype: str) -> None:
+        self.check(close_errors(dtype), CLOSE_ERRORS[mode], modes=self.adapter.modes[-1:])
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_a_dtype_has_the_bits_of_the_reference_or_is_refused(self, dtype: str) -> None:
@@ -255,11 +286,10 @@ class QuantizerContract:
         [
             ("bfp9000", -1, "unknown-format"),
             ("bfp8", 7, "axis"),
-            ("tt_bfp8_b_host_lower_error", -1, "adapter-format"),
             (Preset(BFPSpec("drawn", 8, 32), Conversion(rounding="stochastic")), -1, "random-words"),
             (Preset(BFPSpec("given", 8, 32), Conversion(exponent_rule="given")), -1, "exponent-given"),
         ],
-        ids=["format", "axis", "rule", "seed", "exponents"],
+        ids=["format", "axis", "seed", "exponents"],
     )
     def test_what_cannot_be_done_is_refused_with_a_code(self, format: FormatLike, axis: int, code: str) -> None:
         for mode in self.adapter.modes:

@@ -16,6 +16,7 @@ from bfpemu.formats import BFPSpec, ExponentRule, NegativeZero
 from bfpemu.onnx import quantizer_model, tensor_model, weight, with_functions
 from bfpemu.onnx.operations import FLOATS
 from tests.frameworks.contract import (
+    CLOSE_ERRORS,
     DTYPES,
     OPTIONS,
     SEED_FORMATS,
@@ -23,6 +24,7 @@ from tests.frameworks.contract import (
     adversarial,
     array_of,
     assert_same_bits,
+    close_errors,
     expected,
     specified_word,
     whole_numbers,
@@ -218,6 +220,10 @@ def test_axes_that_are_not_blocked_may_have_any_length() -> None:
         assert_same_bits(run(model, part), wanted)
 
 
+def test_squared_errors_are_compared_to_the_last_bit() -> None:
+    check_quantizer(close_errors("float32"), CLOSE_ERRORS["to nearest"])
+
+
 def test_stochastic_rounding_draws_the_words_of_the_specification() -> None:
     values = adversarial("float32", specials=False)
     preset = resolve("bfp8").with_(rounding="stochastic")
@@ -234,7 +240,6 @@ def test_stochastic_rounding_draws_the_words_of_the_specification() -> None:
         ("bfp8", 0, "axis"),
         ("flex16_5", -1, "onnx"),
         ("bfp8:stochastic", -1, "random-words"),
-        ("tt_bfp8_b_host_lower_error", -1, "adapter-format"),
     ],
 )
 def test_what_cannot_be_a_function_is_refused_with_a_code(format: str, axis: int, code: str) -> None:

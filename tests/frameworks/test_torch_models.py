@@ -152,7 +152,7 @@ class TestConversion:
                 "adapter-format",
             ),
             (lambda: convert_linear_to_bfp(network(), "bfp9000"), "unknown-format"),
-            (lambda: BFPLinear(4, 4, weight_format="tt_bfp8_b_host_lower_error"), "adapter-format"),
+            (lambda: BFPLinear(4, 4, weight_format="flex16_5"), "exponent-given"),
             (lambda: QATConfig(ste="sometimes"), "field-type"),
             (lambda: QATConfig(seed=-1), "field-type"),
         ],

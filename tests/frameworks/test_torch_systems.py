@@ -113,7 +113,7 @@ def test_checkpointed_and_plain_gradients_are_equal(ste):
     assert same_bits(plain, again)
 
 
-@pytest.mark.parametrize("format", ["bfp8", "bfp4", "tt_bfp8_b_hw", "mx9"])
+@pytest.mark.parametrize("format", ["bfp8", "bfp4", "tt_bfp8_b_hw", "mx9", "tt_bfp4_b_host_lower_error"])
 def test_integer_operations_of_tensors_give_the_bits_of_the_kernels(format):
     # What other devices compute; every order of strides keeps its own.
     x = arbitrary(6, 5, 70)
