@@ -3,8 +3,9 @@
 * `bfp_quantize`, `BFPQuantizerSTE`: arrays rounded to a format, with a straight-through gradient.
 * `dot_general`, `conv_general_dilated`: what models of Flax take in place of JAX's own operations; `QATConfig` says
   what they quantise.
-* `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx, with
-  `quantize_model` for models that exist, which returns a `Report`. Both have `next_step` and `nonfinite_blocks`.
+* `BFPDense` and `bfpemu.jax.linen`: layers for Flax linen. `BFPLinear` and `bfpemu.jax.nnx`: for Flax nnx. Both modules
+  have `quantize_model` for models that exist, which returns a `Report` too, `next_step` and `nonfinite_blocks`; that
+  of nnx is `bfpemu.jax.quantize_model`.
 * `save_packed`, `load_packed`: a tree of arrays as a `.bfp` file; `save_packed_model`, `load_packed_model`: a model of
   Flax nnx.
 

@@ -1,4 +1,4 @@
-"""Layers for Flax linen, with the parameters of `nn.Dense` and `nn.Conv` (spec 14.8)."""
+"""Layers for Flax linen, with the parameters of `nn.Dense` and `nn.Conv`, and models that exist (spec 14.8, 14.12)."""
 
 from __future__ import annotations
 
@@ -7,63 +7,33 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
-from flax import traverse_util
 from jax import Array
 from jax.typing import ArrayLike
 
-from bfpemu.adapters.configuration import FIELDS, QATConfig
-from bfpemu.adapters.text import StoredUnit
 from bfpemu.catalog import FormatLike
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.jax.autoflex import FLEX16_5, autoflex_quantize, traced
 from bfpemu.jax.conv import QuantizedConvGeneralDilated
 from bfpemu.jax.dot import QuantizedDotGeneral
-from bfpemu.jax.layers import count_of_nonfinite, output_of, unpromoted
+from bfpemu.jax.layers import output_of, unpromoted
+from bfpemu.jax.linen_models import QuantizedModel, quantize_model
+from bfpemu.jax.linen_state import Quantized, next_step, nonfinite_blocks, started
 
-STATE = "bfpemu"
-"""The collection of what layers count: steps of stochastic rounding, blocks that are not finite."""
+__all__ = [
+    "BFPAutoflex",
+    "BFPConv",
+    "BFPDense",
+    "QuantizedModel",
+    "next_step",
+    "nonfinite_blocks",
+    "quantize_model",
+]
+
 _KERNEL = nn.initializers.lecun_normal()
 _BIAS = nn.initializers.zeros_init()
 
 
-class _Quantized(nn.Module, kw_only=True):
-    """What layers with quantised operands have in common; attributes are the fields of `QATConfig`."""
-
-    weight_format: FormatLike | None = "bfp8"
-    act_format: FormatLike | None = None
-    quantize_input: bool = True
-    quantize_output: bool = False
-    output_format: FormatLike | None = None
-    grad_format: FormatLike | None = None
-    rounding: str | None = None
-    seed: int = 0
-    layer_number: int = 0
-    ste: str = "identity"
-    accumulator: StoredUnit | None = None
-    counts_nonfinite: bool = False
-    whole_axis: bool = False
-    config: QATConfig | None = None
-    """Takes the place of all before."""
-
-    def _started(self, x: Array, step: ArrayLike | None) -> tuple[QATConfig, ArrayLike]:
-        """Count what is to be counted; return the configuration and the step, which is 0 without its state."""
-        config = self.config or QATConfig(**{name: getattr(self, name) for name in FIELDS})
-
-        def zero() -> Array:
-            return jnp.zeros((), jnp.int32)
-
-        if config.counts_nonfinite and self.is_mutable_collection(STATE):
-            blocks = self.variable(STATE, "nonfinite_blocks", zero)
-            if not self.is_initializing():
-                groups = getattr(self, "feature_group_count", 1)
-                blocks.value += count_of_nonfinite(x, config, groups=groups)
-        if config.is_stochastic and (self.is_initializing() or self.has_variable(STATE, "rounding_step")):
-            state = self.variable(STATE, "rounding_step", zero)
-            step = state.value if step is None else step
-        return config, 0 if step is None else step
-
-
-class BFPDense(_Quantized):
+class BFPDense(Quantized):
     """A dense layer in block floating point; blocks run along the inputs, rows never share one.
 
     Parameters and their names are those of `flax.linen.Dense`, so its checkpoints load. The kernel is
@@ -104,7 +74,8 @@ class BFPDense(_Quantized):
         `step` takes the place of the step in the collection ``bfpemu`` (spec 14.13).
         """
         x = jnp.asarray(inputs)
-        config, step = self._started(x, step)
+        config = self.configuration
+        step = started(self.scope, config, x, step)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
         product = QuantizedDotGeneral(config, self.dtype)
@@ -112,7 +83,7 @@ class BFPDense(_Quantized):
         return output_of(found if bias is None else found + bias.astype(found.dtype), config, step)
 
 
-class BFPConv(_Quantized):
+class BFPConv(Quantized):
     """A convolution in block floating point; blocks run along the input channels of each place of the kernel.
 
     Parameters and their names are those of `flax.linen.Conv`; inputs have their channels last.
@@ -151,7 +122,8 @@ class BFPConv(_Quantized):
     def __call__(self, inputs: ArrayLike, *, step: ArrayLike | None = None) -> Array:
         """Return the convolution of quantised inputs and kernel, plus the bias; `step` as in `BFPDense`."""
         x = jnp.asarray(inputs)
-        config, step = self._started(x, step)
+        config = self.configuration
+        step = started(self.scope, config, x, step, groups=self.feature_group_count)
         size = (self.kernel_size,) if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         shape = (*size, x.shape[-1] // self.feature_group_count, self.features)
         params = {"kernel": self.param("kernel", self.kernel_init, shape, self.param_dtype)}
@@ -214,42 +186,3 @@ class BFPAutoflex(nn.Module):
         if self.is_mutable_collection("autoflex") and not self.is_initializing():
             state.value = after
         return found
-
-
-def next_step(variables: Any) -> Any:
-    """Return variables with which stochastically rounding layers draw other words; call it after each step of training.
-
-    Examples
-    --------
-    >>> import jax
-    >>> layer, x = BFPDense(features=2, rounding="stochastic"), jnp.ones((3, 40))
-    >>> variables = next_step(layer.init(jax.random.key(0), x))
-    >>> int(variables["bfpemu"]["rounding_step"])
-    1
-    """
-    unflattened: Any = traverse_util.unflatten_dict  # without types
-    state = {path: value + 1 if path[-1] == "rounding_step" else value for path, value in _state(variables).items()}
-    return {**variables, STATE: unflattened(state)} if state else variables
-
-
-def nonfinite_blocks(variables: Any) -> dict[str, int]:
-    """Return how many blocks of its inputs held a NaN or an infinity, for every layer that counts them (spec 14.14).
-
-    Layers count where the collection ``bfpemu`` is mutable.
-
-    Examples
-    --------
-    >>> import jax
-    >>> layer, x = BFPDense(features=2, counts_nonfinite=True), jnp.array([[1.0, jnp.inf]])
-    >>> _, state = layer.apply(layer.init(jax.random.key(0), x), x, mutable=["bfpemu"])
-    >>> nonfinite_blocks(state)
-    {'': 1}
-    """
-    state = _state(variables)
-    return {".".join(path[:-1]): int(value) for path, value in state.items() if path[-1] == "nonfinite_blocks"}
-
-
-def _state(variables: Any) -> dict[tuple[str, ...], Any]:
-    """Return what layers count, by path."""
-    flattened: Any = traverse_util.flatten_dict  # without types
-    return dict(flattened(variables.get(STATE, {})))

@@ -16,6 +16,7 @@ from bfpemu.adapters.configuration import QATConfig, layer_config
 from bfpemu.adapters.conversion import Filter, Report, Rules, Selection
 from bfpemu.adapters.text import StoredFormat
 from bfpemu.catalog import FormatLike, resolve
+from bfpemu.errors import DataError
 from bfpemu.formats.autoflex import AutoflexConfig
 from bfpemu.jax.autoflex import FLEX16_5, TracedState, autoflex_quantize, traced
 from bfpemu.jax.conv import QuantizedConvGeneralDilated
@@ -225,7 +226,7 @@ _TYPES: dict[type[nnx.Module], type[_Quantized]] = {
 
 
 def quantize_model(
-    model: nnx.Module, rules: Rules | None = None, filter_fn: Filter | None = None, **options: Any
+    model: Any, rules: Rules | None = None, filter_fn: Filter | None = None, **options: Any
 ) -> tuple[Any, Report]:
     """Return a copy of a model with its linear layers and convolutions quantised, and what was done (spec 14.12).
 
@@ -261,11 +262,15 @@ def quantize_model(
     converted layers.0: Linear -> BFPLinear, weight bfp4, act bfp8
     converted layers.2: Linear -> BFPLinear, weight bfp4, act bfp8
     """
+    if not isinstance(model, nnx.Module):
+        got = f"{type(model).__name__}; bfpemu.jax.linen.quantize_model takes one of linen"
+        raise DataError("nothing-converted", f"a model must be a module of Flax nnx (spec 14.12), got {got}")
     selection, clone = Selection(rules, filter_fn, options), nnx.clone(model)
     chosen = []
     for path, node in nnx.iter_graph(clone):
         target = _TYPES.get(type(node))
-        if target is not None or (isinstance(node, nnx.Module) and _has_parameters(node)):
+        parts = vars(node).values() if isinstance(node, nnx.Module) else ()
+        if target is not None or any(isinstance(part, nnx.Param) for part in parts):
             new = None if target is None else target.__name__
             config = selection.config(".".join(map(str, path)), node, type(node).__name__, new)
             if target is not None and config is not None:
@@ -306,10 +311,6 @@ def nonfinite_blocks(model: nnx.Module) -> dict[str, int]:
         for path, layer in nnx.iter_graph(model)
         if isinstance(layer, _Quantized) and layer.config.counts_nonfinite
     }
-
-
-def _has_parameters(layer: nnx.Module) -> bool:
-    return any(isinstance(value, nnx.Param) for value in vars(layer).values())
 
 
 def _unpromoted(operands: Any, /, *, dtype: Any = None, inexact: bool = True) -> Any:
