@@ -18,7 +18,7 @@ from bfpemu.cli.options import (
     select,
     tensor_option,
 )
-from bfpemu.cli.text import tensors_text
+from bfpemu.cli.text import shown, tensors_text
 
 if TYPE_CHECKING:
     from bfpemu.formats import Preset
@@ -48,15 +48,20 @@ def command(
     """Convert IN to OUT, each of the kind that its ending says, and keep the names of tensors.
 
     Codes stay as they are and numbers are encoded in bfp8, unless --format names a format; --axis is for numbers
-    that are encoded, and refused elsewhere. A file of numbers gets those that codes stand for.
+    that are encoded, and refused elsewhere. A file of numbers gets those that codes stand for, under each name of
+    a model's tensors; a file of codes has a tensor once, and its other names in a text.
     """
     preset = None if format_word is None else load_preset(format_word)
     check_output(output, force=force)
     from bfpemu.storage import ArrayFile, converting
+    from bfpemu.storage.models import all_names
 
     keeps_codes = converting.check_kind(output, codes=codes)
     with converting.open_any(source) as file:
-        names = tuple(select(file.names, wanted, source))
+        written = {name: name for name in file.names} if isinstance(file, ArrayFile) else all_names(file)
+        chosen = select(tuple(written), wanted, source)
+        # Where codes are written, a tensor stands once, and the text of the model has its other names (spec 7.17).
+        names = tuple(dict.fromkeys(written[name] for name in chosen) if keeps_codes else chosen)
         encodes = isinstance(file, ArrayFile) and (keeps_codes or preset is not None)
         if not encodes and click.get_current_context().get_parameter_source("axis") is ParameterSource.COMMANDLINE:
             raise click.UsageError("--axis is for numbers that are encoded, and none are: leave it out.")
@@ -69,6 +74,9 @@ def command(
                 converting.write_codes(output, tensors, meta)
             else:
                 converting.write_numbers(output, tensors, names)
+    for name in chosen:
+        if name not in names:
+            click.echo(f"{shown(name)}: another name of {shown(written[name])}, in the text 'bfpemu.model'")
     click.echo(f"converted {tensors_text(len(names))}: {output.stat().st_size:,} bytes")
 
 

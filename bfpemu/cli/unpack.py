@@ -24,20 +24,24 @@ _DTYPES = ("float16", "bfloat16", "float32", "float64")
 @tensor_option
 @force_option
 def command(source: Path, output: Path, dtype: str | None, wanted: tuple[str, ...], force: bool) -> None:
-    """Decode the tensors of IN.bfp to OUT: .npy for one tensor, .npz or .safetensors for any number."""
+    """Decode the tensors of IN.bfp to OUT: .npy for one tensor, .npz or .safetensors for any number.
+
+    A tensor of a model that has several names is written under each of them.
+    """
     check_output(output, force=force)
     from bfpemu import storage
     from bfpemu.cli.tables import progress_bar
-    from bfpemu.storage.models import numbers_of
+    from bfpemu.storage.models import all_names, numbers_of
     from bfpemu.storage.outputs import write_arrays
 
     with storage.Reader(source) as reader:
-        names = select(reader.names, wanted, source)
+        written = all_names(reader)
+        names = select(tuple(written), wanted, source)
         arrays = {}
         with progress_bar("unpacking", reader.file_bytes) as advance:
             for name in names:
                 with naming(name, names):
                     arrays[name] = numbers_of(reader, name, dtype)
-                advance(sum(reader.entry(name).plane_bytes.values()))
+                advance(sum(reader.entry(written[name]).plane_bytes.values()))
     write_arrays(output, arrays)
     click.echo(f"unpacked {tensors_text(len(names))}: {sum(array.nbytes for array in arrays.values()):,} bytes")

@@ -94,25 +94,21 @@ def quantize_model(
 ) -> tuple[QuantizedModel, Report]:
     """Return a model with its dense layers and convolutions quantised, and what was done (spec 14.12).
 
-    The model is traced once, on shapes, since its layers have no names before. Layers that share their parameters
-    share their name, and are one.
+    The model, which stays as it is, is traced once, on shapes, since its layers have no names before.
 
     Parameters
     ----------
     model : nn.Module
-        It stays as it is.
     inputs : tuple, or array
         Positional arguments of the model, or the only one; arrays, or `jax.ShapeDtypeStruct` in their place.
     rules : QATConfig or sequence of (pattern, QATConfig or None), optional
-        One configuration for every layer, or one for each pattern of names such as ``"decoder.Dense_0"``; a pattern
-        must fit a layer, a layer must fit at most one pattern, and layers that fit none stay as they are.
-        Embeddings are converted by patterns alone.
+        As for `bfpemu.jax.quantize_model`, for names such as ``"decoder.Dense_0"``; only patterns convert embeddings.
     filter_fn : callable, optional
         Called with a layer and its name; layers for which it returns False stay as they are.
     keywords : mapping, optional
         Keyword arguments of the model, as they are: ``{"train": False}``.
     method : str or callable, optional
-        Of the model; by default ``__call__``. A callable takes the model first, and may call several methods.
+        Of the model, in place of ``__call__``. A callable takes the model first, and may call several methods.
     **options
         Without rules: fields of a `QATConfig` for every layer.
 
@@ -124,10 +120,8 @@ def quantize_model(
 
     Raises
     ------
-    DataError
-        ``nothing-converted``; ``layer-rules`` for a layer that two rules fit, or a rule that fits none.
-    SpecError
-        ``layer-rules`` for what is no rule, ``unknown-key`` for what is no option, or the code of an option.
+    DataError, SpecError
+        As `bfpemu.jax.quantize_model`.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from bfpemu.storage.converting import open_codes
 from bfpemu.storage.frameworks import hand_over
 from bfpemu.storage.kinds import TensorFile
-from bfpemu.storage.models import ties_of, words_of
+from bfpemu.storage.models import all_names, words_of
 from bfpemu.storage.packed import by_role, decoded, source_facts
 
 
@@ -69,11 +69,9 @@ def load(
     """
     with open_codes(path) as file:
         found = {}
-        ties = ties_of(file.meta) or {}
-        # Of a model, a file may hold some arrays only.
-        tied = (name for name, first in ties.items() if first in file.names)
-        for name in (*file.names, *tied) if names is None else names:
-            found[name] = hand_over(_array(file, ties.get(name, name), dtype, threads), framework)
+        written = all_names(file)
+        for name in written if names is None else names:
+            found[name] = hand_over(_array(file, written.get(name, name), dtype, threads), framework)
         return found
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bfpemu.errors import BfpFormatError, DataError, DataTypeError
 from bfpemu.formats import BFPSpec, ReservedExponent
 from bfpemu.formats.preset import Preset
-from bfpemu.storage.kinds import TensorSource
+from bfpemu.storage.kinds import TensorFile, TensorSource
 from bfpemu.storage.reader import Reader
 from bfpemu.storage.writer import write
 from bfpemu.tensor import BFPTensor
@@ -170,7 +170,9 @@ def _words_in(source: TensorSource) -> dict[str, Any]:
 
 
 def numbers_of(source: TensorSource, name: str, dtype: npt.DTypeLike | None = None) -> AnyArray:
-    """Return the numbers of a tensor of any file of codes; words in their own dtype, whatever `dtype` is.
+    """Return the numbers of a tensor of any file of codes, by any of its names.
+
+    Words are in their own dtype, whatever `dtype` is.
 
     Raises
     ------
@@ -179,14 +181,25 @@ def numbers_of(source: TensorSource, name: str, dtype: npt.DTypeLike | None = No
     DataTypeError
         ``data-type``.
     """
-    words = words_of(source, name)
-    return source[name].dequantize(dtype) if words is None else words.array()
+    first = (ties_of(getattr(source, "meta", {})) or {}).get(name, name)
+    words = words_of(source, first)
+    return source[first].dequantize(dtype) if words is None else words.array()
 
 
 def ties_of(meta: Mapping[str, str]) -> dict[str, str] | None:
     """Return the other names of tensors and the names they are written under; None for a file of no model."""
     description = _described(meta.get(_META))
     return None if description is None else description["ties"]
+
+
+def all_names(file: TensorFile) -> dict[str, str]:
+    """Return the names of a file's tensors, each with the one that it is written under; those of ties come last.
+
+    Of a model, a file may hold some tensors only; the ties of others are left out.
+    """
+    found = {name: name for name in file.names}
+    ties = ties_of(file.meta) or {}
+    return found | {name: first for name, first in ties.items() if first in found and name not in found}
 
 
 @lru_cache(maxsize=4)
