@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "exponent-overflow": "the block's exponent fits its codes, where the conversion asks for an error",
     "hdf5-filter": "the HDF5 filter can be registered here, and fits the dataset",
     "infinity": "the data has no infinity, where the conversion asks for an error",
+    "keras-model": "a Keras model is built, and its architecture is one that Keras can make it from",
     "layer-rules": "rules are pairs of a pattern and a configuration, each fits a layer, and a layer fits one at most",
     "layer-type": "a layer fits its options, and a registered one extends BFPLayer and its float layer",
     "nan": "the data has no NaN, where the format has no code for it or the conversion asks for an error",

@@ -1,4 +1,4 @@
-"""A framework's model as a `.bfp` file: quantised arrays as codes, all others word for word (spec 7)."""
+"""A framework's model as a `.bfp` file: quantised arrays as codes, all others word for word (spec 7.17)."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def _described(text: str | None) -> dict[str, Any] | None:
 
 
 def _refused(where: object) -> BfpFormatError:
-    return BfpFormatError("bfp-header", f"{str(where)!r}: meta must hold what save_packed writes, under {_META!r}")
+    return BfpFormatError("bfp-header", f"{str(where)!r}: meta must describe a model under {_META!r} (spec 7.17)")
 
 
 def check_arrays(

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from bfpemu.adapters.packed import weight_format
-from bfpemu.errors import BfpFormatError
+from bfpemu.errors import BfpFormatError, DataError
 from bfpemu.formats.preset import Preset
 from bfpemu.storage.models import Kept, Words, array_of, check_arrays, packed, read_model, write_model
 from bfpemu.tensorflow.layers import BFPConv2D, BFPDense
@@ -24,8 +24,9 @@ def save_packed(model: Any, path: str | Path) -> None:
     """Write a model to a `.bfp` file: its architecture, and its weights by the names of their layers.
 
     The kernel of a quantised layer is packed in its format, everything else is kept word for word: biases,
-    statistics, and kernels whose format would change them a second time. A model of a class of one's own that has no
-    `get_config` is written without architecture. The state of an optimizer is not written.
+    statistics, and kernels whose format would change them a second time. The state of an optimizer is not written.
+    Keras makes a Functional or Sequential model from its architecture; weights of a model of a class of one's own are
+    read into another one by `load_packed`.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ def save_packed(model: Any, path: str | Path) -> None:
 
     Raises
     ------
+    DataError
+        ``keras-model``, for a model that is not built.
     BfpFormatError, BfpFileError
         As `bfpemu.storage.write`.
 
@@ -49,6 +52,7 @@ def save_packed(model: Any, path: str | Path) -> None:
     >>> bool(np.all(model(x) == other(x)))
     True
     """
+    _check_built(model)
     formats = _weight_formats(model)
 
     def kept(variable: Any) -> Kept:
@@ -73,7 +77,7 @@ def load_packed(model: Any, path: str | Path) -> None:
     DataError
         ``tensor-name``, if the file has not exactly the names and shapes of the model's weights. Keras numbers layers
         without a name as they come, so a second model of the same code has other names; `model_from_packed` has those
-        of the file.
+        of the file. ``keras-model``, for a model that is not built.
     BfpFormatError, BfpFileError
         As `bfpemu.storage.read`; ``bfp-header`` for a file that holds no model.
     """
@@ -85,6 +89,8 @@ def model_from_packed(path: str | Path) -> Any:
 
     Raises
     ------
+    DataError
+        ``keras-model``, if Keras cannot make the model, of a class that it does not know for one; as `load_packed`.
     BfpFormatError, BfpFileError
         As `bfpemu.storage.read`; ``bfp-header`` for a file without an architecture.
     """
@@ -95,12 +101,30 @@ def model_from_packed(path: str | Path) -> Any:
             f"{str(path)!r}: meta must hold the architecture of a Keras model, under {_ARCHITECTURE!r}; "
             "load_packed reads weights into a model that is there",
         )
-    model = keras.models.model_from_json(texts[_ARCHITECTURE])
+    try:
+        model = keras.models.model_from_json(texts[_ARCHITECTURE])
+    except Exception as error:  # the classes of an architecture raise what they like
+        reason = str(error).split(". ")[0] or type(error).__name__
+        raise DataError(
+            "keras-model",
+            f"{str(path)!r}: Keras must be able to make the model from its architecture, got: {reason}; import its "
+            "classes, registered by keras.saving.register_keras_serializable, or make it yourself and use load_packed",
+        ) from error
     _assign(model, path, found)
     return model
 
 
+def _check_built(model: Any) -> None:
+    if not model.built:
+        raise DataError(
+            "keras-model",
+            f"a model must be built, so that it has its weights, got {model.name!r}; call it once with an input, "
+            "then save_packed writes it and load_packed reads into it",
+        )
+
+
 def _assign(model: Any, path: str | Path, found: dict[str, Kept]) -> None:
+    _check_built(model)
     variables = _named(model)
     check_arrays(path, found, {name: tuple(each.shape) for name, each in variables.items()}, "model's weights")
     for name, variable in variables.items():

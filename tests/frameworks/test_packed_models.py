@@ -77,6 +77,52 @@ def test_weights_are_read_into_a_keras_model_that_is_there(trained: Any, tmp_pat
     assert_same_bits(other(X).numpy(), trained(X).numpy())
 
 
+class Plain(keras.Model):
+    """A class of one's own, which Keras can describe but does not know."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.body = bk.BFPDense(8, weight_format="bfp4", name="body")
+
+    def call(self, inputs: Any) -> Any:
+        return self.body(inputs)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Known(Plain):
+    """One that Keras makes from its description, but does not build."""
+
+
+class Undescribed(Plain):
+    """One with an argument and no `get_config`: Keras cannot describe it."""
+
+    def __init__(self, layers: list[Any]) -> None:
+        super().__init__()
+        self.rest = layers
+
+
+@pytest.mark.parametrize(
+    "make, code",
+    [(Plain, "keras-model"), (Known, "keras-model"), (lambda: Undescribed([keras.layers.ReLU()]), "bfp-header")],
+    ids=["unknown", "known", "undescribed"],
+)
+def test_a_keras_model_of_another_class_is_read_into_one_that_is_there(make: Any, code: str, tmp_path: Path) -> None:
+    path, x = tmp_path / "m.bfp", X[:, 0, 0]
+    model, other = make(), make()
+    for each in (lambda: bk.save_packed(model, path), lambda: bk.load_packed(other, path)):
+        with pytest.raises(BfpError, match="call it once") as unbuilt:
+            each()
+        assert unbuilt.value.code == "keras-model"
+        wanted = model(x).numpy()
+        bk.save_packed(model, path)
+    other(x)
+    bk.load_packed(other, path)
+    assert_same_bits(other(x).numpy(), wanted)
+    with pytest.raises(BfpError, match="load_packed") as refused:
+        bk.model_from_packed(path)
+    assert refused.value.code == code
+
+
 class Net(nnx.Module):
     def __init__(self, seed: int) -> None:
         rngs = nnx.Rngs(seed)
