@@ -116,7 +116,6 @@ def quantize_model(
     -------
     model : QuantizedModel
     report : Report
-        Layers in the order in which they were called first.
 
     Raises
     ------
@@ -135,13 +134,9 @@ def quantize_model(
     (3, 2)
     """
     seen = _Seen(Selection(rules, filter_fn, options))
-    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-
-    def initialised(key: Any, *args: Any) -> Any:
-        return model.init(key, *args, method=method, **(keywords or {}))
-
+    trace = partial(model.init, method=method, **(keywords or {}))
     with _TRACED_FOR(seen), nn.intercept_methods(_Interceptor(seen.called, sees_all=True)):
-        variables = jax.eval_shape(initialised, jax.random.key(0), *arguments)
+        variables = jax.eval_shape(trace, jax.random.key(0), *(inputs if isinstance(inputs, tuple) else (inputs,)))
     seen.add_others(variables.get("params", {}))
     return QuantizedModel(model, seen.configs), seen.selection.report("Dense, DenseGeneral and Conv")
 
