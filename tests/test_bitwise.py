@@ -149,6 +149,12 @@ def test_every_rounding_has_the_bits_of_the_reference(mode: Rounding, has_sign: 
     assert_same_bits(fake_quantize(NUMPY, values, preset), expected(values, preset))
 
 
+def test_a_negative_value_leaves_the_range_of_unsigned_elements_unless_it_rounds_to_zero() -> None:
+    preset = Preset(BFPSpec("unsigned", 4, 8, has_sign=False), Conversion(exponent_rule="floor"))  # the unit is 1
+    values = np.array([8.0, -0.0, -0.3, -0.5, -0.6, -8.0, 15.4, 15.6], np.float32)
+    assert saturates(NUMPY, values, preset).tolist() == [False, False, False, False, True, True, False, True]
+
+
 class ShortNumpyOperations(NumpyOperations):
     """NumPy with integers of 32 bits alone."""
 

@@ -66,9 +66,10 @@ class Elements:
         specials = specials_of(do, self.numbers.nan, self.numbers.infinite, self.blocks, plan)
         elements = self._without_zeroed()
         found, exponent = elements.exponents(specials.infinite, given)
-        outside = elements.rounded(exponent) > elements._limit()
+        rounded = elements.rounded(exponent)
+        outside = rounded > elements._limit()
         if elements._unsigned_negative is not None:
-            outside = outside | (elements._unsigned_negative & (elements.numbers.significand != 0))
+            outside = outside | (elements._unsigned_negative & (rounded != 0))
         return (outside & ~found.flushed) | elements.numbers.infinite
 
     def exponents(self, infinite: Array, given: Array | None) -> tuple[Exponents, Array]:
