@@ -99,10 +99,11 @@ def load_planes(
         Name of a tensor -> role -> plane.
     """
     with open_codes(path) as file:
-        found = {}
-        for name in file.names if names is None else names:
-            facts = source_facts(file, name)
-            planes = by_role(file.planes(name), facts)
+        found, written = {}, all_names(file)
+        for name in written if names is None else names:
+            first = written.get(name, name)
+            facts = source_facts(file, first)
+            planes = by_role(file.planes(first), facts)
             shapes = facts.plane_shapes
             found[name] = {role: hand_over(plane.reshape(shapes[role]), framework) for role, plane in planes.items()}
         return found

@@ -7,7 +7,7 @@ import pytest
 
 from bfpemu import storage
 from bfpemu.cli import main
-from bfpemu.storage.loading import load
+from bfpemu.storage.loading import load, load_planes
 from bfpemu.storage.models import Words, write_model
 from bfpemu.tensor import BFPTensor
 
@@ -66,6 +66,7 @@ def test_codes_are_written_once_and_other_names_are_told(run, arrays, output):
     found = load(output.split()[0])
     assert sorted(found) == sorted(arrays)
     assert found["b.weight"].tobytes() == found["a.weight"].tobytes()
+    assert sorted(load_planes(output.split()[0])) == sorted(arrays)
     assert found["a.bias"].tobytes() == arrays["a.bias"].tobytes()
     assert run(f"convert m.bfp {output} --force --tensor b.weight")[0] == 0
     assert sorted(load(output.split()[0])) == ["a.weight", "b.weight"]
