@@ -23,6 +23,7 @@ from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
 from bfpemu.kernels.ordinary_steps import lane_bits, ordinary_steps
 from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
+from bfpemu.kernels.product_steps import fits_products, product_steps
 from bfpemu.kernels.parameters import AWAY_FROM_ZERO, TIES_TO_EVEN, TO_ODD, TOWARD_NEGATIVE, TOWARD_POSITIVE
 from bfpemu.threads import for_each
 
@@ -174,6 +175,8 @@ def _steps(task: Task, found: _Range) -> Steps | None:
     if kind not in (EXACT, FIXED, KEEP):
         fits = stages.kept_fraction + size_bits + 3 <= 52
         ordinary = _is_ordinary(task, found)
+        if ordinary and not found.split and fits_products(alignment, rules, size_bits, found.low, found.high):
+            return product_steps(alignment, rules, output)
         return normalising_steps(alignment, rules, output, ordinary=ordinary) if fits else None
     if output.fraction_bits > 49:
         return None
@@ -231,6 +234,8 @@ def _float32(task: Task, found: _Range, words: Words, threads: int) -> Result:
 def _any(task: Task, found: _Range, steps: Steps, words: Words, threads: int) -> Result:
     """Compute with any steps."""
     left, right = _left(task, words), _right(task, words)
+    if steps.bits == 32:  # as wide as the lanes; only the exponents of products are known to be moderate, and they wrap
+        left, right = (side._replace(exponents=side.exponents.astype(np.int32)) for side in (left, right))
     shape = _whole(len(left.words), ROWS), len(right.words)
     out, marks = np.empty(shape, np.float32 if _is_narrow(task, found) else np.float64), np.empty(shape, np.bool_)
     run, order = unit_products(_tiling(task, found, words), steps), _order(task.stages)

@@ -10,13 +10,10 @@ import numpy as np
 from bfpemu.kernels._jit import bits_float, float_bits, kernel
 from bfpemu.kernels.accumulate import FloatRules
 from bfpemu.kernels.float_steps import exponent_of, format_rounder, integer_rounder, one_nan, power
-from bfpemu.kernels.order import Parts, Steps
+from bfpemu.kernels.order import LEFT, Parts, Steps
 from bfpemu.kernels.ordinary_steps import ordinary_rounder
 
-LEFT = -(1 << 50)
-"""Third part of an accumulator that only the general kernels can compute."""
-
-_WHOLE = np.int64(1 << 50)
+_WHOLE = np.int64(-LEFT)
 """Third part of what holds no products: no unit is larger."""
 _ONE = np.int64(1023 << 52)
 """The pattern of 1."""
@@ -78,4 +75,4 @@ def normalising_steps(alignment: Alignment, rules: FloatRules, output: FloatRule
     def finish(x: np.int64, x_reference: np.int64, mark: np.int64) -> np.float64:
         return one_nan(round_out(bits_float(x)))
 
-    return Steps(64, 3, (0, 1 - rules.bias, int(whole)), convert, join, finish)
+    return Steps(64, 3, (0, 1 - rules.bias, int(whole)), convert, join, finish, mark=2)

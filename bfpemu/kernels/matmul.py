@@ -10,8 +10,7 @@ import numpy as np
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._tile import COLUMNS, LOW_BITS, ROWS, Tiling, tiles
 from bfpemu.kernels._vector import widest_vectors
-from bfpemu.kernels.aligned_steps import LEFT
-from bfpemu.kernels.order import PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
+from bfpemu.kernels.order import LEFT, PARTS, TILE, Order, Steps, accumulate_tile, scratch_slots
 from bfpemu.kernels.panels import HIGH, LOW, WHOLE, Left, Right, fill_panel, line_array
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer
 
@@ -93,7 +92,7 @@ def _group_sums(how: Tiling) -> Callable[..., None]:
 @cache
 def _finish(steps: Steps) -> Callable[..., None]:
     """Return the function that takes the results of a tile out of its accumulators."""
-    finish, may_leave = steps.finish, steps.parts == PARTS
+    finish, may_leave, mark = steps.finish, steps.mark is not None, steps.mark or 0
 
     @kernel
     def finish_tile(done: AnyArray, row: Integer, column: Integer, out: AnyArray, out_left: BoolArray) -> None:
@@ -106,7 +105,7 @@ def _finish(steps: Steps) -> Callable[..., None]:
                 # Parts that an accumulator does not use hold anything.
                 values[j] = finish(done[0, k], done[1, k], done[2, k])
             for j in range(COLUMNS):
-                marks[j] = may_leave and done[2, i * COLUMNS + j] == LEFT
+                marks[j] = may_leave and done[mark, i * COLUMNS + j] == LEFT
 
     return finish_tile
 

@@ -49,13 +49,33 @@ class Steps(NamedTuple):
     join: Callable[..., Parts]
     """(accumulator or addend, the other) -> accumulator"""
     finish: Callable[..., np.float64]
-    """accumulator -> the result in the output format; NaN with `left` where this way cannot tell"""
+    """accumulator -> the result in the output format"""
+    add: Callable[..., Parts] | None = None
+    """(accumulator, sum, exponent of its unit) -> accumulator, where that is quicker than `convert` and `join`"""
+    mark: int | None = None
+    """The part that is `LEFT` where this way cannot tell the result"""
+
+
+LEFT = -(1 << 30)
+"""Mark of an accumulator that only the general kernels can compute."""
 
 
 @kernel
 def scratch_slots(order: Order, groups: Integer) -> Integer:
     """Return how many accumulators of a tile `accumulate_tile` needs."""
     return groups + order.lanes + 1
+
+
+def converting(steps: Steps) -> Callable[..., Parts]:
+    """Return the addition of a group's sum that converts it first."""
+    convert, join = steps.convert, steps.join
+
+    @kernel
+    def add(x: Any, x1: Any, x2: Any, total: Any, exponent: Any) -> Parts:
+        y, y1, y2 = convert(total, exponent)
+        return join(x, x1, x2, y, y1, y2)
+
+    return add
 
 
 def accumulate_tile(steps: Steps) -> Callable[..., None]:
@@ -65,7 +85,7 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
     of the two operands, shapes (groups, `ROWS`) and (groups, `COLUMNS`); and `scratch`, integers of the lanes,
     shape (`scratch_slots`, `PARTS`, `TILE`), whose first slot has the accumulators in the end.
     """
-    convert_one, join_one = steps.convert, steps.join
+    convert_one, join_one, add_one = steps.convert, steps.join, steps.add or converting(steps)
     has_one, has_two = steps.parts > 1, steps.parts > 2
     integer = np.int32 if steps.bits == 32 else np.int64
     nothing, (zero, one, two) = integer(0), (integer(part) for part in steps.start)
@@ -106,10 +126,10 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             exponent = a_exponents[group, row]
             for column in range(COLUMNS):
                 i = row * COLUMNS + column
-                y, y1, y2 = convert_one(sums[group, row, column], exponent + b_exponents[group, column])
+                x, y = scratch[slot, 0, i], sums[group, row, column]
                 x1 = scratch[slot, 1, i] if has_one else nothing
                 x2 = scratch[slot, 2, i] if has_two else nothing
-                x, x1, x2 = join_one(scratch[slot, 0, i], x1, x2, y, y1, y2)
+                x, x1, x2 = add_one(x, x1, x2, y, exponent + b_exponents[group, column])
                 scratch[slot, 0, i] = x
                 if has_one:
                     scratch[slot, 1, i] = x1

@@ -110,6 +110,14 @@ def ordinary_rounder(rules: FloatRules) -> Rounder:
 
 
 @cache
+def ordinary_finisher(rules: FloatRules, output: FloatRules) -> Rounder:
+    """Return the rounding of an ordinary float64 of one format to the output format, which may hold all of them."""
+    if output.bias >= rules.bias and output.fraction_bits >= rules.fraction_bits:
+        return kernel(lambda value: value + 0.0)
+    return format_rounder(output)
+
+
+@cache
 def _adder(lane: Lane, *, to_odd: bool) -> Callable[[Any, Any], Any]:
     """Return the sum of two patterns as a pattern, rounded by the processor or to odd."""
     integer, zero = lane.integer_type, lane.float_type(0)
@@ -158,7 +166,7 @@ def ordinary_steps(rules: FloatRules, output: FloatRules, bits: int, *, fused: b
     round_in = pattern_rounder(rules.rounding, lane.fraction_bits - rules.fraction_bits, lane)
     own = rules.fraction_bits == lane.fraction_bits
     plain = rules.rounding == TIES_TO_EVEN and not fused and 2 * rules.fraction_bits <= lane.fraction_bits - 3
-    add, scaled, round_out = _adder(lane, to_odd=not (own or plain)), scaler(lane), format_rounder(output)
+    add, scaled, round_out = _adder(lane, to_odd=not (own or plain)), scaler(lane), ordinary_finisher(rules, output)
     nothing = integer(0)
 
     @kernel
