@@ -23,8 +23,8 @@ from bfpemu.kernels.matmul import float32_products, unit_products
 from bfpemu.kernels.order import Order, Steps
 from bfpemu.kernels.ordinary_steps import lane_bits, ordinary_steps
 from bfpemu.kernels.panels import Left, Right, subtract_group_sums, words_per_group, zero_groups
-from bfpemu.kernels.product_steps import fits_products, product_steps
 from bfpemu.kernels.parameters import AWAY_FROM_ZERO, TIES_TO_EVEN, TO_ODD, TOWARD_NEGATIVE, TOWARD_POSITIVE
+from bfpemu.kernels.product_steps import fits_products, product_steps
 from bfpemu.threads import for_each
 
 AnyArray = npt.NDArray[Any]

@@ -143,7 +143,7 @@ def unit_products(how: Tiling, steps: Steps) -> Callable[..., None]:
                 fill_low(right.words, column, panel[1])
             for row in range(0, rows, ROWS):
                 group_sums(left, row, panel, count, sums_of_parts, sums)
-                tile_sums = sums.reshape(groups, ROWS, COLUMNS)
+                tile_sums = sums.reshape(groups, TILE)
                 accumulate(order, tile_sums, left.exponents[row // ROWS], right.exponents[place], scratch)
                 finish_tile(scratch[0], row, column, out, out_left)
 

@@ -63,7 +63,7 @@ LEFT = -(1 << 30)
 @kernel
 def scratch_slots(order: Order, groups: Integer) -> Integer:
     """Return how many accumulators of a tile `accumulate_tile` needs."""
-    return groups + order.lanes + 1
+    return groups + order.lanes + 2
 
 
 def converting(steps: Steps) -> Callable[..., Parts]:
@@ -81,7 +81,7 @@ def converting(steps: Steps) -> Callable[..., Parts]:
 def accumulate_tile(steps: Steps) -> Callable[..., None]:
     """Return the loop that adds up one tile.
 
-    It takes the order; the sums of the groups, int32, shape (groups, `ROWS`, `COLUMNS`); the exponents
+    It takes the order; the sums of the groups, at least one, int32, shape (groups, `TILE`); the exponents
     of the two operands, shapes (groups, `ROWS`) and (groups, `COLUMNS`); and `scratch`, integers of the lanes,
     shape (`scratch_slots`, `PARTS`, `TILE`), whose first slot has the accumulators in the end.
     """
@@ -114,27 +114,31 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
             exponent = a_exponents[row]
             for column in range(COLUMNS):
                 i = row * COLUMNS + column
-                put(out, i, convert_one(sums[row, column], exponent + b_exponents[column]))
+                put(out, i, convert_one(sums[i], exponent + b_exponents[column]))
 
     @kernel
     def step(
         sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, group: Integer, scratch: AnyArray, slot: Integer
     ) -> None:
-        """Convert the sums of a group and add them to a slot; a view of each array would cost as much as the sums."""
+        """Convert the sums of a group and add them to a slot; a view of each array would cost as much as the sums.
+
+        Exponents are laid out first: the compiler asks once a loop whether arrays overlap, so it is one for all rows.
+        """
         widest_vectors()
-        for row in range(ROWS):
-            exponent = a_exponents[group, row]
-            for column in range(COLUMNS):
-                i = row * COLUMNS + column
-                x, y = scratch[slot, 0, i], sums[group, row, column]
-                x1 = scratch[slot, 1, i] if has_one else nothing
-                x2 = scratch[slot, 2, i] if has_two else nothing
-                x, x1, x2 = add_one(x, x1, x2, y, exponent + b_exponents[group, column])
-                scratch[slot, 0, i] = x
-                if has_one:
-                    scratch[slot, 1, i] = x1
-                if has_two:
-                    scratch[slot, 2, i] = x2
+        units = scratch.shape[0] - 2
+        for column in range(COLUMNS):
+            exponent = b_exponents[group, column]
+            for row in range(ROWS):
+                scratch[units, 0, row * COLUMNS + column] = a_exponents[group, row] + exponent
+        for i in range(TILE):
+            x1 = scratch[slot, 1, i] if has_one else nothing
+            x2 = scratch[slot, 2, i] if has_two else nothing
+            x, x1, x2 = add_one(scratch[slot, 0, i], x1, x2, sums[group, i], scratch[units, 0, i])
+            scratch[slot, 0, i] = x
+            if has_one:
+                scratch[slot, 1, i] = x1
+            if has_two:
+                scratch[slot, 2, i] = x2
 
     @kernel
     def join(x: AnyArray, y: AnyArray) -> None:
@@ -161,8 +165,7 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
     def run(order: Order, sums: AnyArray, a_exponents: AnyArray, b_exponents: AnyArray, scratch: AnyArray) -> None:
         groups = sums.shape[0]
         total = scratch[scratch.shape[0] - 1]
-        per_run = max(-(-groups // order.splits), 1)
-        reset(total)
+        per_run = -(-groups // order.splits)
         for first in range(0, groups, per_run):
             last = min(first + per_run, groups)
             lanes = min(order.lanes, last - first)
@@ -179,6 +182,8 @@ def accumulate_tile(steps: Steps) -> Callable[..., None]:
                 if order.pairwise == 1:
                     tree(scratch[lane:], count)
             tree(scratch, lanes)
+            if per_run == groups:
+                return
             if first == 0:
                 total[:] = scratch[0]
             else:

@@ -62,7 +62,10 @@ def product_steps(alignment: Alignment, rules: FloatRules, output: FloatRules) -
     lowest = integer(kept + integer(1 << _POINT))
     hides_products, exact_alone = not alignment.zero_takes_part, alignment.fraction_bits >= rules.fraction_bits
     toward_zero = rules.rounding == TOWARD_ZERO
-    shorten, round_out = pattern_rounder(TOWARD_ZERO, _POINT - rules.fraction_bits, _LANE), ordinary_finisher(rules, output)
+    shorten, round_out = (
+        pattern_rounder(TOWARD_ZERO, _POINT - rules.fraction_bits, _LANE),
+        ordinary_finisher(rules, output),
+    )
 
     @kernel
     def aligned(x: Any, unit: Any) -> Any:
