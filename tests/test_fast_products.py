@@ -196,7 +196,7 @@ OTHER_ALIGNING = {
     "zero_takes_part": aligning(25, zero=True),
     "to_nearest": aligning(23, "fp32"),
     "lanes_and_splits": aligning(24, lanes=2, splits=2),
-    "fewer_bits": aligning(9, FloatFormat(exponent_bits=8, fraction_bits=12, rounding="toward_zero")),
+    "fewer_bits": aligning(14, FloatFormat(exponent_bits=8, fraction_bits=16, rounding="toward_zero")),
 }
 
 
@@ -222,7 +222,8 @@ def test_products_aligned_in_32_bits_give_the_bits_of_the_general_way(unit: DotP
     found = fast_product(task, threads=1, portable=False)
     assert found is not None
     assert found.left is not None
-    assert 0.01 < found.left.mean() < 0.9
+    assert found.left.any()
+    assert not found.left.all()
     assert_same_bits(products.matmul(unit, a, b), products.matmul_with_flags(unit, a, b).values)
 
 

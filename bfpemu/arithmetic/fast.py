@@ -235,7 +235,8 @@ def _any(task: Task, found: _Range, steps: Steps, words: Words, threads: int) ->
     """Compute with any steps."""
     left, right = _left(task, words), _right(task, words)
     if steps.bits == 32:  # as wide as the lanes; only the exponents of products are known to be moderate, and they wrap
-        left, right = (side._replace(exponents=side.exponents.astype(np.int32)) for side in (left, right))
+        left = left._replace(exponents=left.exponents.astype(np.int32))
+        right = right._replace(exponents=right.exponents.astype(np.int32))
     shape = _whole(len(left.words), ROWS), len(right.words)
     out, marks = np.empty(shape, np.float32 if _is_narrow(task, found) else np.float64), np.empty(shape, np.bool_)
     run, order = unit_products(_tiling(task, found, words), steps), _order(task.stages)

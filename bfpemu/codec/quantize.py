@@ -19,7 +19,8 @@ from bfpemu.codec.decode import decode_general
 from bfpemu.codec.encode import General, Supplied
 from bfpemu.codec.tables import EncodeTable, decode_table, encode_table
 from bfpemu.formats.preset import Preset
-from bfpemu.kernels._block_memory import Block
+from bfpemu.kernels._block_memory import Block, has_vectors
+from bfpemu.kernels.block_lanes import quantize_block_lanes
 from bfpemu.kernels.column_lanes import Area
 from bfpemu.kernels.lanes import LANES
 from bfpemu.kernels.quantize_lanes import quantize_columns, quantize_rows
@@ -32,6 +33,8 @@ _PIECE = 1 << 18
 """Elements of a piece: read and written, so a quarter of what encoding alone has."""
 _ANY_CODE = np.dtype(np.uint32)
 """No codes are made where a panel is quantised."""
+_ANY_BITS = 8
+"""Nor where a block is."""
 
 
 class QuantizeTable(NamedTuple):
@@ -40,6 +43,8 @@ class QuantizeTable(NamedTuple):
     encode: EncodeTable
     scales: AnyArray
     units: AnyArray
+    number: str | None
+    """The dtype, where blocks of it may be vectors; those of float64 are no quicker than the loops."""
 
 
 def quantize_array(
@@ -117,16 +122,56 @@ def _table(preset: Preset, kind: SourceKind) -> QuantizeTable | None:
     units = decode.scales.astype(encode.lane)[encode.codes]  # powers of two, exact in either lane
     ordinary = (encode.scales != 0) & (units != 0)
     zero = np.zeros(1, encode.lane)
-    return QuantizeTable(encode, np.where(ordinary, encode.scales, zero), np.where(ordinary, units, zero))
+    scales, units = (np.where(ordinary, values, zero) for values in (encode.scales, units))
+    has_blocks = kind.is_float and kind.result == kind.dtype and encode.lane == "float32"
+    return QuantizeTable(encode, scales, units, kind.dtype.name if has_blocks else None)
 
 
 def _quantize_rows(
     rows: AnyArray, blocked: Blocking, table: QuantizeTable, out_rows: AnyArray, workers: int
 ) -> npt.NDArray[np.int64]:
     """Quantise the ordinary blocks of rows; return the numbers of the others."""
+    left = np.zeros(blocked.blocks, np.bool_)
+    if table.number is not None and has_vectors(table.number, blocked.block_elements):
+        block = Block(table.number, blocked.block_elements, _ANY_BITS)
+        _quantize_blocks(rows, blocked, table, block, out_rows, left, workers)
+    else:
+        _quantize_loops(rows, blocked, table, out_rows, left, workers)
+    return np.flatnonzero(left)
+
+
+def _quantize_blocks(
+    rows: AnyArray,
+    blocked: Blocking,
+    table: QuantizeTable,
+    block: Block,
+    out_rows: AnyArray,
+    left: npt.NDArray[np.bool_],
+    workers: int,
+) -> None:
+    """Quantise ordinary blocks as vectors, and mark the others."""
+    run = quantize_block_lanes(block, saturates=table.encode.saturates)
+    words, out_words = (array.view(f"u{block.number_bytes}") for array in (rows, out_rows))
+
+    def work(piece: Piece) -> None:
+        arguments = words[piece.elements], piece.geometry, table.encode.elements, table.scales, table.units
+        rest = np.zeros((2, block.size), words.dtype)
+        run(*arguments, out_words[piece.elements], left[piece.blocks], *rest)
+
+    for_each(list(pieces(blocked, _PIECE)), work, workers)
+
+
+def _quantize_loops(
+    rows: AnyArray,
+    blocked: Blocking,
+    table: QuantizeTable,
+    out_rows: AnyArray,
+    left: npt.NDArray[np.bool_],
+    workers: int,
+) -> None:
+    """Quantise ordinary blocks in loops over a copy in the lane's type, and mark the others."""
     lane = table.encode.lane
     run, word = quantize_rows(lane, saturates=table.encode.saturates), LANES[lane].word
-    left = np.zeros(blocked.blocks, np.bool_)
     narrows = out_rows.dtype != np.dtype(lane)
 
     def work(piece: Piece) -> None:
@@ -138,7 +183,6 @@ def _quantize_rows(
             _narrow(wide, part)
 
     for_each(list(pieces(blocked, _PIECE)), work, workers)
-    return np.flatnonzero(left)
 
 
 def _quantize_columns(

@@ -1,6 +1,6 @@
 """The vector code that numba cannot write from a loop: one block of a fixed length.
 
-Three functions for compiled code, `largest_word`, `write_codes` and `write_numbers`. The arithmetic is
+Four functions for compiled code, `largest_word`, `write_codes`, `write_rounded` and `write_numbers`. The arithmetic is
 that of `lanes`, with one difference: adding ``1.5 * 2 ** (fraction bits)`` leaves the rounded integer in
 the low bits of the float's pattern, so that nothing needs to be converted.
 """
@@ -10,21 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import ml_dtypes
-import numpy as np
 from numba import config, types
 from numba.extending import intrinsic
 
 from bfpemu.kernels import _ir
 from bfpemu.kernels._block_memory import Block, BlockCode
-
-_MAGIC = {"float32": 1.5 * 2.0**23, "float64": 1.5 * 2.0**52}
+from bfpemu.kernels._plain import MAGIC, plain_decode, plain_encode, plain_magnitudes, plain_quantize
 
 
 def _rounded(vectors: BlockCode, words: Any, scale: Any) -> tuple[Any, Any]:
     """Return patterns that are larger than the rounded integers by the second result."""
     builder = vectors.builder
-    magic = vectors.all(_MAGIC[vectors.block.lane], vectors.real)
+    magic = vectors.all(MAGIC[vectors.block.lane], vectors.real)
     scaled = builder.fmul(builder.bitcast(words, magic.type), scale)
     return builder.bitcast(builder.fadd(scaled, magic), words.type), builder.bitcast(magic, words.type)
 
@@ -55,6 +52,15 @@ def rounded_codes(
         magnitudes = builder.sub(builder.xor(codes, signs), signs)
         codes = builder.or_(magnitudes, builder.and_(signs, sign_bit))
     return builder.and_(codes, mask)
+
+
+def rounded_numbers(
+    vectors: BlockCode, words: Any, scale: Any, unit: Any, lowest: Any, highest: Any, *, saturates: bool
+) -> Any:
+    """Return numbers rounded to integers of `unit`, whose reciprocal is `scale`; both as patterns of the lane."""
+    builder = vectors.builder
+    found = rounded_significands(vectors, words, scale, lowest, highest, saturates=saturates)
+    return builder.bitcast(builder.fmul(builder.sitofp(found, unit.type), unit), words.type)
 
 
 def decoded_words(vectors: BlockCode, codes: Any, scale: Any, sign_bit: Any, encoding: str) -> Any:
@@ -109,6 +115,21 @@ def _encode_code(block: Block, saturates: bool, sign_magnitude: bool) -> Callabl
     return code
 
 
+def _quantize_code(block: Block, saturates: bool) -> Callable[..., Any]:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = BlockCode(builder, block)
+        words = _ir.array(context, builder, signature, arguments, 0)
+        out = _ir.array(context, builder, signature, arguments, 6)
+        scale, unit, *limits = (vectors.splat(argument) for argument in arguments[2:6])
+        for step in vectors.starts:
+            numbers = vectors.numbers(words, arguments[1], step)
+            found = rounded_numbers(vectors, numbers, scale, unit, *limits, saturates=saturates)
+            vectors.put_numbers(found, out, arguments[7], step)
+        return context.get_dummy_value()
+
+    return code
+
+
 def _decode_code(block: Block, encoding: str) -> Callable[..., Any]:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = BlockCode(builder, block)
@@ -124,118 +145,67 @@ def _decode_code(block: Block, encoding: str) -> Callable[..., Any]:
     return code
 
 
-def _dtype(block: Block) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16 if block.number == "bfloat16" else block.number)
+def largest_function(block: Block) -> Any:
+    """Return ``largest_word(words, start)`` for compiled code.
 
-
-def plain_words(block: Block, words: Any) -> Any:
-    """Return numbers, given as patterns of their dtype, as patterns of the lane, in NumPy."""
-    numbers = words.view(_dtype(block))
-    if block.number == "bfloat16":
-        return words.astype(np.uint32) << np.uint32(16)
-    with np.errstate(invalid="ignore"):  # a signalling NaN
-        return numbers.astype(block.lane).view("u4" if block.lane == "float32" else "u8")
-
-
-def plain_magnitudes(block: Block, words: Any) -> Any:
-    """Return the patterns of the lane without their signs, in NumPy."""
-    found = plain_words(block, words)
-    return found & ~found.dtype.type(1 << (8 * found.itemsize - 1))
-
-
-def plain_significands(block: Block, words: Any, scale: Any, lowest: Any, highest: Any, *, saturates: bool) -> Any:
-    """Return what `rounded_significands` gives, as integers of 64 bits, in NumPy."""
-    magic = np.dtype(block.lane).type(_MAGIC[block.lane])
-    with np.errstate(all="ignore"):  # of a block that is not ordinary
-        found = ((plain_words(block, words).view(block.lane) * scale + magic) - magic).astype(np.int64)
-    return found.clip(lowest, highest) if saturates else found
-
-
-def plain_codes(
-    block: Block, words: Any, scale: Any, limits: Sequence[Any], *, saturates: bool, sign_magnitude: bool
-) -> Any:
-    """Return what `rounded_codes` gives, as integers of 64 bits, in NumPy."""
-    lowest, highest, mask, sign_bit = limits
-    codes = plain_significands(block, words, scale, lowest, highest, saturates=saturates)
-    if sign_magnitude:
-        codes = np.where(codes < 0, -codes | sign_bit, codes)
-    return codes & mask
-
-
-def plain_numbers(block: Block, codes: Any, scale: Any, sign_bit: Any, encoding: str) -> Any:
-    """Return what codes stand for times `scale`, rounded once to the dtype of the block, as patterns, in NumPy."""
-    is_negative = (codes & sign_bit != 0) & (encoding != "unsigned")
-    if encoding.startswith("sign_magnitude"):
-        magnitudes = np.where(is_negative, codes - sign_bit, codes)
-        is_negative &= (magnitudes != 0) | (encoding == "sign_magnitude")
-        numbers = np.where(is_negative, -1, 1) * (magnitudes.astype(block.lane) * scale)
-    else:
-        numbers = (codes - (is_negative * (2 * np.int64(sign_bit)))).astype(block.lane) * scale
-    return plain_rounded(block, numbers)
-
-
-def plain_rounded(block: Block, numbers: Any) -> Any:
-    """Return numbers of the lane rounded once to the dtype of the block, as patterns, in NumPy."""
-    with np.errstate(over="ignore", under="ignore"):
-        return numbers.astype(block.lane).astype(_dtype(block)).view(f"u{block.number_bytes}")
-
-
-def _plain_encode(block: Block, saturates: bool, sign_magnitude: bool, *arguments: Any) -> None:
-    words, start, scale, *limits, out, at = arguments
-    numbers = words[start : start + block.size]
-    codes = plain_codes(block, numbers, scale, limits, saturates=saturates, sign_magnitude=sign_magnitude)
-    bits = codes[:, None] >> np.arange(block.code_bits) & 1
-    out[at : at + block.code_bytes] = np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little")
-
-
-def _plain_decode(block: Block, encoding: str, *arguments: Any) -> None:
-    packed, at, scale, sign_bit, out, start = arguments
-    bits = np.unpackbits(packed[at : at + block.code_bytes], bitorder="little").reshape(block.size, block.code_bits)
-    codes = bits.astype(np.int64) @ (1 << np.arange(block.code_bits))
-    out[start : start + block.size] = plain_numbers(block, codes, scale, sign_bit, encoding)
-
-
-def encoding_functions(block: Block, *, saturates: bool, sign_magnitude: bool) -> tuple[Any, Any]:
-    """Return what encodes one block in compiled code.
-
-    ``largest_word(words, start)`` is the largest pattern, without its sign, of the numbers of a block
-    in the type of the lane. ``write_codes(words, start, scale, lowest, highest, mask, sign_bit, out, at)``
-    rounds the numbers times `scale` and stores their codes from byte `at` of `out`.
+    That is the largest pattern, without its sign, of the numbers of a block in the type of the lane.
 
     words : unsigned integers as wide as the numbers, contiguous
-    start, at : int64
-    scale : of the lane's type
-    lowest, highest, mask, sign_bit : signed integers as wide as the lane
-    out : uint8, contiguous
+    start : int64
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return (
-            lambda words, start: plain_magnitudes(block, words[start : start + block.size]).max(),
-            lambda *arguments: _plain_encode(block, saturates, sign_magnitude, *arguments),
-        )
-    largest_code, encode_code = _largest_code(block), _encode_code(block, saturates, sign_magnitude)
-    is_single = block.lane == "float32"
+        return lambda words, start: plain_magnitudes(block, words[start : start + block.size]).max()
+    largest_code, is_single = _largest_code(block), block.lane == "float32"
 
     @intrinsic
     def largest_word(context: Any, words: Any, start: Any) -> Any:
         return (types.uint32 if is_single else types.uint64)(words, start), largest_code
 
+    return largest_word
+
+
+def encoding_function(block: Block, *, saturates: bool, sign_magnitude: bool) -> Any:
+    """Return ``write_codes(words, start, scale, lowest, highest, mask, sign_bit, out, at)`` for compiled code.
+
+    It rounds the numbers of one block times `scale` and stores their codes from byte `at` of `out`.
+
+    words, start : as for `largest_function`
+    scale : of the lane's type
+    lowest, highest, mask, sign_bit : signed integers as wide as the lane
+    out : uint8, contiguous
+    at : int64
+    """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return lambda *arguments: plain_encode(block, saturates, sign_magnitude, *arguments)
+    encode_code = _encode_code(block, saturates, sign_magnitude)
+
     @intrinsic
     def write_codes(
-        context: Any,
-        words: Any,
-        start: Any,
-        scale: Any,
-        lowest: Any,
-        highest: Any,
-        mask: Any,
-        sign_bit: Any,
-        out: Any,
-        at: Any,
-    ) -> Any:
+        context: Any, words: Any, start: Any, scale: Any,
+        lowest: Any, highest: Any, mask: Any, sign_bit: Any, out: Any, at: Any,
+    ) -> Any:  # fmt: skip
         return types.void(words, start, scale, lowest, highest, mask, sign_bit, out, at), encode_code
 
-    return largest_word, write_codes
+    return write_codes
+
+
+def quantizing_function(block: Block, *, saturates: bool) -> Any:
+    """Return ``write_rounded(words, start, scale, unit, lowest, highest, out, out_start)`` for compiled code.
+
+    It rounds the numbers of one block to integers of `unit`, whose reciprocal is `scale`, and stores them in
+    their own dtype, as patterns; parameters are those of `encoding_function`.
+    """
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return lambda *arguments: plain_quantize(block, saturates, *arguments)
+    quantize_code = _quantize_code(block, saturates)
+
+    @intrinsic
+    def write_rounded(
+        context: Any, words: Any, start: Any, scale: Any, unit: Any, lowest: Any, highest: Any, out: Any, out_start: Any
+    ) -> Any:
+        return types.void(words, start, scale, unit, lowest, highest, out, out_start), quantize_code
+
+    return write_rounded
 
 
 def streaming_function() -> Any:
@@ -262,7 +232,7 @@ def decoding_function(block: Block, *, encoding: str) -> Any:
     `lanes.decode_lanes`.
     """
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return lambda *arguments: _plain_decode(block, encoding, *arguments)
+        return lambda *arguments: plain_decode(block, encoding, *arguments)
     decode_code = _decode_code(block, encoding)
 
     @intrinsic

@@ -14,7 +14,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils as untyped_cgutils
 
 from bfpemu.kernels import _ir
-from bfpemu.kernels._block import decoded_words, rounded_codes, rounded_significands
+from bfpemu.kernels._block import decoded_words, rounded_codes, rounded_numbers
 from bfpemu.kernels._block_memory import Block, BlockCode
 from bfpemu.kernels._ir import INT32, INT64
 
@@ -192,9 +192,8 @@ def quantize_code(block: Block, saturates: bool) -> Callable[..., Any]:
         scale, unit = (_scale(vectors, array, arguments[4]) for array in (scales, units))
         lowest, highest = (vectors.splat(argument) for argument in arguments[5:7])
         numbers = vectors.numbers(words, arguments[1], 0)
-        found = rounded_significands(vectors, numbers, scale, lowest, highest, saturates=saturates)
-        found = builder.fmul(builder.sitofp(found, unit.type), unit)
-        vectors.put_numbers(builder.bitcast(found, numbers.type), out, arguments[8], 0)
+        found = rounded_numbers(vectors, numbers, scale, unit, lowest, highest, saturates=saturates)
+        vectors.put_numbers(found, out, arguments[8], 0)
         return context.get_dummy_value()
 
     return code

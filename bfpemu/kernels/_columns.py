@@ -9,8 +9,8 @@ from numba import config, types
 from numba.extending import intrinsic
 
 from bfpemu.kernels import _column_code as code
-from bfpemu.kernels._block import plain_codes, plain_magnitudes, plain_numbers, plain_rounded, plain_significands
 from bfpemu.kernels._block_memory import Block
+from bfpemu.kernels._plain import plain_codes, plain_magnitudes, plain_numbers, plain_rounded, plain_significands
 
 
 class ColumnFunctions(NamedTuple):

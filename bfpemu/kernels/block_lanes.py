@@ -9,15 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from bfpemu.kernels._block import decoding_function, encoding_functions, streaming_function
+from bfpemu.kernels._block import (
+    decoding_function,
+    encoding_function,
+    largest_function,
+    quantizing_function,
+    streaming_function,
+)
 from bfpemu.kernels._block_memory import Block
 from bfpemu.kernels._jit import kernel, prefetch
 from bfpemu.kernels.lanes import LANES, PREFETCH_BYTES, Elements
 from bfpemu.kernels.parameters import Geometry
 from bfpemu.kernels.types import AnyArray, BoolArray, Integer, UInt8Array
+
+
+@cache
+def _scale_function(block: Block) -> Callable[..., Any]:
+    """Return what looks at one block: the field of its largest word, its scale, and whether it is not ordinary."""
+    largest_word = largest_function(block)
+    word, _, real, point = LANES[block.lane]
+    infinity, shift = LANES[block.lane].infinity, word(point)
+
+    @kernel
+    def look_up(words: AnyArray, start: Integer, elements: Elements, scales: AnyArray) -> tuple[Any, Any, Any]:
+        largest = largest_word(words, start)
+        field = np.uint64((largest + word(elements.threshold)) >> shift)
+        scale = scales[field]
+        return field, scale, largest >= infinity or (scale == real(0) and largest != word(0))
+
+    return look_up
 
 
 @cache
@@ -36,10 +60,10 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
     short_bytes
         Bytes of codes that a short block at the end of a row takes.
     """
-    largest_word, write_codes = encoding_functions(block, saturates=saturates, sign_magnitude=sign_magnitude)
+    look_up = _scale_function(block)
+    write_codes = encoding_function(block, saturates=saturates, sign_magnitude=sign_magnitude)
     settle = streaming_function()
-    word, signed, real, point = LANES[block.lane]
-    infinity, shift = word(((1 << (8 * word().nbytes - 1)) - 1) >> point << point), word(point)
+    signed = LANES[block.lane].signed
     size, block_bytes, streams = block.size, block.code_bytes, block.streams
     ahead, per_line = PREFETCH_BYTES // block.number_bytes, 64 // block.number_bytes
 
@@ -56,11 +80,8 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
         at: Integer,
         out_left: BoolArray,
     ) -> None:
-        largest = largest_word(words, start)
-        field = np.uint64((largest + word(elements.threshold)) >> shift)
-        scale = scales[field]
         place = np.uint64(number)  # an index without a sign cannot count from the end
-        out_left[place] = largest >= infinity or (scale == real(0) and largest != word(0))
+        field, scale, out_left[place] = look_up(words, start, elements, scales)
         out_exponents[place] = codes[field]
         lowest, highest = signed(elements.lowest), signed(elements.highest)
         write_codes(
@@ -106,6 +127,69 @@ def encode_block_lanes(block: Block, *, saturates: bool, sign_magnitude: bool) -
             settle()
 
     return encode_ordinary
+
+
+@cache
+def quantize_block_lanes(block: Block, *, saturates: bool) -> Callable[..., None]:
+    """Return what encodes and decodes one kind of block in one pass; otherwise as `quantize_lanes.quantize_rows`.
+
+    It takes ``(words, geometry, elements, scales, units, out_words, out_left, rest, rest_out)``: numbers as
+    `encode_block_lanes` has them, and zeros for the numbers of one block, twice.
+    """
+    look_up, write_rounded = _scale_function(block), quantizing_function(block, saturates=saturates)
+    settle = streaming_function()
+    signed = LANES[block.lane].signed
+    size, streams = block.size, block.streams
+    ahead, per_line = PREFETCH_BYTES // block.number_bytes, 64 // block.number_bytes
+
+    @kernel
+    def quantize_one(
+        words: AnyArray,
+        start: Integer,
+        number: Integer,
+        elements: Elements,
+        scales: AnyArray,
+        units: AnyArray,
+        out_words: AnyArray,
+        out_left: BoolArray,
+    ) -> None:
+        place = np.uint64(number)
+        field, scale, out_left[place] = look_up(words, start, elements, scales)
+        lowest, highest = signed(elements.lowest), signed(elements.highest)
+        write_rounded(words, start, scale, units[field], lowest, highest, out_words, start)
+
+    @kernel
+    def quantize_ordinary(
+        words: AnyArray,
+        geometry: Geometry,
+        elements: Elements,
+        scales: AnyArray,
+        units: AnyArray,
+        out_words: AnyArray,
+        out_left: BoolArray,
+        rest: AnyArray,
+        rest_out: AnyArray,
+    ) -> None:
+        length = geometry.row_length
+        whole = length - length % size
+        number = np.int64(0)
+        for row_start in range(0, words.shape[0], max(length, 1)):
+            for start in range(row_start, row_start + whole, size):
+                for line in range(0, size, per_line):
+                    prefetch(words, np.uint64(start + ahead + line))
+                quantize_one(words, start, number, elements, scales, units, out_words, out_left)
+                number += 1
+            if whole < length:
+                for i in range(length - whole):
+                    rest[i] = words[row_start + whole + i]
+                quantize_one(rest, np.int64(0), number, elements, scales, units, rest_out, out_left)
+                for i in range(length - whole):
+                    out_words[row_start + whole + i] = rest_out[i]
+                number += 1
+        if streams:
+            settle()
+
+    return quantize_ordinary
 
 
 @cache

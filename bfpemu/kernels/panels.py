@@ -11,7 +11,7 @@ import numpy as np
 from bfpemu.kernels._jit import kernel
 from bfpemu.kernels._tile import COLUMNS
 from bfpemu.kernels._vector import Words
-from bfpemu.kernels.types import AnyArray, BoolArray, Int64Array, Integer
+from bfpemu.kernels.types import AnyArray, BoolArray, Integer
 
 WHOLE, HIGH, LOW = range(3)
 """Parts of a 16-bit significand: ``256 * HIGH + LOW``, where the low one is not negative."""
@@ -27,8 +27,8 @@ class Left(NamedTuple):
     """int32, shape (rows, groups * words of a group): groups are padded with zeros to whole words."""
     starts: AnyArray
     """int32, shape (rows, groups): what the sum of each group starts with."""
-    exponents: Int64Array
-    """shape (tiles, groups, `ROWS`): the weight of a unit is ``2 ** exponent``."""
+    exponents: AnyArray
+    """As wide as the lanes, shape (tiles, groups, `ROWS`): the weight of a unit is ``2 ** exponent``."""
 
 
 class Right(NamedTuple):
@@ -36,7 +36,7 @@ class Right(NamedTuple):
 
     words: AnyArray
     """int32, shape (columns, groups * words of a group), as of the left operand."""
-    exponents: Int64Array
+    exponents: AnyArray
     """shape (panels, groups, `COLUMNS`)"""
 
 
