@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any, TypeVar
 
 from bfpemu.errors import DataError
@@ -37,7 +38,13 @@ _GROUPS = 16
 
 
 def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: int) -> None:
-    """Call `work` on every piece, on up to `threads` threads; raise the first piece's exception."""
+    """Call `work` on every piece, on up to `threads` threads, of which one is the caller's.
+
+    Raises
+    ------
+    Exception
+        The first piece's, if some of them raise; no piece is begun after that.
+    """
 
     def run(group: Sequence[Piece]) -> None:
         for piece in group:
@@ -47,7 +54,31 @@ def for_each(pieces: Sequence[Piece], work: Callable[[Piece], None], threads: in
         run(pieces)
         return
     size = -(-len(pieces) // (_GROUPS * threads))
-    groups = [pieces[first : first + size] for first in range(0, len(pieces), size)]
-    with ThreadPoolExecutor(min(threads, len(groups))) as pool:
-        for _ in pool.map(run, groups):
-            pass
+    groups = deque(enumerate(pieces[first : first + size] for first in range(0, len(pieces), size)))
+    raised: list[tuple[int, BaseException]] = []
+
+    def run_groups() -> None:
+        while not raised:
+            try:
+                number, group = groups.popleft()
+            except IndexError:
+                return
+            try:
+                run(group)
+            except BaseException as error:
+                # Groups are taken in order: what comes before this one has been begun, and is waited for.
+                raised.append((number, error))
+
+    helpers = [Thread(target=run_groups) for _ in range(min(threads, len(groups)) - 1)]
+    for helper in helpers:
+        helper.start()
+    run_groups()
+    try:
+        for helper in helpers:
+            helper.join()
+    finally:  # an interrupt leaves no thread behind that still writes
+        groups.clear()
+        for helper in helpers:
+            helper.join()
+    if raised:
+        raise min(raised, key=operator.itemgetter(0))[1]
