@@ -40,7 +40,7 @@ def test_the_exception_is_that_of_the_first_piece_that_raises(threads: int) -> N
             assert second_raised.wait(60)
         raise ValueError(piece)
 
-    with pytest.raises(ValueError, match="^0$"):
+    with pytest.raises(ValueError, match=r"^0$"):
         for_each(range(2), work, threads)
 
 
@@ -51,6 +51,6 @@ def test_no_piece_is_begun_after_an_exception() -> None:
         begun.append(piece)
         raise ValueError(piece)
 
-    with pytest.raises(ValueError, match="^0$"):
+    with pytest.raises(ValueError, match=r"^0$"):
         for_each(range(1000), work, 2)
     assert len(begun) <= 2
