@@ -30,6 +30,7 @@ from bfpemu.vectors.source_numbers import (
     chain_tops,
     has_infinity_codes,
     has_special_codes,
+    hides_saturated_bits,
     operand_lowest_bit,
     operand_tops,
     source_tops,
@@ -58,12 +59,16 @@ class NumberRange:
     @cached_property
     def precision(self) -> int:
         """Bits from the first to the last bit of a number that is encoded; a sum may have any number of them."""
-        found, highs = self.precision_read, self._chain_highs
+        found, highs, others = self.precision_read, self._chain_highs, self.precision_read
         for step, high in zip(self.problem.target.conversion.source_chain, highs, strict=True):
             # One that saturates has all bits of the step, however few those of other numbers are.
             saturates = step.overflow is StepOverflow.SATURATE and high > step.maximum_exponent
             found = step.fraction_bits + 1 if saturates else min(found, step.fraction_bits + 1)
-        return found
+            others = min(others, step.fraction_bits + 1)
+        is_seen = self.problem.unit != "encode" or self.is_given or not hides_saturated_bits(
+            self.problem.kind, self.problem.target, others, found
+        )
+        return found if is_seen else others
 
     @property
     def precision_read(self) -> int:

@@ -17,6 +17,7 @@ from bfpemu.formats import (
     Conversion,
     DecodeUnderflow,
     Encoding,
+    ExponentRule,
     InfinityPolicy,
     NegativeZeroCode,
     ReservedExponent,
@@ -67,6 +68,23 @@ def source_tops(kind: SourceKind, conversion: Conversion) -> tuple[int, int]:
     ends = (smallest, end - 1, infinity, infinity | 1, infinity | (1 << kind.fraction_bits) - 1)
     tops = [top for word in ends for name, top in [_read(word, kind, conversion)] if name == "number"]
     return (min(tops), max(tops)) if tops else (0, 0)  # a chain may leave no number at all
+
+
+def hides_saturated_bits(kind: SourceKind, target: Preset, others: int, most: int) -> bool:
+    """Return whether the bits that only a saturated number of a source has are ones far below its last kept bit.
+
+    A source chain gives it `most` bits, all ones, and other numbers `others` bits at most. Then bits of it beyond these
+    are neither a single bit, nor beside a tie, nor lower than those of other numbers.
+    """
+    spec, conversion = target.format, target.conversion
+    if most == others or len(conversion.source_chain) > 1 or spec.sub_shift_bits:
+        return False
+    top = conversion.source_chain[0].maximum_exponent
+    exponent = top + 1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset
+    exponent = min(exponent - (conversion.exponent_rule is ExponentRule.LOWER_ERROR), spec.largest_exponent)
+    kept = top + 1 - (exponent - spec.fraction_bits - conversion.post_truncate_bits)
+    is_lowest = top - most < source_tops(kind, conversion)[0] - others
+    return not is_lowest and max(kept, 1) + 2 <= others
 
 
 @cache
