@@ -16,7 +16,7 @@ from bfpemu.vectors.dot_facts import (
     named_family,
     value_of,
 )
-from bfpemu.vectors.dot_result_bins import RESULT_NAMES, result_bins, why_no_result
+from bfpemu.vectors.dot_result_bins import RESULT_NAMES, result_bins, why_no_number, why_no_result
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.dot_sum_bins import (
     align_bins,
@@ -52,7 +52,7 @@ def dot_families(problem: Problem, stimulus: DotStimulus) -> list[DotFamily]:
 
 def _result_families(problem: Problem) -> list[DotFamily]:
     return [
-        named_family(RESULT_NAMES, result_bins(problem), why_no_result(problem)),
+        named_family(RESULT_NAMES, result_bins(problem), why_no_number(problem)),
         named_family(FLAG_NAMES, flag_bins, _why_no_flag(problem)),
     ]
 
@@ -216,14 +216,28 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
         if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
             return "nothing is negative"
         half, groups = 1 << (accumulator.bits - 1), -(-stimulus.lanes // stimulus.group)
-        if accumulator.kind is AccumulatorKind.ALIGNED:
-            room = accumulator.fraction_bits - stimulus._width()
-            most = groups * stimulus.most << room if room >= 0 else (groups * stimulus.most >> -room) + groups
-        else:
-            most = groups * stimulus.most << max(stimulus.ends[1] - accumulator.lsb_exponent, 0)
-        return f"no sum of {groups} groups is above {most}" if most < half + 2 else None
+        place = name.split(".")[1]
+        # At the ends lie half - 1 and -half.
+        needs = half + (_EDGES.index(place) - 3 + name.endswith("neg") if place in _EDGES else 0)
+        most = _largest_integer(stimulus)
+        return f"no sum of {groups} groups is above {most}" if most < needs else None
 
     return absent
+
+
+def _largest_integer(stimulus: DotStimulus) -> int:
+    """Return a bound of the magnitudes of all sums of an integer accumulator, in units of its last bit."""
+    accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
+    product = max(-stimulus.low_a, stimulus.high_a) * max(-stimulus.low_b, stimulus.high_b)
+    drop = stimulus.unit.product_drop_bits
+    most = stimulus.group_elements * (-(-product >> drop) << drop)
+    if accumulator.kind is AccumulatorKind.FIXED:
+        return groups * most << max(stimulus.ends[1] - accumulator.lsb_exponent, 0)
+    room = accumulator.fraction_bits - stimulus._width()
+    if room >= 0:
+        return groups * most << room
+    # What is aligned to fewer bits may be rounded up: every product by itself, or a group sum.
+    return groups * ((most >> -room) + (stimulus.group_elements if accumulator.aligns_products else 1))
 
 
 FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")

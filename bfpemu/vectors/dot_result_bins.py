@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bfpemu.formats.unit import AccumulatorKind
+from bfpemu.formats import Rounding
+from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.problem import Problem
@@ -58,11 +59,47 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
             return f"no sum lies above 2 ** {high}"
         if "infinity" in name and output.overflow == "saturate":
             return "the output saturates"
+        held = accumulator.format
+        if "infinity" in name and held is not None and not has_infinity(held, negative=".neg" in name):
+            fits = held.exponent_bits <= output.exponent_bits and held.fraction_bits <= output.fraction_bits
+            return "the accumulator saturates, and the output holds every number of it" if fits else None
         if name == "result.nan" and "nan" not in (
             problem.a_flat.format.exponent_reserved,
             problem.b_flat.format.exponent_reserved,
         ):
             return "no block is NaN"
         return None
+
+    return absent
+
+
+def has_infinity(format: FloatFormat, *, negative: bool) -> bool:
+    """Return whether what overflows becomes the infinity of a sign, and not the largest number (spec 6.2)."""
+    downward = Rounding.TOWARD_POSITIVE if negative else Rounding.TOWARD_NEGATIVE
+    return format.overflow is FloatOverflow.INFINITY and format.rounding not in (
+        Rounding.TOWARD_ZERO,
+        Rounding.TO_ODD,
+        downward,
+    )
+
+
+def why_no_number(problem: Problem) -> Callable[[str], str | None]:
+    """Return what `why_no_result` does, and why two group sums are not as large as the largest number."""
+    of_any, stimulus, output = why_no_result(problem), DotStimulus(problem, 0, 1), problem.output
+    accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
+    held, bits = accumulator.format, stimulus.most.bit_length()
+    is_float = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+
+    def absent(name: str) -> str | None:
+        reason = of_any(name)
+        if reason or "largest" not in name or not is_float or held is None or groups > 2:
+            return reason
+        # Its sums end before they overflow, and a power of two less a small number takes one that does. Rounded twice,
+        # a sum is the largest number from two units below the power of two on.
+        has_plain_sums = not stimulus.unit.product_drop_bits and held.fraction_bits >= bits
+        is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))
+        if not is_above or not has_plain_sums or 2 * bits + 1 >= output.fraction_bits:
+            return None
+        return f"two group sums of {bits} bits leave a gap below the power of two above the largest number"
 
     return absent

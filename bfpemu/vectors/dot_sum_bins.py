@@ -197,18 +197,46 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return "at distance 0 neither is above"
         if (".neg" in name or "cancel" in name) and not (stimulus.low_a or stimulus.low_b):
             return "nothing is negative"
+        if name.startswith("cancel.") and groups == 2:
+            return _why_not_all_bits(stimulus, name)
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
+        reach = stimulus.ends[1] - stimulus.ends[0] + _bits_of_sums(stimulus)
         if "above" in name and not name.endswith("far"):
-            reach = stimulus.ends[1] - stimulus.ends[0] + stimulus.most.bit_length()
-            distance = int(name.split(".")[2])
-            return f"two sums lie within {reach} binades" if distance > reach else None
-        reach = stimulus.ends[1] - stimulus.ends[0]
+            return f"two sums lie within {reach} binades" if int(name.split(".")[2]) > reach else None
         if name.endswith("far") and reach < min(stimulus.window, 80):
-            return f"exponents lie within {reach}"
+            return f"two sums lie within {reach} binades"
         return None
 
     return absent
+
+
+def _bits_of_sums(stimulus: DotStimulus) -> int:
+    """Return how far the leading bit of what is added lies above the largest exponent at most, a carry included."""
+    accumulator, drop = stimulus.unit.accumulator, stimulus.unit.product_drop_bits
+    groups = -(-stimulus.lanes // stimulus.group)
+    bits = (groups * (stimulus.most + (stimulus.group_elements << drop))).bit_length()
+    unit, held = stimulus.ends[1], accumulator.format
+    if accumulator.kind is AccumulatorKind.FIXED:
+        unit = accumulator.lsb_exponent
+    elif accumulator.kind is AccumulatorKind.ALIGNED:
+        unit += max(stimulus._width() - accumulator.fraction_bits, 0)
+    # What is small may be rounded up to the last place that an accumulator has.
+    lowest = unit if held is None else max(unit, 1 - held.bias)
+    return max(bits, lowest - stimulus.ends[1] + groups.bit_length())
+
+
+def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
+    """Return why two group sums do not cancel all bits of the largest, a power of two, but the last one."""
+    exact = stimulus.unit.accumulator.kind in (AccumulatorKind.EXACT, AccumulatorKind.FLOAT)
+    factors = max(stimulus.high_a, -stimulus.low_a), max(stimulus.high_b, -stimulus.low_b)
+    most = stimulus.group_elements * factors[0] * factors[1]
+    is_power = stimulus.most == most and most & (most - 1) == 0
+    if not exact or not is_power or min(factors) < 2 or stimulus.unit.product_drop_bits or stimulus.unit.sum_bits:
+        return None
+    if name != f"cancel.{most.bit_length() - 1}":
+        return None
+    return f"no group sum is {most - 1}, one less than the largest"
 
 
 def cancel_names(stimulus: DotStimulus) -> list[str]:
@@ -245,8 +273,9 @@ def order_family(stimulus: DotStimulus) -> DotFamily:
         if accumulator.kind is AccumulatorKind.EXACT:
             return "an exact accumulator knows no order"
         held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
-        if held is not None and groups == 2 and stimulus.most.bit_length() <= held.fraction_bits + 1:
-            return "two sums that the accumulator holds are added in one way"
+        is_float = held is not None and accumulator.kind is AccumulatorKind.FLOAT
+        if is_float and groups == 2 and not accumulator.fused:
+            return "two sums, each converted by itself, are added in one way"
         return None
 
     return Family(["order.matters"], find, absent)

@@ -17,6 +17,9 @@ from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray
 
+_NEAR = 128
+"""How many numbers below a wanted one are looked at for a group sum."""
+
 
 class Term(NamedTuple):
     """A group sum ``total * 2 ** exponent`` in a slot of a vector."""
@@ -185,9 +188,13 @@ class DotTerms:
             if not rest:
                 break
             exponent = min(max(unit, unit + rest.bit_length() - self.most.bit_length() + 1), max(reference, unit))
-            total = min(rest >> (exponent - unit), self.most)
-            while total and self.factors(sign * total) is None:
-                total -= 1
+            total = self._largest_sum(min(rest >> (exponent - unit), self.most), sign)
             terms.append(Term(slot, sign * total, exponent))
             rest -= total << (exponent - unit)
         return None if rest else terms
+
+    def _largest_sum(self, most: int, sign: int) -> int:
+        """Return the largest number up to `most`, of some near it, that with a sign is a group sum; else 0."""
+        near = (total for total in range(most, max(most - _NEAR, 0), -1))
+        shorter = (most >> bits << bits for bits in range(_NEAR.bit_length(), most.bit_length()))
+        return next((total for total in (*near, *shorter) if self.factors(sign * total) is not None), 0)

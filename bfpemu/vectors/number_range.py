@@ -65,8 +65,10 @@ class NumberRange:
             saturates = step.overflow is StepOverflow.SATURATE and high > step.maximum_exponent
             found = step.fraction_bits + 1 if saturates else min(found, step.fraction_bits + 1)
             others = min(others, step.fraction_bits + 1)
-        is_seen = self.problem.unit != "encode" or self.is_given or not hides_saturated_bits(
-            self.problem.kind, self.problem.target, others, found
+        is_seen = (
+            self.problem.unit != "encode"
+            or self.is_given
+            or not hides_saturated_bits(self.problem.kind, self.problem.target, others, found)
         )
         return found if is_seen else others
 
