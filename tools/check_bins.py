@@ -63,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--unit", action="append", help="a unit of spec 12.2 or a dot-product unit of the catalogue")
     parser.add_argument("--format", action="append", help="a preset; all of them unless given")
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="the float of encode and decode; float32")
-    parser.add_argument("--level", type=int, default=1)
+    parser.add_argument("--level", type=int, choices=(1, 2), default=1, help="2 with the crosses of spec 12.14; 1")
     parser.add_argument("--drawn", type=int, metavar="N", help="go over so many small formats drawn at random")
     parser.add_argument("--seed", type=int, default=1, help="of the drawn formats")
     chosen = parser.parse_args(arguments)
     if chosen.drawn:
-        return drawn(tuple(chosen.unit or UNITS), chosen.drawn, chosen.seed)
+        return drawn(tuple(chosen.unit or UNITS), chosen.drawn, chosen.seed, chosen.level)
     units = chosen.unit or [*(unit for unit in UNITS if unit != "dot"), *dot_units()]
     sets = bins = silent = false = 0
     for name, problem in problems(units, chosen.format or list(presets()), chosen.dtype or DTYPES[:1]):
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if silent or false else 0
 
 
-def drawn(units: tuple[str, ...], count: int, seed: int) -> int:
+def drawn(units: tuple[str, ...], count: int, seed: int, level: int) -> int:
     """Print what is said to be impossible of small formats drawn at random and is not; 1 when there is any."""
     seen = false = 0
 
@@ -106,7 +106,7 @@ def drawn(units: tuple[str, ...], count: int, seed: int) -> int:
     def look(problem: Problem) -> None:
         nonlocal seen, false
         seen += 1
-        untrue = contradictions(problem, most_bits=16, vectors=4000)
+        untrue = contradictions(problem, level=level, most_bits=16, vectors=4000)
         if untrue:
             print(f"{problem.unit}: {problem}", flush=True)
         for key, reason in untrue.items():

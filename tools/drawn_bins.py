@@ -119,12 +119,14 @@ def _near(problem: Problem, vectors: int, seed: int) -> Stimulus:
     return found
 
 
-def contradictions(problem: Problem, *, most_bits: int = 14, vectors: int = 2000, seed: int = 1) -> dict[str, str]:
-    """Return the bins that an input hits although they are said to be impossible, with the reason of each.
+def contradictions(
+    problem: Problem, *, level: int = 1, most_bits: int = 14, vectors: int = 2000, seed: int = 1
+) -> dict[str, str]:
+    """Return the bins of a level that an input hits although they are said to be impossible, with the reason of each.
 
     Where a stimulus word has at most `most_bits` bits, every input is looked at; else so many pseudo-random vectors.
     """
-    plan = plan_of(problem, 1, 1)
+    plan = plan_of(problem, level, 1)
     made = Directed(plan)
     found = made.contradictions()
     tally, first = Tally(plan.families), 0

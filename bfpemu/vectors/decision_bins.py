@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.formats import Conversion, ExponentRule, Rounding
 from bfpemu.reference.rounding import round_to_integer
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _wanted
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
@@ -150,19 +150,23 @@ def widest_step(reach: Reach) -> int:
 def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for bits behind the binary point without which an element is rounded the other way."""
     conversion, deepest = reach.problem.target.conversion, deepest_rest(reach)
-    away = GOES_AWAY[conversion.rounding]
-    largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
+    bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
+    largest = np.uint64((1 << bits) - 1)
     things = [f"bit{depth}.{sign}" for depth in range(deepest) for sign in _SIGNS]
 
     def find(facts: BlockFacts) -> Int64Array:
         negative = facts.negative.astype(np.int64)
-        cell = 8 * negative + 4 * (facts.whole & _ONE).astype(np.int64) + 2 * facts.guard + facts.below_guard
         inside = facts.rounds & (facts.whole < largest)
-        guard = inside & facts.guard & (away[cell] != away[cell & ~2])
+        whole = np.where(inside, facts.whole, _ZERO)
+        rounded = _rounded(conversion, bits, whole, facts.rest, facts.sticky, negative)
+        first = facts.rest & ~HALF, facts.sticky
+        guard = inside & facts.guard & (rounded != _rounded(conversion, bits, whole, *first, negative))
         left = facts.rest << _ONE
         is_single = (left & (left - _ONE) == 0) & (left != 0) & ~facts.sticky
         depth = 65 - bit_lengths(left)
-        below = inside & is_single & (depth < deepest) & (away[cell] != away[cell & ~1])
+        others = facts.rest & HALF, facts.sticky
+        below = inside & is_single & (depth < deepest)
+        below &= rounded != _rounded(conversion, bits, whole, *others, negative)
         return np.stack([np.where(guard, negative, -1), np.where(below, 2 * depth + negative, -1)], axis=-1)
 
     return lane_family(
@@ -173,6 +177,39 @@ def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
         find,
         lambda thing: _why_no_rest(reach, *divmod(thing, 2)),
     )
+
+
+def _rounded(
+    conversion: Conversion, bits: int, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array
+) -> UInt64Array:
+    """Return magnitudes as alignment, the bit that rounding ignores, and rounding leave them (spec 3.7).
+
+    Elements have `bits`, and none of them overflows; behind the binary point are 64 bits, and `sticky` is below them.
+    """
+    ignored = np.uint64((1 << 64) - 1)
+    if conversion.ignored_bit is not None:
+        ignored ^= np.uint64(1 << (64 - conversion.ignored_bit))
+    if conversion.alignment_bits is not None:
+        places = conversion.alignment_bits - bits
+        point, below = np.uint64(places), np.uint64(64 - places)
+        cut = rest << point
+        kept = whole << point | (rest >> below if places else _ZERO)
+        kept = kept + _goes_away(conversion.alignment_rounding, kept, cut, sticky, negative)
+        whole, sticky = kept >> point, np.zeros_like(sticky)
+        rest = kept << below if places else np.zeros_like(rest)
+    rest = rest & ignored
+    found: UInt64Array = whole + _goes_away(conversion.rounding, whole, rest, sticky, negative)
+    return found
+
+
+def _goes_away(
+    mode: Rounding, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array
+) -> UInt64Array:
+    """Return 1 where a number is rounded away from zero, and 0 where it is not."""
+    guard, below = rest >= HALF, sticky | (rest << _ONE != 0)
+    cell = 8 * negative + 4 * (whole & _ONE).astype(np.int64) + 2 * guard + below
+    found: UInt64Array = GOES_AWAY[mode][cell].astype(np.uint64)
+    return found
 
 
 def deciding_cells(mode: Rounding, negative: int, *, guard_decides: bool) -> list[tuple[int, int, int]]:
@@ -188,9 +225,22 @@ def deciding_cells(mode: Rounding, negative: int, *, guard_decides: bool) -> lis
 
 
 def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
-    mode = reach.problem.target.conversion.rounding
+    conversion = reach.problem.target.conversion
+    mode = conversion.rounding
+    if conversion.ignored_bit == depth + 1:
+        return "rounding ignores this bit"
+    is_plain = True
+    if conversion.alignment_bits is not None:
+        places = conversion.alignment_bits - reach.spec.magnitude_bits - conversion.post_truncate_bits
+        if depth >= places and conversion.alignment_rounding is Rounding.TOWARD_ZERO:
+            return f"alignment leaves {places} bits behind the binary point"
+        # A single bit that alignment keeps is as it was; beside the guard bit there may be others, which carry.
+        carries = conversion.alignment_rounding not in (Rounding.TOWARD_ZERO, Rounding.TO_ODD)
+        is_plain = depth < places and (depth > 0 or not carries)
     deciding = deciding_cells(mode, negative, guard_decides=depth == 0)
-    if not deciding:
+    if conversion.ignored_bit == 1:
+        deciding = [cell for cell in deciding if not cell[1]]
+    if not deciding and is_plain:
         return f"no such bit changes what {mode} does with a {'negative' if negative else 'positive'} number"
     spec = reach.spec
     needs = []
@@ -200,9 +250,9 @@ def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
         last = depth + 1 if depth else 1 + below
         first = 0 if odd else 1 if guard else last
         needs.append(last - first + 1)
-    if not needs:
+    if not needs and is_plain:
         return "an element of one bit that is odd is the largest"
-    if min(needs) > reach.precision:
+    if is_plain and min(needs) > reach.precision:
         return f"a number here has {reach.precision} bits, and this needs {min(needs)}"
     return reach.why_not_so_low(depth + 1)
 
