@@ -8,6 +8,7 @@ from bfpemu.formats import Rounding
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.dot_sum_bins import bits_of_sums
 from bfpemu.vectors.problem import Problem
 
 RESULT_NAMES = [
@@ -47,6 +48,8 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
     def absent(name: str) -> str | None:
         low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.most * stimulus.slots).bit_length()
         accumulator = stimulus.unit.accumulator
+        if accumulator.kind is AccumulatorKind.ALIGNED or stimulus.unit.product_drop_bits:
+            high = stimulus.ends[1] + bits_of_sums(stimulus)  # what is rounded to fewer bits may be more
         if accumulator.kind is AccumulatorKind.FIXED:
             low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
         if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
@@ -55,12 +58,15 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
             return "the output flushes subnormals"
         if ("subnormal" in name or "smallest" in name) and low > 1 - output.bias:
             return f"no sum lies below 2 ** {low}"
-        if ("largest" in name or "infinity" in name) and high <= output.bias:
-            return f"no sum lies above 2 ** {high}"
-        if "infinity" in name and output.overflow == "saturate":
-            return "the output saturates"
         held = accumulator.format
-        if "infinity" in name and held is not None and not has_infinity(held, negative=".neg" in name):
+        is_infinite = "infinity" in name and held is not None and has_infinity(held, negative=".neg" in name)
+        # An infinity of the accumulator stays one, also in a wider output and in one that saturates.
+        may_stay = is_infinite and held is not None and high > held.bias
+        if ("largest" in name or "infinity" in name) and high <= output.bias:
+            return None if may_stay else f"no sum lies above 2 ** {high}"
+        if "infinity" in name and output.overflow == "saturate" and not may_stay:
+            return "the output saturates"
+        if "infinity" in name and held is not None and not is_infinite:
             fits = held.exponent_bits <= output.exponent_bits and held.fraction_bits <= output.fraction_bits
             return "the accumulator saturates, and the output holds every number of it" if fits else None
         if name == "result.nan" and "nan" not in (

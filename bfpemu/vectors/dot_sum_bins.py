@@ -201,7 +201,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return _why_not_all_bits(stimulus, name)
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
-        reach = stimulus.ends[1] - stimulus.ends[0] + _bits_of_sums(stimulus)
+        reach = stimulus.ends[1] - stimulus.ends[0] + bits_of_sums(stimulus)
         if "above" in name and not name.endswith("far"):
             return f"two sums lie within {reach} binades" if int(name.split(".")[2]) > reach else None
         if name.endswith("far") and reach < min(stimulus.window, 80):
@@ -211,7 +211,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
     return absent
 
 
-def _bits_of_sums(stimulus: DotStimulus) -> int:
+def bits_of_sums(stimulus: DotStimulus) -> int:
     """Return how far the leading bit of what is added lies above the largest exponent at most, a carry included."""
     accumulator, drop = stimulus.unit.accumulator, stimulus.unit.product_drop_bits
     groups = -(-stimulus.lanes // stimulus.group)

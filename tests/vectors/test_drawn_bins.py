@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.formats.unit import Accumulator, DotProductUnit
 from bfpemu.units import unit
+from bfpemu.vectors.answers import expected
 from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.families import Family, Tally
+from bfpemu.vectors.families import Family, Tally, bins_of
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from tools.drawn_bins import contradictions, inputs, small_problems
@@ -29,6 +31,11 @@ def m2(**words):
     return BFPSpec("m2", 2, words.pop("block_size", 2), 2, exponent_reserved="none", **words)
 
 
+def m3(mantissa_bits=3, block_size=2):
+    """Return a format of three-bit elements."""
+    return BFPSpec("m3", mantissa_bits, block_size, 4)
+
+
 CASES = {
     # What a reason was wrong about: shift codes, a reserved code, one element, exponents that rounding raises,
     # infinities that lift a block, powers of two in a block of one exponent, a chain that saturates, and a sum with 0.
@@ -42,6 +49,37 @@ CASES = {
     "flushes": Problem("add", Preset(m2(block_size=1, decode_underflow="flush"))),
     "one group": Problem("dot", Preset(m2(block_size=1)), elements=1, dot_unit=unit("exact")),
 }
+
+DOTS = {
+    # What a reason was wrong about: an end that is reached although one beside it is not, products that round up, two
+    # sums that are aligned one after the other, leading bits that carry beyond the exponents.
+    "ends": (Accumulator(kind="fixed", bits=5, lsb_exponent=2), {}),
+    "rounds up": (Accumulator(kind="fixed", bits=6), {"product_drop_bits": 2, "product_rounding": "away_from_zero"}),
+    "aligned": (Accumulator(kind="aligned", format="fp16", fraction_bits=3), {}),
+    "far": (Accumulator(kind="float", format="fp16"), {}),
+}
+
+
+@pytest.mark.parametrize("name", DOTS)
+def test_dot_products_agree_with_the_reasons_of_a_tiny_format(name):
+    accumulator, words = DOTS[name]
+    unit = DotProductUnit(accumulator=accumulator, **words)
+    problem = Problem("dot", Preset(m3()), elements=4, dot_unit=unit)
+    assert contradictions(problem, most_bits=10, vectors=100) == {}
+
+
+REST = [({}, {"bit0"}), ({"ignored_bit": 1}, set()), ({"ignored_bit": 2}, {"bit0"}), ({"alignment_bits": 3}, set())]
+
+
+@pytest.mark.parametrize(("words", "wanted"), REST)
+def test_a_bit_that_is_cut_or_ignored_decides_no_rounding(words, wanted):
+    conversion = Conversion(exponent_rule="floor", rounding="ties_away", **words)
+    problem = Problem("encode", Preset(m3(mantissa_bits=4, block_size=1), conversion), dtype="float16")
+    plan = plan_of(problem, 1, 1)
+    x = np.array([[np.float16(1 + 2**-3).view(np.uint16)]], np.uint64)
+    found = bins_of(plan.families, plan.facts({"x": x}, expected(problem, {"x": x})), 1)[0]
+    assert {name.split(".")[1] for name in found if name.startswith("rest.")} == wanted
+    assert contradictions(problem, most_bits=16) == {}
 
 
 @pytest.mark.parametrize("name", CASES)
