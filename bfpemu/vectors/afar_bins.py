@@ -179,7 +179,7 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
         lane = np.where(facts.nonzero, facts.mantissa >> _below(facts.highest[:, None] - facts.top), 0).argmax(axis=1)
         rows = np.arange(len(lane))
         is_edge = facts.mantissa[rows, lane] == _edge(reach)
-        for which, side in enumerate(_sides(facts)):
+        for which, side in enumerate(sides_of(facts)):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
             without = visible_exponents(reach, _wanted(reach.problem, highest, largest))
@@ -187,7 +187,7 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
             is_exact = is_edge & (side.low[rows, lane] == 0)
             way = np.where(is_exact, 0, np.where(with_ > without, 1, np.where(with_ < without, 2, -1)))
             known = (side.low != 0).any(axis=1) & (highest > -(1 << 39)) & (facts.highest > -(1 << 39)) & ~facts.is_nan
-            at = _numbered(apart, side.apart[rows, lane])
+            at = numbered(apart, side.apart[rows, lane])
             number = (which * len(apart) + at) * len(EXPONENT_WAYS) + way
             found.append(np.where(known & (at >= 0) & (way >= 0), number, -1))
         return np.stack(found, axis=1)
@@ -225,13 +225,13 @@ def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
         found = []
         unit = (facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
         own = rounded(facts.whole, facts, facts.rest, facts.sticky)
-        for side in _sides(facts):
+        for side in sides_of(facts):
             _, whole, rest, sticky = split(side.high, side.high_top, unit)
             other = rounded(whole, facts, rest, sticky)
             way = np.where(own > other, 0, np.where(own < other, 1, -1))
             known = facts.rounds & (side.low != 0) & (side.high != 0) & (side.high_negative == facts.negative)
             known &= (facts.whole < largest) & (whole < largest)
-            at = _numbered(apart, side.apart)
+            at = numbered(apart, side.apart)
             found.append(np.where(known & (way >= 0) & (at >= 0), at * len(ROUNDING_WAYS) + way, -1))
         return np.stack(found, axis=-1)
 
@@ -257,7 +257,8 @@ class _Side(NamedTuple):
     low: UInt64Array
 
 
-def _sides(facts: BlockFacts) -> Iterator[_Side]:
+def sides_of(facts: BlockFacts) -> Iterator[_Side]:
+    """Yield both operands of a sum as the lower one, `a` first."""
     problem, size = facts.problem, facts.problem.target.format.elements_per_block or 1
     presets = problem.a_flat, problem.b_flat
     numbers = [
@@ -274,7 +275,8 @@ def _sides(facts: BlockFacts) -> Iterator[_Side]:
         yield _Side(units[1 - low] - units[low], mantissa, top, negative, other)
 
 
-def _numbered(apart: list[int], found: Int64Array) -> Int64Array:
+def numbered(apart: list[int], found: Int64Array) -> Int64Array:
+    """Return where distances stand in a list, -1 for those that do not."""
     table = np.array(apart)
     at = np.minimum(np.searchsorted(table, found), len(table) - 1)
     return np.where(table[at] == found, at, -1)

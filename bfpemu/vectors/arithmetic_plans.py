@@ -42,6 +42,7 @@ from bfpemu.vectors.shared_rows import BlockDotClosing, BlockDotStimulus
 from bfpemu.vectors.sum_bins import sum_families
 from bfpemu.vectors.traced import traced_vector
 from bfpemu.vectors.words import Fields
+from bfpemu.vectors.zero_operand import ZeroOperands, zero_operand_families
 
 _SOUGHT = 39
 """The piece of the last search, of which there are fewer than 40 (`Plan`)."""
@@ -57,6 +58,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
             found += afar_families(Reach(self.problem), self.level)
+            found += zero_operand_families(Reach(self.problem))
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
@@ -69,6 +71,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "add":
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
+            yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
 
     def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Look at all numbers of narrow operands with all places where they can be rounded."""

@@ -85,7 +85,9 @@ class DecidingSums(OperandStimulus):
             elif bit:
                 larger, smaller, more, less, apart = base | bit, base, 0, 0, 1
             else:
-                apart = depth + 1 - high.magnitude_bits + place
+                lowest = depth + 1 - high.magnitude_bits
+                place = min(place, max(widest_step(self.reach) - 1 - lowest, 0))
+                apart = lowest + place
                 larger, smaller, more, less = base, base, 1 << place, 0
             here, signs = self.lane == lane, self._signs(depth)
             yield signs * np.where(here, larger, smaller), signs * np.where(here, more, less), apart

@@ -19,6 +19,8 @@ from bfpemu.vectors.reach import Reach
 _SIGNS = ("pos", "neg")
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _DEEPEST = 62
+_BEYOND = 4
+"""Places below both operands of a sum, beside each other, that a bit which decides has bins for."""
 
 
 def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
@@ -44,8 +46,9 @@ def deepest_maximum(reach: Reach) -> int:
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
     if reach.spec.magnitude_bits > min(a, b):
         return 1
-    # The bits of one operand that is the largest significand, and those of the other below it.
-    return reach.spec.magnitude_bits + min(b, max(widest_step(reach) - 1, 0))
+    # The bits of one operand that is the largest significand, those of the other below it, and a few beyond, where a
+    # unit no longer keeps every bit of the lower one and has to know that there is any.
+    return min(reach.spec.magnitude_bits + min(b + _BEYOND, max(widest_step(reach) - 1, 0)), _DEEPEST)
 
 
 def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:

@@ -49,8 +49,13 @@ def explained_vector(problem: Problem, stimulus: Items, expected: Bytes, got: By
         "got": bytes(got).decode(),
         "differences": differences,
         "stimulus": _decoded_stimulus(problem, stimulus),
-        "stages": _stages(problem, stimulus, wanted, [d["item"] for d in differences]),
+        "stages": _stages(problem, stimulus, wanted, _places(differences)),
     }
+
+
+def _places(differences: list[dict[str, Any]]) -> list[int]:
+    """Return the elements or results that differ, each once; exponents and shifts are those of blocks."""
+    return list(dict.fromkeys(d["item"] for d in differences if d["field"] not in ("exponents", "shifts")))
 
 
 def bins_of_vectors(comparison: Comparison, numbers: list[int]) -> list[set[str]]:
@@ -63,7 +68,7 @@ def bins_of_vectors(comparison: Comparison, numbers: list[int]) -> list[set[str]
 
 
 def failures_by_bin(comparison: Comparison) -> list[tuple[str, int, int]]:
-    """Return (bin, differing vectors, vectors) of the directed vectors, the worst first."""
+    """Return (bin, differing vectors, vectors) of the directed vectors, the worst first, of the bins of the set."""
     numbers = [number for number, _ in comparison.kept if number < comparison.found.directed]
     if not numbers:
         return []
@@ -72,7 +77,7 @@ def failures_by_bin(comparison: Comparison) -> list[tuple[str, int, int]]:
         for name in names:
             counts[name] = counts.get(name, 0) + 1
     hits = {name: entry.get("hits", 0) for name, entry in comparison.found.coverage().items()}
-    rows = [(name, count, hits.get(name, 0)) for name, count in counts.items()]
+    rows = [(name, count, hits[name]) for name, count in counts.items() if name in hits]
     return sorted(rows, key=lambda row: (-row[1] / max(row[2], 1), -row[1], row[0]))
 
 

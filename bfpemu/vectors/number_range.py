@@ -222,12 +222,17 @@ class NumberRange:
     @property
     def exponent_ends(self) -> tuple[int, int]:
         """The smallest and the largest exponent of blocks with a number, before the range of the codes (spec 3.5)."""
-        (low, high), conversion = self.wanted_ends, self.problem.target.conversion
-        rule = conversion.exponent_rule
+        low, rule = self.wanted_ends[0], self.problem.target.conversion.exponent_rule
+        high = self.highest_of_numbers
         if self.infinity_lifts:
-            high = max(high, self.spec.largest_exponent)
+            high = max(high, self.spec.largest_exponent + self.is_raised_by_rounding)
         may_lower = low - 1 - self.spec.fraction_bits >= 1 - self.spec.exponent_bias  # which lower_error asks for
-        return low - (rule is ExponentRule.LOWER_ERROR and may_lower), high + self.is_raised_by_rounding
+        return low - (rule is ExponentRule.LOWER_ERROR and may_lower), high
+
+    @property
+    def highest_of_numbers(self) -> int:
+        """The largest exponent of a block without an infinity, before the range of the codes (spec 3.5)."""
+        return self.wanted_ends[1] + self.is_raised_by_rounding
 
     @property
     def is_raised_by_rounding(self) -> bool:

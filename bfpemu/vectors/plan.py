@@ -16,6 +16,7 @@ from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import deciding_patterns
 from bfpemu.vectors.decode_bins import CodeFacts, decode_families
 from bfpemu.vectors.encode_bins import encode_families
+from bfpemu.vectors.encode_closing import sought_bits
 from bfpemu.vectors.encode_stimulus import EncodeStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
@@ -115,6 +116,11 @@ class EncodePlan(Plan):
         beside = np.array([0, 0, 0, 1, 0, 0, -1])[np.arange(len(patterns)) % 7]
         codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
         return {"exponents": codes.astype(np.uint64)[:, None]}
+
+    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Make blocks for single bits far below the unit."""
+        stimulus = sought_bits(self.problem, missing)
+        return acceptable(self.problem, stimulus) if stimulus else {}, {}
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of blocks."""

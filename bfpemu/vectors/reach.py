@@ -28,6 +28,8 @@ class Reach(BlockRange):
         if self.is_given:
             return None
         low, high = self.exponent_ends if of_block else self.wanted_ends
+        if of_block and self.infinity_lifts and self.highest_of_numbers < exponent < self.spec.largest_exponent:
+            return f"numbers give exponents up to {self.highest_of_numbers}, and an infinity the largest"
         if low <= exponent <= high:
             return self._why_in_gap(exponent) if self.follows_maximum else None
         what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
@@ -50,6 +52,11 @@ class Reach(BlockRange):
             most = max(min(self.exponent_ends[1], most), self.spec.smallest_exponent)
         if most - bits - places < lowest_bit:
             return f"no number has a bit below 2 ** {lowest_bit}"
+        if self.infinity_lifts:
+            low = max(self.highest_of_numbers, self.spec.smallest_exponent)
+            lifted = self.spec.largest_exponent - self.spec.largest_shift
+            if low - bits - places < lowest_bit and lifted - bits - places > self.tops[1]:
+                return "an infinity lifts the exponent farther, and numbers alone give none so high"
         least = self.spec.smallest_exponent - bits - self.spec.largest_shift
         keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
         if self.problem.unit == "encode" or self.is_given or self.is_loose or keeps_low or self.infinity_lifts:

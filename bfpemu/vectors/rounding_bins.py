@@ -209,8 +209,9 @@ def saturation_bins(reach: Reach) -> BlockFamily:
                 return reason
         if beside_least and place == 5:
             return "the largest magnitude is one more than the largest significand"
+        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         if reach.clamps_above:
-            return None
+            return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True) if place < 4 else None
         if place in (2, 3) and _is_raised(reach, place=place - 1, negative=number >= 7):
             return "the rule even raises the exponent of such a block"
         if place == 5 and conversion.exponent_rule is ExponentRule.CEIL and conversion.exponent_offset == -1:
@@ -227,7 +228,6 @@ def saturation_bins(reach: Reach) -> BlockFamily:
             return "the rule leaves no number of one more in its integer part"
         if place > 3:
             return None
-        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True)
 
     return Family(names, find, absent)

@@ -15,6 +15,7 @@ import pytest
 from bfpemu.cli import main
 from bfpemu.errors import CODES
 from bfpemu.vectors.answers import expected
+from bfpemu.vectors.sets import open_set
 from bfpemu.vectors.words import hex_lines
 
 
@@ -229,6 +230,32 @@ def test_a_block_of_zeros_has_no_exponent_of_the_rule_in_its_stages(sets, verify
     assert (status, text.startswith("MISMATCH: 1 result differs; ")) == (1, True)
     assert "block 1: no number other than 0, exponent -7\n" in text
     assert text.count("the rule gives") == 1
+
+
+def test_an_element_is_there_once_when_the_exponent_of_its_block_differs_too(sets, verify):
+    found = sets("encode")
+    place = {field.name: field.lsb for field in found.problem.expected.fields}
+    rounded = [number for number, words in enumerate(good(found)) if int(words, 16)]
+    lines = good(found)
+    number = next(n for n in rounded if int(lines[n], 16) & 15 and not int(lines[n], 16) >> place["exponents"] & 1)
+    lines[number] = f"{int(lines[number], 16) ^ (1 | 1 << place['exponents']):0{len(lines[number])}x}"
+    status, text = verify(found, joined(lines))
+    assert (status, text.count("\n  element 0: "), text.count("exponents[0]: expected")) == (1, 1, 1)
+
+
+def test_the_table_by_bin_has_no_bin_that_the_set_lacks(sets, verify, tmp_path):
+    found = sets("encode")
+    folder = tmp_path / "older"
+    shutil.copytree(found.folder, folder)
+    report = json.loads((folder / "coverage.json").read_text(encoding="utf-8"))
+    kept = json.dumps({name: entry for name, entry in report.items() if not name.startswith("exponent.")})
+    (folder / "coverage.json").write_text(kept, encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"]["coverage.json"]["sha256"] = hashlib.sha256(kept.encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    lines = [f"{int(line, 16) ^ 1:0{len(line)}x}" for line in good(found)]
+    status, text = verify(open_set(folder), joined(lines))
+    assert (status, " of 0 " in text, " exponent.code" in text) == (1, False, False)
 
 
 def test_a_word_with_more_bits_than_the_set_has_is_no_result(sets, verify):

@@ -1,0 +1,64 @@
+"""A last search of `encode` for single bits far below the unit that no other directed vector has (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from bfpemu.sources import SourceKind
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.problem import Problem
+
+
+def sought_bits(problem: Problem, missing: set[str]) -> Stimulus:
+    """Return blocks with the bits of missing bins of `sticky`, each beside numbers that give the block its exponent.
+
+    The deepest bits need the highest exponent of numbers that have a bit so low; with some rules these are no powers of
+    two, and with others an infinity.
+    """
+    names = [name.split(".") for name in sorted(missing) if name.startswith("sticky.")]
+    depths = [(int(guard.removeprefix("guard")), int(depth.removeprefix("depth"))) for _, guard, depth in names]
+    if not depths or problem.elements < 2 or problem.needs_random_words or problem.needs_exponents:
+        return {}
+    first = np.array(list(_holders(problem.kind)), np.uint64)
+    alone = np.where(np.arange(problem.elements) == 0, first[:, None], np.uint64(0))
+    taken = acceptable(problem, {"x": alone})["x"]
+    spec, answer = problem.target.format, expected(problem, {"x": taken})
+    post = problem.target.conversion.post_truncate_bits
+    units = answer["exponents"][:, 0].astype(np.int64) - spec.exponent_bias - spec.fraction_bits - post
+    rows = []
+    for (guard, depth), (block, unit) in product(depths, zip(taken, units.tolist(), strict=True)):
+        # The guard bit has half the weight of the unit, and depths count from there.
+        pattern = pattern_of(problem.kind, unit - 1 - depth, depth if guard else None)
+        if pattern is not None:
+            rows.append(np.where(np.arange(problem.elements) == 1, np.uint64(pattern), block))
+    return {"x": np.stack(rows)} if rows else {}
+
+
+def _holders(kind: SourceKind) -> Iterator[int]:
+    """Yield patterns at the ends of the exponent field and in its middle, powers of two and others; an infinity."""
+    point, ones = kind.fraction_bits, (1 << kind.exponent_bits) - 1
+    for field, fraction in product((ones - 1, ones - 2, ones // 2, 1, 0), (0, 1, (1 << point) - 1)):
+        yield field << point | fraction
+    yield ones << point
+
+
+def pattern_of(kind: SourceKind, low: int, above: int | None) -> int | None:
+    """Return the pattern of ``2 ** low``, plus a bit so many places above it, or None where a source has none.
+
+    Examples
+    --------
+    >>> from bfpemu.sources import KINDS
+    >>> hex(pattern_of(KINDS["float32"], -1, None)), hex(pattern_of(KINDS["float32"], -149, 1))
+    ('0x3f000000', '0x3')
+    """
+    point, bias = kind.fraction_bits, (1 << (kind.exponent_bits - 1)) - 1
+    integer, unit = 1 | (1 << above if above else 0), low
+    top, lowest = unit + integer.bit_length() - 1, 1 - bias
+    if top > bias or low < max(top, lowest) - point:
+        return None
+    fraction = integer << (low - (max(top, lowest) - point))
+    return fraction if top < lowest else (top + bias) << point | (fraction & ((1 << point) - 1))

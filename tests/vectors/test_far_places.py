@@ -1,0 +1,93 @@
+"""Bins and reasons of numbers far from the others of their block: zeros above, bits below, an infinity (spec 12.10)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bfpemu.catalog import resolve
+from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
+from bfpemu.vectors.directed import Directed
+from bfpemu.vectors.encode_closing import pattern_of
+from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.problem import Problem
+
+SPECS = {
+    "alike": (BFPSpec("m4", 4, 2, 4), BFPSpec("m4", 4, 2, 4)),
+    "apart": (BFPSpec("m4", 4, 2, 4), BFPSpec("s5", 5, 2, 5, encoding="sign_magnitude", exponent_bias=20)),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_zeros_stand_at_every_place_above_numbers_that_are_seen(name):
+    a, b = SPECS[name]
+    problem = Problem("add", Preset(a), Preset(b))
+    made = Directed(plan_of(problem, 1, 1))
+    report = {key: entry for key, entry in made.report().items() if key.startswith("zeros.")}
+    assert made.contradictions() == {}
+    assert not any("not_reached" in entry for entry in report.values())
+    rows = [
+        {field: items[row].tolist() for field, items in part.stimulus.items()}
+        for part in made.parts
+        for row in range(len(part.stimulus["a_elements"]))
+    ]
+    seen = 0
+    for key, entry in report.items():
+        if "first" not in entry:
+            continue
+        _, which, apart = key.split(".")
+        items, other = rows[entry["first"]], "ba"["ab".index(which)]
+        units = {
+            side: items[f"{side}_exponents"][0] - spec.exponent_bias - spec.fraction_bits
+            for side, spec in (("a", a), ("b", b))
+        }
+        assert units[which] - units[other] == int(apart.removeprefix("apart"))
+        assert not any(items[f"{which}_elements"])
+        numbers = decode_block(
+            EncodedBlock(items[f"{other}_exponents"][0], (), tuple(items[f"{other}_elements"])),
+            a if other == "a" else b,
+        )
+        assert any(encode_block(numbers, problem.target).element_codes)
+        seen += 1
+    assert seen >= 24
+
+
+def test_a_bit_beyond_both_operands_lifts_an_exponent():
+    problem = Problem("add", Preset(BFPSpec("m4", 4, 2, 5), Conversion(exponent_rule="ceil")))
+    report = Directed(plan_of(problem, 1, 1)).report()
+    found = {
+        int(key.split(".")[1].removeprefix("bit")) for key, e in report.items() if "first" in e and "decides" in key
+    }
+    # Three bits of one operand, three of the other, and four below.
+    assert found == set(range(10))
+
+
+@pytest.mark.parametrize("infinity", ["saturate", "block"])
+def test_the_deepest_bits_and_the_exponents_of_an_infinity_are_reached_or_excused(infinity):
+    conversion = Conversion(exponent_rule="ceil", infinity=infinity)
+    preset = Preset(BFPSpec("s12", 12, 2, encoding="sign_magnitude"), conversion)
+    made = Directed(plan_of(Problem("encode", preset, dtype="float16"), 1, 1))
+    report = made.report()
+    assert [key for key, entry in report.items() if "not_reached" in entry] == []
+    assert made.contradictions() == {}
+    # The smallest float16 beside the largest: the rule lifts 65504 to 2 ** 16, whose unit is 2 ** 6.
+    deepest = report["sticky.guard0.depth29"]["first"]
+    (row,) = [row for part in made.parts for row in part.stimulus["x"].tolist()][deepest : deepest + 1]
+    values = [read_float(bits, "float16", conversion).magnitude for bits in row]
+    assert min(values) * 2**24 == 1
+    assert max(values) > 2**15
+    assert "cannot_occur" in report["exponent.code200"]
+
+
+def test_a_source_of_as_many_bits_as_an_element_saturates_without_a_rest():
+    preset = Preset(BFPSpec("m12", 12, 2, 5), Conversion(exponent_rule="ceil"))
+    report = Directed(plan_of(Problem("encode", preset, dtype="float16"), 1, 1)).report()
+    assert "first" in report["saturation.pos.far"]
+    assert report["saturation.pos.half"] == {"cannot_occur": "a number here has 11 bits, and this needs 12"}
+
+
+@pytest.mark.parametrize(("low", "above"), [(-24, None), (-24, 3), (-15, 1), (-14, 10), (5, 10), (14, 1)])
+def test_patterns_of_two_bits_are_read_as_these(low, above):
+    pattern = pattern_of(Problem("encode", resolve("bfp8"), dtype="float16").kind, low, above)
+    value = read_float(pattern, "float16", Conversion()).magnitude
+    assert value * 2**24 == 2 ** (24 + low) * (1 + (2**above if above else 0))
