@@ -104,9 +104,11 @@ class ElementStimulus(OperandStimulus):
                 alone = np.where(lanes == number % self.lanes, ends[number % 2 :: 2][0], np.uint64(0))
                 single = units[(lanes + number // self.lanes) % 2]
                 least = np.where(lanes == number % self.lanes, ends[0], np.uint64(0))
-                firsts = np.stack([one, alone, alone, least, least, least])
+                firsts = np.stack([one, alone, alone, least, least, least, least])
                 last = np.full(self.lanes, units[1])
-                seconds = np.stack([two, single, np.roll(single, 1), single, np.roll(single, 1), last])
+                # The least significand keeps its binade where nothing is taken from it.
+                beside = np.where(lanes == number % self.lanes, units[1], units[0])
+                seconds = np.stack([two, single, np.roll(single, 1), single, np.roll(single, 1), last, beside])
                 sides = [self.fields(high, firsts, top), self.fields(low, seconds, code)]
                 found.append((sides[1] | sides[0]) if swap else (sides[0] | sides[1]))
         return joined(found)

@@ -22,6 +22,8 @@ from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
 _MOST_NUMBERS = 1 << 19
 """Numbers of one piece that are looked at all together."""
 _DEEPEST = 64
+_FARTHEST = 24
+"""The distance of operands that are always far apart, up to which sums are looked at."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Meetings:
     def is_narrow(self) -> bool:
         """Whether all numbers can be looked at."""
         bits = self.a.mantissa_bits + (self.b.mantissa_bits if self.b else 0)
-        return 1 << bits <= _MOST_NUMBERS
+        return 1 << bits <= _MOST_NUMBERS and (self.problem.unit != "add" or len(self._steps()) > 0)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield all numbers of narrow operands, and of wide ones those around telling places."""
@@ -94,8 +96,25 @@ class Meetings:
         return self.a.mantissa_bits + self.b.mantissa_bits + bits + 2
 
     def _steps(self) -> range:
-        most = self.farthest_step
+        """Return distances of the operands' units; where these never lie so near, some of the nearest."""
+        most, ((low_a, high_a), (low_b, high_b)) = self.farthest_step, self._ends
+        low, high = low_a - high_b, high_a - low_b
+        if max(low, -high) > _FARTHEST:
+            return range(0)
+        if low > most or high < -most:
+            return range(low, min(high, low + 8) + 1) if low > 0 else range(max(low, high - 8), high + 1)
         return range(-most if self.b != self.a else 0, most + 1)
+
+    @cached_property
+    def _ends(self) -> list[tuple[int, int]]:
+        """The lowest and the highest unit of each operand."""
+        return [
+            (
+                spec.smallest_exponent - spec.fraction_bits - spec.largest_shift,
+                spec.largest_exponent - spec.fraction_bits,
+            )
+            for spec in self.operands
+        ]
 
     def _targets(self) -> Int64Array:
         """Return integers that have telling bits around some place."""
@@ -235,14 +254,7 @@ class Meetings:
 
     def _places(self, step: int) -> tuple[int, int]:
         """Return the lowest and the highest unit of numbers of a piece: of the lower operand, or of the product."""
-        ends = [
-            (
-                spec.smallest_exponent - spec.fraction_bits - spec.largest_shift,
-                spec.largest_exponent - spec.fraction_bits,
-            )
-            for spec in (self.a, self.b)
-            if spec is not None
-        ]
+        ends = self._ends
         if self.problem.unit == "multiply":
             return sum(low for low, _ in ends), sum(high for _, high in ends)
         places = [(low - up, high - up) for (low, high), up in zip(ends, (max(step, 0), max(-step, 0)), strict=False)]

@@ -11,6 +11,7 @@ from bfpemu.vectors.directed import Directed
 from bfpemu.vectors.encode_closing import pattern_of
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
+from tools.drawn_bins import contradictions
 
 SPECS = {
     "alike": (BFPSpec("m4", 4, 2, 4), BFPSpec("m4", 4, 2, 4)),
@@ -91,3 +92,11 @@ def test_patterns_of_two_bits_are_read_as_these(low, above):
     pattern = pattern_of(Problem("encode", resolve("bfp8"), dtype="float16").kind, low, above)
     value = read_float(pattern, "float16", Conversion()).magnitude
     assert value * 2**24 == 2 ** (24 + low) * (1 + (2**above if above else 0))
+
+
+@pytest.mark.parametrize("bias", [18, 30])
+def test_sums_of_operands_that_are_always_far_apart_are_looked_at_before_they_are_excluded(bias):
+    high, low = BFPSpec("m3", 3, 2, 2, exponent_bias=-4), BFPSpec("m3", 3, 2, 2, exponent_bias=bias)
+    result = Preset(BFPSpec("m4", 4, 2, 4, exponent_bias=6), Conversion(exponent_rule="given"))
+    for a, b in ((high, low), (low, high)):
+        assert contradictions(Problem("add", Preset(a), Preset(b), result), most_bits=8, vectors=2000) == {}
