@@ -88,9 +88,7 @@ def _beyond(stimulus: EncodeStimulus) -> Patterns:
     reach, conversion = stimulus.reach, stimulus.reach.problem.target.conversion
     if not (reach.clamps_above or reach.is_given or conversion.exponent_offset < 0):
         return stimulus.rows_of([])
-    unit = reach.spec.largest_exponent - reach.spec.fraction_bits
-    if not reach.clamps_above or stimulus.source.of(0, 1, unit + reach.spec.magnitude_bits) is None:
-        unit = stimulus.unit_of_one
+    unit, _ = deciding_unit(stimulus)
     rows = []
     for block in beyond_blocks(reach, stimulus.lanes):
         scale = unit - conversion.post_truncate_bits
@@ -100,6 +98,14 @@ def _beyond(stimulus: EncodeStimulus) -> Patterns:
         if known:
             rows.append([known[0] if pattern is None else pattern for pattern in patterns])
     return np.repeat(stimulus.rows_of(rows), _GIVEN_TURNS if reach.is_given else 1, axis=0)
+
+
+def deciding_unit(stimulus: EncodeStimulus) -> tuple[int, bool]:
+    """Return a unit of elements, that of the largest exponent where the source has numbers above it, and whether so."""
+    reach = stimulus.reach
+    unit = reach.spec.largest_exponent - reach.spec.fraction_bits
+    is_clamped = reach.clamps_above and stimulus.source.of(0, 1, unit + reach.spec.magnitude_bits) is not None
+    return (unit, True) if is_clamped else (stimulus.unit_of_one, False)
 
 
 def beyond_blocks(reach: Reach, lanes: int) -> list[list[tuple[int, int]]]:

@@ -43,22 +43,29 @@ class Guess(NamedTuple):
 
 
 def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
-    """Return the differences that explain at least half of the mismatches, best first."""
+    """Return the differences that explain at least half of the mismatches and little else, best first."""
     if not comparison.kept:
         return []
     sample = _Sample(comparison, _FEW_MATCHES)
     streams = list(_slips(comparison))
-    likely = _best([*streams, *sample.alternatives(), *sample.transforms()])
+    likely = _best([*streams, *sample.alternatives(), *sample.transforms()], comparison)
     texts = {guess.text for guess in likely[:_FINALISTS]}
     # Close alternatives are told apart by the vectors on which the device is right.
     whole = _Sample(comparison, _MANY_MATCHES)
     of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
-    return _best([*of_stream, *whole.alternatives(texts), *whole.transforms(texts)])[:most]
+    return _best([*of_stream, *whole.alternatives(texts), *whole.transforms(texts)], comparison)[:most]
 
 
-def _best(guesses: list[Guess]) -> list[Guess]:
+def _best(guesses: list[Guess], comparison: Comparison) -> list[Guess]:
+    """Return the guesses that explain at least half and are nearer to the device than the set is, best first."""
+    differing, equal = comparison.differing, comparison.compared - comparison.differing
+
+    def is_nearer(guess: Guess) -> bool:
+        # Shares of what was looked at, of all: what it explains is more than what it gets wrong where the set is right.
+        return guess.explained * differing * max(guess.matches, 1) > guess.contradicted * equal * guess.looked_at
+
     likely = [guess for guess in guesses if 2 * guess.explained >= guess.looked_at and guess.explained]
-    return sorted(likely, key=lambda guess: (guess.looked_at - guess.explained, guess.contradicted))
+    return sorted(filter(is_nearer, likely), key=lambda guess: (guess.looked_at - guess.explained, guess.contradicted))
 
 
 class _Sample:

@@ -11,6 +11,7 @@ from bfpemu.sources import SourceKind
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.source_patterns import SourcePatterns
 
 
 def sought_bits(problem: Problem, missing: set[str]) -> Stimulus:
@@ -29,10 +30,10 @@ def sought_bits(problem: Problem, missing: set[str]) -> Stimulus:
     spec, answer = problem.target.format, expected(problem, {"x": taken})
     post = problem.target.conversion.post_truncate_bits
     units = answer["exponents"][:, 0].astype(np.int64) - spec.exponent_bias - spec.fraction_bits - post
-    rows = []
+    source, rows = SourcePatterns(problem.kind.exponent_bits, problem.kind.fraction_bits), []
     for (guard, depth), (block, unit) in product(depths, zip(taken, units.tolist(), strict=True)):
         # The guard bit has half the weight of the unit, and depths count from there.
-        pattern = pattern_of(problem.kind, unit - 1 - depth, depth if guard else None)
+        pattern = source.of(0, 1 | guard << depth, unit - 1 - depth)
         if pattern is not None:
             rows.append(np.where(np.arange(problem.elements) == 1, np.uint64(pattern), block))
     return {"x": np.stack(rows)} if rows else {}
@@ -44,21 +45,3 @@ def _holders(kind: SourceKind) -> Iterator[int]:
     for field, fraction in product((ones - 1, ones - 2, ones // 2, 1, 0), (0, 1, (1 << point) - 1)):
         yield field << point | fraction
     yield ones << point
-
-
-def pattern_of(kind: SourceKind, low: int, above: int | None) -> int | None:
-    """Return the pattern of ``2 ** low``, plus a bit so many places above it, or None where a source has none.
-
-    Examples
-    --------
-    >>> from bfpemu.sources import KINDS
-    >>> hex(pattern_of(KINDS["float32"], -1, None)), hex(pattern_of(KINDS["float32"], -149, 1))
-    ('0x3f000000', '0x3')
-    """
-    point, bias = kind.fraction_bits, (1 << (kind.exponent_bits - 1)) - 1
-    integer, unit = 1 | (1 << above if above else 0), low
-    top, lowest = unit + integer.bit_length() - 1, 1 - bias
-    if top > bias or low < max(top, lowest) - point:
-        return None
-    fraction = integer << (low - (max(top, lowest) - point))
-    return fraction if top < lowest else (top + bias) << point | (fraction & ((1 << point) - 1))

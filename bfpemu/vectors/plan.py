@@ -25,6 +25,7 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
+from bfpemu.vectors.within_bins import within_families, within_patterns
 from bfpemu.vectors.words import AnyArray, Fields
 
 _RANDOM, _GIVEN = 31, 32
@@ -97,11 +98,13 @@ class EncodePlan(Plan):
     def _families(self) -> list[Family[Any]]:
         found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
         reach = Reach(self.problem)
-        return [*found, *decision_families(reach, self.level), *subnormal_families(reach, self.level)]
+        found += decision_families(reach, self.level)
+        return [*found, *within_families(reach, self.level), *subnormal_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
-        for patterns in chain(stimulus.pieces(), deciding_patterns(stimulus), subnormal_patterns(stimulus)):
+        last = (within_patterns(stimulus),)
+        for patterns in chain(stimulus.pieces(), deciding_patterns(stimulus), subnormal_patterns(stimulus), last):
             yield {"x": patterns} | self._given(patterns)
 
     def _given(self, patterns: AnyArray) -> Stimulus:

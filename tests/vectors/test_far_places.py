@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bfpemu.catalog import resolve
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
 from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.encode_closing import pattern_of
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from tools.drawn_bins import contradictions
@@ -87,16 +85,28 @@ def test_a_source_of_as_many_bits_as_an_element_saturates_without_a_rest():
     assert report["saturation.pos.half"] == {"cannot_occur": "a number here has 11 bits, and this needs 12"}
 
 
-@pytest.mark.parametrize(("low", "above"), [(-24, None), (-24, 3), (-15, 1), (-14, 10), (5, 10), (14, 1)])
-def test_patterns_of_two_bits_are_read_as_these(low, above):
-    pattern = pattern_of(Problem("encode", resolve("bfp8"), dtype="float16").kind, low, above)
-    value = read_float(pattern, "float16", Conversion()).magnitude
-    assert value * 2**24 == 2 ** (24 + low) * (1 + (2**above if above else 0))
-
-
 @pytest.mark.parametrize("bias", [18, 30])
 def test_sums_of_operands_that_are_always_far_apart_are_looked_at_before_they_are_excluded(bias):
     high, low = BFPSpec("m3", 3, 2, 2, exponent_bias=-4), BFPSpec("m3", 3, 2, 2, exponent_bias=bias)
     result = Preset(BFPSpec("m4", 4, 2, 4, exponent_bias=6), Conversion(exponent_rule="given"))
     for a, b in ((high, low), (low, high)):
         assert contradictions(Problem("add", Preset(a), Preset(b), result), most_bits=8, vectors=2000) == {}
+
+
+@pytest.mark.parametrize(("rule", "range_"), [("rceil", "full"), ("ceil", "symmetric"), ("floor", "full")])
+def test_elements_that_lack_one_bit_of_the_end_stand_in_every_lane(rule, range_):
+    conversion = Conversion(exponent_rule=rule, significand_range=range_)
+    preset = Preset(BFPSpec("m4", 4, 3, 4), conversion)
+    made = Directed(plan_of(Problem("encode", preset, dtype="float16"), 1, 1))
+    rows, names = [row for part in made.parts for row in part.stimulus["x"].tolist()], set()
+    for name, entry in made.report().items():
+        group, *words = name.split(".")
+        if group != "within":
+            continue
+        assert "not_reached" not in entry, name
+        bit, lane = (int(word.lstrip("bitlane")) for word in (words[0], words[2]))
+        block = encode_block([read_float(bits, "float16", conversion) for bits in rows[entry["first"]]], preset)
+        code, end = block.element_codes[lane], 8 if words[1] == "neg" and range_ == "full" else 7
+        assert (16 - code if words[1] == "neg" else code) == end - (1 << bit)
+        names.add(name)
+    assert len(names) == 3 * 6
