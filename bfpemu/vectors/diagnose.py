@@ -11,6 +11,7 @@ from bfpemu.errors import BfpError
 from bfpemu.vectors.alternatives import alternatives
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.compare import Comparison
+from bfpemu.vectors.decode_guesses import other_decodings
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.slips import slips
@@ -48,12 +49,13 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
         return []
     sample = _Sample(comparison, _FEW_MATCHES)
     streams = list(_slips(comparison))
-    likely = _best([*streams, *sample.alternatives(), *sample.transforms()], comparison)
+    likely = _best([*streams, *sample.alternatives(), *sample.decodings(), *sample.transforms()], comparison)
     texts = {guess.text for guess in likely[:_FINALISTS]}
     # Close alternatives are told apart by the vectors on which the device is right.
     whole = _Sample(comparison, _MANY_MATCHES)
     of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
-    return _best([*of_stream, *whole.alternatives(texts), *whole.transforms(texts)], comparison)[:most]
+    of_sets = [*whole.alternatives(texts), *whole.decodings(texts), *whole.transforms(texts)]
+    return _best([*of_stream, *of_sets], comparison)[:most]
 
 
 def _best(guesses: list[Guess], comparison: Comparison) -> list[Guess]:
@@ -112,6 +114,12 @@ class _Sample:
                 continue
             if words is not None:
                 yield self.guess(text, words)
+
+    def decodings(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+        """Yield a guess for every other way of decoding into a float, or for those of `texts`."""
+        for text, patterns in other_decodings(self.problem, self.stimulus) if self.count else ():
+            if texts is None or text in texts:
+                yield self.guess(text, self.problem.expected.pack({"y": patterns}))
 
     def transforms(self, texts: Container[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every way in which right words or the stimulus may be turned, or for those of `texts`."""

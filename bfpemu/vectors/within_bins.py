@@ -78,8 +78,7 @@ def within_patterns(stimulus: EncodeStimulus) -> Patterns:
         patterns = [stimulus.source.of(*own[(turn + lane) % len(own)][::2], unit) for lane in range(lanes)]
         row = [holder or 0 if pattern is None else pattern for pattern in patterns]
         rows.append(row)
-        for further in (0, lanes // 2) if lanes > 1 and holder is not None else ():
-            held = list(row)
-            held[(turn + further) % lanes] = holder
-            rows.append(held)
+        if lanes > 1 and holder is not None:
+            held = [(turn + further) % lanes for further in (0, lanes // 2)]
+            rows += [[holder if lane == place else row[lane] for lane in range(lanes)] for place in held]
     return stimulus.rows_of(rows)

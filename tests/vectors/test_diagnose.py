@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bfpemu.formats import BFPSpec, Preset
+from bfpemu.formats.unit import FloatFormat
+from bfpemu.reference import EncodedBlock, decode_block
+from bfpemu.reference.float_format import pattern_of, round_to_format
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.compare import compare
 from bfpemu.vectors.diagnose import diagnose
+from bfpemu.vectors.generate import Request, generate
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets import open_set
 from bfpemu.vectors.words import hex_lines
 
 pytestmark = pytest.mark.slow
@@ -210,3 +217,51 @@ def test_a_bias_is_named_before_what_cannot_be_told_from_it(sets, guesses):
     found = guesses("encode", of(sets("encode"), bias("format", 1)(sets("encode").problem)))
     assert [guess.text.split()[0] for guess in found[:2]] == ["exponent_bias", "fraction_bits"]
     assert all(guess.explains_all for guess in found[:2])
+
+
+ROUNDED = Problem("decode", Preset(BFPSpec("m4", 4, 2, 6)), dtype="float16")
+
+
+@pytest.mark.parametrize("rounding", ["ties_away", "toward_zero", "toward_positive"])
+def test_another_rounding_of_a_decoder_is_named(tmp_path, rounding):
+    found, items = rounded_set(tmp_path)
+    float16 = FloatFormat(exponent_bits=5, fraction_bits=10, rounding=rounding)
+    for patterns, codes, exponents in zip(*(items[name] for name in ("y", "elements", "exponents")), strict=True):
+        block = EncodedBlock(int(exponents[0]), (), tuple(codes.tolist()))
+        values = decode_block(block, ROUNDED.format.format)
+        for lane, value in enumerate(values):
+            if value.is_finite and value.signed and patterns[lane] & 0x7FFF != 0x7C00:
+                rounded = pattern_of(round_to_format(value, float16).result, float16)
+                patterns[lane] = int(value.negative) << 15 | rounded & 0x7FFF
+    assert f"rounding into float16 by '{rounding}' instead of 'ties_to_even'" in named(found, items, tmp_path)
+
+
+def test_subnormals_as_zero_and_large_numbers_as_the_largest_are_named(tmp_path):
+    found, items = rounded_set(tmp_path)
+    right = items["y"].copy()
+    items["y"] = np.where(right & 0x7C00 == 0, right & 0x8000, right)
+    assert "subnormals become 0" in named(found, items, tmp_path)
+    items["y"] = np.where(right & 0x7FFF == 0x7C00, right - 1, right)
+    assert "numbers too large become the largest, not an infinity" in named(found, items, tmp_path)
+
+
+def rounded_set(tmp_path):
+    generate(Request(ROUNDED), tmp_path / "set")
+    found = open_set(tmp_path / "set")
+    return found, found.words("stimulus").items(0, found.total) | right(found)
+
+
+def named(found, items, tmp_path):
+    layout = found.problem.expected
+    path = tmp_path / "out.hex"
+    path.write_bytes(hex_lines(layout.pack({"y": items["y"]}), layout.digits))
+    return [guess.text for guess in diagnose(compare(found, [str(path)])) if guess.explains_all]
+
+
+def test_a_difference_that_more_equal_vectors_speak_against_is_no_guess(sets, guesses):
+    found = sets("dot")
+    items, agreed = right(found), right(found)["flags"]
+    few = np.flatnonzero(agreed[:, 0] & 8)[:3]
+    items["flags"] = agreed.copy()
+    items["flags"][few] &= ~np.array(8, agreed.dtype)
+    assert not any("inexact" in guess.text for guess in guesses("dot", items))
