@@ -45,6 +45,7 @@ from tools.equivalence import decide, join, yosys  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
+VERDICTS = ("killed", "equivalent", "undecided", "alive")
 _RARE_BINS = 4
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
@@ -167,8 +168,10 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     start = time.monotonic()
     choice = CHOICES[UNIT_OF[device]][0]
     mutants = make_mutants(device, choice, count, seed, folder)
+    progress(f"{device}: {len(mutants) - 1} mutants against {vectors.count} vectors")
     simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
+    progress(f"{device}: {len(score.of('killed'))} killed; {len(score.of(''))} to be proven equivalent or alive")
     if score.of(""):
         bits = {"stimulus_bits": vectors.stimulus_bits, "expected_bits": vectors.expected_bits}
         joined = join(device, folder / "design.il", folder / "mutants.il", **bits)
@@ -178,11 +181,22 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     return score
 
 
+def progress(line: str) -> None:
+    """Say on standard error what goes on, which takes minutes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def total(scores: list[Score]) -> str:
+    """Return the line about all devices."""
+    mutants = [mutant for score in scores for mutant in score.mutants]
+    every = Score("all devices", f"{len(scores)} of them", 0, 0, mutants=mutants)
+    counts = ", ".join(f"{len(every.of(verdict))} {verdict}" for verdict in VERDICTS)
+    return f"all devices: {len(mutants)} mutants, {counts}: {every.percent:.2f} to {every.percent_at_most:.2f} %"
+
+
 def report(score: Score) -> Iterator[str]:
     """Yield the lines about one device."""
-    counts = "  ".join(
-        f"{len(score.of(verdict)):4} {verdict}" for verdict in ("killed", "equivalent", "undecided", "alive")
-    )
+    counts = "  ".join(f"{len(score.of(verdict)):4} {verdict}" for verdict in VERDICTS)
     yield (
         f"{score.device:17} {score.choice:18} seed {score.seed:<5} {score.vectors:5} vectors  "
         f"{len(score.mutants):4} mutants  {counts}  "
@@ -192,6 +206,8 @@ def report(score: Score) -> Iterator[str]:
         yield f"    {mutant.verdict:9} {mutant.number:4}  {mutant.where}"
         if mutant.stimulus is not None:
             yield f"        noticed by {mutant.stimulus:#x}, in {', '.join(mutant.bins)}"
+        elif mutant.verdict == "alive":
+            yield "        noticed by no stimulus word alone: by what the device does without one, or between two"
 
 
 def main() -> int:
@@ -214,6 +230,7 @@ def main() -> int:
         for device, count in counts.items():
             unit = UNIT_OF[device]
             if unit not in sets:
+                progress(f"{unit} {CHOICES[unit][0].name}: making the set of level 1")
                 sets[unit] = level_one(unit, CHOICES[unit][0], given.folder.resolve() / unit)
             folder = (given.folder / f"{device}.{given.seed}").resolve()
             folder.mkdir()
@@ -222,6 +239,7 @@ def main() -> int:
     except ToolError as error:
         print(error, file=sys.stderr)
         return 2
+    print(total(scores))
     (given.folder / "scores.json").write_text(json.dumps([asdict(s) for s in scores], indent=1), encoding="ascii")
     low = [score.device for score in scores if score.percent < given.least]
     if low:
