@@ -33,6 +33,8 @@ def has_zero_operands(reach: Reach) -> bool:
     problem, conversion = reach.problem, reach.problem.target.conversion
     if problem.unit != "add" or problem.b is None or reach.is_given or conversion.rounding is Rounding.STOCHASTIC:
         return False
+    if (problem.target.format.elements_per_block or 1) == 1:
+        return False  # one number alone has one sign, of which a directed rounding may leave nothing
     shifted = any(preset.format.sub_shift_bits for preset in (problem.a_flat, problem.b_flat))
     return not (conversion.source_chain or shifted or reach.is_two_level or reach.is_loose)
 
@@ -108,7 +110,7 @@ def _offset(side: Side) -> int:
 def _ends(side: Side, lanes: int) -> AnyArray:
     """Return the codes of the largest and the least significand, in turn."""
     least, largest = side.spec.significand_ends
-    return codes_of(side.spec, np.where(np.arange(lanes) % 2 == 0, largest, least or largest))
+    return codes_of(side.spec, np.where(np.arange(lanes) % 2 == 0, least or largest, largest))
 
 
 @lru_cache(maxsize=64)
