@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.utils import parametrize
 
 from bfpemu.adapters.configuration import QATConfig
 from bfpemu.adapters.conversion import Filter, Report, Rules, Selection
 from bfpemu.catalog import FormatLike
 from bfpemu.torch.base import BFPLayer
-from bfpemu.torch.registry import EXPLICIT, known_types, quantized_type
+from bfpemu.torch.registry import EXPLICIT, converted_base, known_types, quantized_type
 
 
 def quantize_(model: nn.Module, rules: Rules | None = None, filter_fn: Filter | None = None, **options: Any) -> Report:
@@ -55,7 +59,7 @@ def quantize_(model: nn.Module, rules: Rules | None = None, filter_fn: Filter | 
     chosen: list[tuple[nn.Module, type[BFPLayer], QATConfig]] = []
     for name, layer in model.named_modules():
         target = type(layer) if isinstance(layer, BFPLayer) else quantized_type(layer)
-        if target is None and not any(True for _ in layer.parameters(recurse=False)):
+        if target is None and not _has_weights(layer):
             continue
         config = selection.config(
             name,
@@ -84,6 +88,8 @@ def convert_linear_to_bfp(
     inplace: bool = True,
 ) -> nn.Module:
     """Convert all linear layers of a model, those that transformers calls `Conv1D` too.
+
+    A warning names those that cannot be converted, such as subclasses; `quantize_` has a report of all layers.
 
     Parameters
     ----------
@@ -114,13 +120,33 @@ def convert_linear_to_bfp(
     """
     module = module if inplace else copy.deepcopy(module)
     config = QATConfig(weight_format=format, quantize_input=quantize_input, quantize_output=quantize_output)
-    quantize_(module, config, lambda layer, _: isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D")
+    report = quantize_(
+        module, config, lambda layer, _: isinstance(layer, nn.Linear) or type(layer).__name__ == "Conv1D"
+    )
+    left = [entry.name for entry in report.skipped if isinstance(module.get_submodule(entry.name), nn.Linear)]
+    if left:
+        warnings.warn(
+            f"linear layers that stay as they are: {', '.join(left)}; the report of quantize_ says why", stacklevel=2
+        )
     return module
 
 
+def _has_weights(layer: nn.Module) -> bool:
+    """Return whether a layer has parameters of its own, or computes a weight from parameters."""
+    return any(True for _ in layer.parameters(recurse=False)) or parametrize.is_parametrized(layer)
+
+
 def _kinship(layer: nn.Module) -> str:
-    """Return what there is to say about a layer that extends one that is converted."""
-    base = next((known.__name__ for known in type(layer).__mro__[1:] if known in (nn.Linear, nn.Conv2d)), None)
+    """Return what there is to say about a layer that is not converted."""
+    if isinstance(layer, nn.MultiheadAttention):
+        return ", since it multiplies by its weights itself"
+    if isinstance(layer, NonDynamicallyQuantizableLinear):
+        return ", since MultiheadAttention multiplies by its weight without a call"
+    if isinstance(layer, LazyModuleMixin):
+        return ", since it has no weights before its first call"
+    base = converted_base(layer)
+    if base is not None and parametrize.is_parametrized(layer):
+        return f", since it is parametrised; convert the {base} first and parametrise it then"
     return f", though it extends {base}; register_layer names what it becomes" if base else ""
 
 

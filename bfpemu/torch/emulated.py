@@ -56,7 +56,13 @@ def emulated_linear(
     product = np.empty((len(rows), len(weight)), np.float32)
     left = np.ones(len(rows), np.bool_)
     bits = significand_bits(found.unit)
-    if bits is not None and isinstance(found.act.format.block_size, int) and not is_stochastic(found.act):
+    if (
+        bits is not None
+        and isinstance(found.act.format.block_size, int)
+        and not is_stochastic(found.act)
+        and _holds(x_q, found.act)
+        and _holds(weight_q, found.weight)
+    ):
         taken = as_array(x_q.cpu().float()).reshape(rows.shape)
         columns = as_array(weight_q.cpu().float())
         left = ~certified_rows(taken, columns, bits)
@@ -127,6 +133,16 @@ def _emulated_convolution_fake(
     left, right, top, bottom = around
     geometry = Geometry(tuple(stride), ((top, bottom), (left, right)), tuple(dilation))
     return x.new_empty((x.shape[0], weight.shape[0], *geometry.places(x.shape[2:], weight.shape[2:])))
+
+
+def _holds(quantised: Tensor, preset: Preset) -> bool:
+    """Return whether a quantised operand has the numbers of its codes in float32, too.
+
+    A format with more bits than the dtype was rounded to it, and numbers of a float64 operand need not be float32's.
+    """
+    if quantised.dtype == torch.float64:
+        return bool((quantised == quantised.float()).all())
+    return preset.format.magnitude_bits <= {torch.float16: 11, torch.bfloat16: 8}.get(quantised.dtype, 24)
 
 
 def _words(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from bfpemu.adapters.configuration import Estimator, check_finds_exponents, estimator
 from bfpemu.adapters.seeds import check_seed, is_stochastic
@@ -13,7 +14,7 @@ from bfpemu.adapters.text import format_text, preset_of
 from bfpemu.bitwise import make_plan
 from bfpemu.bitwise.random_words import checked_seed
 from bfpemu.catalog import FormatLike
-from bfpemu.errors import DataTypeError
+from bfpemu.errors import DataError, DataTypeError
 from bfpemu.torch import operator
 
 LANES = (32, 64)
@@ -75,6 +76,7 @@ def bfp_quantize(
     [1.0, 1.0]
     """
     text = format_text(format, rounding)
+    check_axis(axis)
     return quantized(data, text, axis, as_seed(text, seed), clip=estimator(ste) is Estimator.CLIP)
 
 
@@ -90,17 +92,29 @@ def quantized(
         from bfpemu.torch.distributed import quantized_shards
 
         return quantized_shards(x, text, axis, seed, stream, clip=clip)
+    # The compiler bans the question in a backward pass; graphs are made of dense tensors.
+    if not torch.compiler.is_compiling() and (x.layout != torch.strided or x.is_nested):
+        kind = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+        raise DataTypeError(
+            "data-type",
+            f"a quantised tensor must be dense (spec 14.1), got a {kind} one; make it dense, or quantise its values",
+        )
     if x.dtype not in FLOATS:
         raise DataTypeError(
             "data-type",
             f"a quantised tensor must be float32, float64, float16 or bfloat16 (spec 14.1), got {x.dtype}; "
             "convert it first: integers with .to(torch.float32), complex numbers as .real and .imag",
         )
-    if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and _is_differentiated(x):
         found: Tensor = StraightThrough.apply(x, text, axis, seed, stream, clip)  # type: ignore[no-untyped-call]
         return found
     result: Tensor = operator.quantize(x, text, axis, seed, stream, clip)
     return result
+
+
+def _is_differentiated(x: Tensor) -> bool:
+    """Return whether a derivative is asked for, backward or forward; the operator itself would drop a tangent."""
+    return (x.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(x).tangent is not None
 
 
 class StraightThrough(torch.autograd.Function):
@@ -122,7 +136,16 @@ class StraightThrough(torch.autograd.Function):
         """Keep where no value saturates, when the estimator clips."""
         x, text, axis, seed, stream, clip = inputs
         if clip:
-            ctx.save_for_backward(operator.inside_range(x, text, axis, seed, stream))
+            inside = operator.inside_range(x, text, axis, seed, stream)
+            ctx.save_for_backward(inside)
+            ctx.save_for_forward(inside)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        """Return the tangent that passes."""
+        for inside in ctx.saved_tensors:
+            tangent = torch.where(inside, tangent, torch.zeros_like(tangent))
+        return tangent.view_as(tangent)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -130,6 +153,18 @@ class StraightThrough(torch.autograd.Function):
         for inside in ctx.saved_tensors:
             gradient = torch.where(inside, gradient, torch.zeros_like(gradient))
         return gradient, None, None, None, None, None
+
+
+def check_axis(axis: int | None) -> None:
+    """Refuse an axis that is no number; the operator would take a bool for one.
+
+    Raises
+    ------
+    DataError
+        ``axis``.
+    """
+    if axis is not None and (isinstance(axis, bool) or not hasattr(axis, "__index__")):
+        raise DataError("axis", f"axis must be an integer or None (spec 4.1), got {axis!r}")
 
 
 def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
@@ -144,7 +179,14 @@ def as_seed(text: str, seed: int | Tensor | None) -> Tensor | None:
     """
     if takes_seed(text) != (seed is not None):
         check_seed(preset_of(text), seed)
-    if seed is None or isinstance(seed, Tensor):
+    if seed is None:
+        return None
+    if isinstance(seed, Tensor):
+        if seed.is_floating_point() or seed.is_complex() or seed.dtype == torch.bool or seed.numel() != 1:
+            raise DataError(
+                "random-words",
+                f"a seed must be one integer (spec 14.6), got {seed.dtype} of shape {tuple(seed.shape)}",
+            )
         return seed
     return torch.tensor(checked_seed(seed), dtype=torch.int64)
 

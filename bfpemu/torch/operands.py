@@ -65,7 +65,7 @@ class Operands:
         text = self.texts[slot]
         assert text is not None
         moved, along, back = _moved(x, axis, tuple(range(x.dim())) if order is None else order)
-        inside: Tensor = operator.inside_range(moved, text, along, *self.stream(x, slot, step))
+        inside: Tensor = operator.inside_range(moved.detach(), text, along, *self.stream(x, slot, step))
         return inside.permute(back)
 
     def stream(self, x: Tensor, slot: int, step: Tensor | None) -> tuple[Tensor | None, int]:

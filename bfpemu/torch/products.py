@@ -145,6 +145,8 @@ def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 class _StraightThrough(torch.autograd.Function):
     """A product that was computed elsewhere, with the gradient of the float product of its operands."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, weight: Tensor, product: Tensor, arguments: tuple[Any, ...] | None) -> Tensor:
         return product.clone()
@@ -169,6 +171,8 @@ class _StraightThrough(torch.autograd.Function):
 
 class _Linear(torch.autograd.Function):
     """A linear product that was computed elsewhere, whose backward products quantise their operands."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, product: Tensor, operands: Operands, step: Tensor | None) -> Tensor:
@@ -198,6 +202,8 @@ class _Linear(torch.autograd.Function):
 
 class _Convolution(torch.autograd.Function):
     """A convolution that was computed elsewhere, whose backward products quantise their operands."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(

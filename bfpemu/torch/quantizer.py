@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from bfpemu.adapters.configuration import Estimator, estimator
 from bfpemu.adapters.text import format_text
 from bfpemu.catalog import FormatLike
-from bfpemu.torch.functional import as_seed, quantized
+from bfpemu.torch.functional import as_seed, check_axis, quantized
 
 
 class BFPQuantizerSTE(nn.Module):
@@ -38,6 +38,7 @@ class BFPQuantizerSTE(nn.Module):
         super().__init__()
         self.text = format_text(format, rounding)
         self.axis, self.seed, self.clips = axis, seed, estimator(ste) is Estimator.CLIP
+        check_axis(axis)
         as_seed(self.text, seed)
 
     def forward(self, x: Tensor) -> Tensor:

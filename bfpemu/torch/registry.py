@@ -70,6 +70,11 @@ def quantized_type(layer: nn.Module) -> type[BFPLayer] | None:
     return found
 
 
+def converted_base(layer: nn.Module) -> str | None:
+    """Return the name of the converted type that a layer extends, None for one that extends none."""
+    return next((known.__name__ for known in type(layer).__mro__[1:] if known in _LAYERS), None)
+
+
 def known_types() -> str:
     """Return the names of all types that are converted."""
     return ", ".join(sorted(layer.__name__ for layer in _LAYERS))

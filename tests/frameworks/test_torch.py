@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bfpemu.catalog import FormatLike
+from bfpemu.errors import BfpError
 from bfpemu.torch import BFPConv2d, BFPLinear, bfp_quantize, next_step
 from bfpemu.torch.kernels import as_array, as_tensor
 from tests.frameworks.contract import DTYPES, AnyArray, LayerContract, QuantizerContract
@@ -132,3 +133,31 @@ class TestCompiledQuantizer(QuantizerContract):
     adapter = TorchAdapter("compiled")
     test_what_cannot_be_done_is_refused_with_a_code = None
     test_integers_and_complex_numbers_are_refused = None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: x.to_sparse(),
+        lambda x: torch.nested.nested_tensor([x[0], x[1, :5]], layout=torch.jagged),
+    ],
+    ids=["sparse", "nested"],
+)
+def test_tensors_that_are_not_dense_are_refused(make: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    with pytest.raises(BfpError) as refused:
+        bfp_quantize(make(torch.eye(32)))
+    assert refused.value.code == "data-type"
+
+
+@pytest.mark.parametrize("seed", [torch.tensor(1.5), torch.tensor([1, 2]), torch.tensor(True)], ids=str)
+def test_a_seed_is_one_integer(seed: torch.Tensor) -> None:
+    with pytest.raises(BfpError) as refused:
+        bfp_quantize(torch.eye(32), rounding="stochastic", seed=seed)
+    assert refused.value.code == "random-words"
+
+
+@pytest.mark.parametrize("axis", [True, 1.0, (0, 1)])
+def test_an_axis_is_a_number(axis: Any) -> None:
+    with pytest.raises(BfpError) as refused:
+        bfp_quantize(torch.eye(32), axis=axis)
+    assert refused.value.code == "axis"

@@ -10,6 +10,7 @@ from bfpemu import Accumulator, BFPTensor, DotProductUnit, unit
 from bfpemu.adapters.configuration import Slot
 from bfpemu.catalog import resolve
 from bfpemu.errors import BfpError
+from bfpemu.formats import BFPSpec
 from bfpemu.torch import BFPConv2d, BFPLinear, QATConfig
 from bfpemu.torch.certificate import certified_rows, significand_bits
 
@@ -182,3 +183,18 @@ def test_autocast_rounds_the_results_of_a_unit_and_not_its_operands():
     wanted = layer(x).to(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), wanted)
+
+
+@pytest.mark.parametrize(
+    "format, x, weight, wanted",
+    [
+        (BFPSpec("wide", 28, 2), [1 + 2.0**-25, -1], [1, 1], 2.0**-25),
+        (BFPSpec("far", 4, 2, exponent_bits=11), [2.0**-160, 0], [2.0**100, 0], 2.0**-60),
+    ],
+    ids=["significands", "exponents"],
+)
+def test_doubles_that_float32_does_not_hold_go_to_the_unit(format, x, weight, wanted):
+    layer = BFPLinear(2, 1, bias=False, weight_format=format, accumulator="exact", dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([weight]))
+    assert layer(torch.tensor(x, dtype=torch.float64)).tolist() == [wanted]

@@ -273,6 +273,22 @@ def test_a_transformer_layer_calls_its_converted_layers_in_inference_too():
         assert torch.allclose(model(x), with_gradient, atol=1e-5)
 
 
+def test_a_report_says_why_linear_layers_stay_and_the_alias_warns_of_them():
+    model = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(8, 8, bias=False)),
+        nn.MultiheadAttention(8, 2),
+        nn.LazyLinear(8),
+        nn.Linear(8, 8),
+    )
+    reasons = {entry.name: entry.reason for entry in quantize_(copy.deepcopy(model)).skipped}
+    assert "convert the Linear first" in reasons["0"]
+    assert "multiplies by its weight" in reasons["1"]
+    assert "multiplies by its weight" in reasons["1.out_proj"]
+    assert "first call" in reasons["2"]
+    with pytest.warns(UserWarning, match=r"0, 1\.out_proj, 2;"):
+        convert_linear_to_bfp(model)
+
+
 def test_a_model_with_a_layer_that_is_refused_stays_as_it_was():
     model = nn.Sequential(nn.Linear(8, 8), BFPConv1d(8, 8, 1))
     with pytest.raises(BfpError):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import bfpemu
+from bfpemu.catalog import resolve
 from bfpemu.errors import BfpError
 from bfpemu.formats import BFPSpec
 from bfpemu.torch import QATConfig, bfp_quantize, quantize_
@@ -91,6 +92,36 @@ def test_vmap_of_stochastic_rounding_gives_every_example_its_own_seed_or_the_sam
     with pytest.raises(BfpError) as refused:
         torch.vmap(lambda example: bfp_quantize(example, "bfp8", 1))(x)
     assert refused.value.code == "axis"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("ste", ["identity", "clip"])
+def test_forward_derivatives_are_those_of_the_backward_pass(ste):
+    x, tangent = torch.randn(4, 40), torch.randn(4, 40)
+
+    def rounded(x):
+        return bfp_quantize(x, resolve("bfp3").with_(exponent_rule="floor"), ste=ste)
+
+    (backward,) = torch.func.vjp(rounded, x)[1](tangent)
+    assert same_bits(torch.func.jvp(rounded, (x,), (tangent,))[1], backward)
+    assert same_bits(torch.vmap(lambda x, t: torch.func.jvp(rounded, (x,), (t,))[1])(x, tangent), backward)
+    assert (ste == "identity") == bool((backward == tangent).all())
+    hessian = torch.func.hessian(lambda x: rounded(x).square().sum())(x[0])
+    assert same_bits(hessian.diagonal(), 2 * (torch.func.grad(lambda x: rounded(x).sum())(x[0])))
+
+
+@pytest.mark.parametrize("options", [{"grad_format": "bfp8"}, {"grad_format": "bfp8", "ste": "clip"}], ids=str)
+@pytest.mark.parametrize("layer", [nn.Linear(40, 6), nn.Conv2d(4, 6, 2, groups=2)], ids=["linear", "convolution"])
+def test_vmap_gives_every_example_its_own_gradient(layer, options):
+    quantize_(layer, weight_format="bfp4", **options)
+    x, parameters = torch.randn(3, 40) if layer.weight.dim() == 2 else torch.randn(3, 4, 3, 3), layer.state_dict()
+
+    def loss(parameters, example):
+        return torch.func.functional_call(layer, parameters, (example,)).square().sum()
+
+    found = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)["weight"]
+    for number, example in enumerate(x):
+        assert torch.allclose(found[number], torch.func.grad(loss)(parameters, example)["weight"], atol=1e-5)
 
 
 def test_function_transforms_differentiate_twice():
