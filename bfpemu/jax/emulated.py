@@ -21,6 +21,7 @@ from bfpemu.errors import DataError, DataTypeError
 from bfpemu.formats.unit import DotProductUnit, FloatFormat
 from bfpemu.jax.exactness import Plan, Way, holds, plan
 from bfpemu.jax.products import Operand
+from bfpemu.jax.sharding import is_divided
 
 _PIECE_BYTES = 96 << 10
 """XLA's runtime copies what has less than 100 KiB at once, the rest on threads of its own."""
@@ -33,6 +34,8 @@ def matmul(lhs: Operand, rhs: Operand, config: QATConfig) -> Array:
     a, b = lhs.values, rhs.values
     shape = (*jnp.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     found = result_of(of_unit.unit, shape)
+    lhs.check(of_unit.act, -1, config)
+    rhs.check(of_unit.weight, -2, config)
 
     def on_host() -> Array:
         return called_back(of_unit.matmul, found, lhs, rhs)
@@ -45,8 +48,12 @@ def matmul(lhs: Operand, rhs: Operand, config: QATConfig) -> Array:
 
 
 def is_unproven(way: Plan, lhs: Operand, rhs: Operand) -> bool:
-    """Return whether float32 is out of the question, whatever the data."""
-    return way.way is Way.NONE or jnp.float64 in (lhs.values.dtype, rhs.values.dtype)
+    """Return whether float32 is out of the question, whatever the data.
+
+    Between devices, whose data may answer differently, nothing can be chosen.
+    """
+    operands = (lhs.values, rhs.values)
+    return way.way is Way.NONE or any(x.dtype == jnp.float64 or is_divided(x) for x in operands)
 
 
 def proven_or(

@@ -33,9 +33,11 @@ def conv2d(geometry: Geometry, x: Operand, w: Operand, config: QATConfig) -> Arr
     sizes = [preset.format.block_size for preset in (act, weight) if isinstance(preset.format.block_size, int)]
     padded = -(-channels // math.lcm(*sizes)) * math.lcm(*sizes)
     way = plan(of_unit.unit, act.format, weight.format, math.prod(w.values.shape[2:]) * padded)
+    in_groups = x.moved(lambda array: array.reshape(images, geometry.groups, channels, *array.shape[2:]))
+    in_groups.check(act, 2, config)
+    w.check(weight, 1, config)
     if emulated.is_unproven(way, x, w):
         return on_host()
-    in_groups = x.moved(lambda array: array.reshape(images, geometry.groups, channels, *array.shape[2:]))
     left = _patches(geometry, in_groups.quantized(act, 2, config), w.values.shape[2:], places, padded)
     right = _columns(geometry, w.quantized(weight, 1, config), padded)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from bfpemu.bitwise.operations import Kernel
+from bfpemu.jax.sharding import mesh_of
 
 _FOLDS = 4
 
@@ -19,7 +20,7 @@ def _held(*arrays: Array) -> tuple[Array, ...]:
 
     With a mesh the integers may lie on several devices, and the condition would have to travel.
     """
-    if not jax.sharding.get_abstract_mesh().empty:
+    if not mesh_of(arrays[0]).empty:
         return arrays
     is_there = lax.index_in_dim(arrays[0].reshape(-1), 0, keepdims=False) != np.iinfo(arrays[0].dtype).min
     found: tuple[Array, ...] = lax.cond(is_there, lambda: arrays, lambda: tuple(part & 0 for part in arrays))

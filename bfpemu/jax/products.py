@@ -23,7 +23,7 @@ from bfpemu.adapters.seeds import is_stochastic
 from bfpemu.errors import SpecError
 from bfpemu.formats.preset import Preset
 from bfpemu.jax.quantize import key_of, straight_through, words_of
-from bfpemu.jax.sharding import check_shards
+from bfpemu.jax.sharding import check_shards, divided_like
 
 
 class Operand(NamedTuple):
@@ -36,9 +36,13 @@ class Operand(NamedTuple):
         """Return the same elements, and their words, in another shape."""
         return Operand(move(self.values), None if self.words is None else move(self.words))
 
+    def check(self, preset: Preset, axis: int, config: QATConfig) -> None:
+        """Refuse a shard whose blocks or words would not be those of the whole array."""
+        check_shards(self.values, preset.format, axis, whole_axis=config.whole_axis, words=self.words)
+
     def quantized(self, preset: Preset, axis: int, config: QATConfig) -> Array:
         """Return the array in a format, with straight-through gradient."""
-        check_shards(self.values, preset.format, axis, whole_axis=config.whole_axis)
+        self.check(preset, axis, config)
         return straight_through(self.values, preset, axis, Estimator(config.ste), self.words)
 
 
@@ -136,7 +140,7 @@ def _backward(
     lhs, rhs, seed = saved
     forward, pull = jax.vjp(lambda x, w: _forward(product, config, x, w, seed), lhs, rhs)
     if config.grad_format is None:
-        return (*pull(gradient.astype(forward.dtype)), None)
+        return (*pull(divided_like(gradient.astype(forward.dtype), forward)), None)
     (of_gradient, of_rhs), (of_gradient_too, of_lhs) = product.outputs, product.rows
     weight = of_rhs.quantized(rhs, config, Slot.DX_WEIGHT, seed)
     act = of_lhs.quantized(lhs, config, Slot.DW_ACT, seed)

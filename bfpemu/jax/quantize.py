@@ -51,7 +51,8 @@ def bfp_quantize(
         As for `bfpemu.BFPTensor`.
     seed : int or integer array of no axes, optional
         For ``stochastic`` rounding. Random words follow from the seed and the position of an element, those
-        of the array that is seen: inside `vmap` of one example, inside `shard_map` of one shard.
+        of the array that is seen: inside `vmap` of one example, inside `shard_map` of one shard, whose seed must then
+        depend on the device.
     exponents : integer array, optional
         For the rule ``given``.
     ste : str
@@ -81,8 +82,8 @@ def bfp_quantize(
     """
     x = floats(data)
     preset = resolve(format, conversion, rounding)
-    check_shards(x, preset.format, axis, whole_axis=whole_axis)
     words = None if seed is None else words_of(x, key_of(seed))
+    check_shards(x, preset.format, axis, whole_axis=whole_axis, words=words)
     given = None if exponents is None else jnp.asarray(exponents)
     return straight_through(x, preset, axis, estimator(ste), words, given)
 

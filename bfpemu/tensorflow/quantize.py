@@ -10,6 +10,7 @@ import tensorflow as tf
 from bfpemu.adapters.configuration import Estimator, estimator
 from bfpemu.bitwise import fake_quantize, make_plan, random_words, saturates
 from bfpemu.bitwise.operations import Array
+from bfpemu.bitwise.random_words import checked_seed
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.errors import DataError, DataTypeError
 from bfpemu.formats import Conversion
@@ -129,7 +130,7 @@ def _words(values: Array, seed: Any) -> Array | None:
     if seed is None:
         return None
     if isinstance(seed, Integral):
-        return random_words(DO, values, int(seed))
+        return random_words(DO, values, checked_seed(seed))
     found = tf.convert_to_tensor(seed)
     if found.dtype not in (tf.int32, tf.uint32) or found.shape.num_elements() != 1:
         raise DataError(

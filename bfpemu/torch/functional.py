@@ -114,7 +114,9 @@ def quantized(
 
 def _is_differentiated(x: Tensor) -> bool:
     """Return whether a derivative is asked for, backward or forward; the operator itself would drop a tangent."""
-    return (x.requires_grad and torch.is_grad_enabled()) or forward_ad.unpack_dual(x).tangent is not None
+    if x.requires_grad and torch.is_grad_enabled():
+        return True
+    return forward_ad.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
 
 
 class StraightThrough(torch.autograd.Function):

@@ -125,6 +125,34 @@ def test_shards_of_whole_blocks_have_the_bits_and_others_are_refused() -> None:
         assert (np.asarray(whole(ragged)) == on_the_host(ragged, "bfp8")).all()
         assert (np.asarray(jax.jit(bfp_quantize)(jax.device_put(ragged, NamedSharding(auto, P("d", None)))))
                 == on_the_host(ragged, "bfp8")).all()
+
+        # An array brings its mesh where none is set.
+        divided = jax.device_put(x, NamedSharding(explicit, P("d", None)))
+        assert (np.asarray(bfp_quantize(divided)) == wanted).all()
+        assert (np.asarray(jax.jit(bfp_quantize)(divided)) == wanted).all()
+        assert code(bfp_quantize, jax.device_put(short, NamedSharding(explicit, P(None, "d")))) == "shard"
+
+        def drawn(rows, seed=3):
+            return bfp_quantize(rows, "bfp4", rounding="stochastic", seed=seed)
+
+        assert code(jax.shard_map(drawn, **along), x) == code(drawn, divided) == "shard"
+        jax.shard_map(lambda rows: drawn(rows, 3 + jax.lax.axis_index("d")), **along)(x)
+        everywhere = jax.shard_map(drawn, mesh=auto, in_specs=P(), out_specs=P())
+        assert (np.asarray(everywhere(x)) == np.asarray(drawn(x))).all()
+
+        weight, pair = x.T.copy(), (((1,), (0,)), ((), ()))
+        for unit in ("fp32_sequential", "t_fdpa_25"):
+            product = dot_general(weight_format="bfp8", accumulator=unit)
+            of_unit = np.asarray(product(x, weight, pair))
+            rows = dict(mesh=auto, in_specs=(P("d"), P()), out_specs=P("d"))
+            shared = jax.jit(jax.shard_map(lambda a, b: product(a, b, pair), **rows))
+            assert (np.asarray(shared(x, weight)) == of_unit).all()
+            across = dict(mesh=auto, in_specs=(P(None, "d"), P("d")), out_specs=P("d"))
+            assert code(jax.shard_map(lambda a, b: product(a, b, pair), **across), short, weight[:96]) == "shard"
+            with jax.set_mesh(explicit):
+                gradient = jax.grad(lambda a: product(a, weight, pair).sum())
+                assert (np.asarray(jax.jit(lambda a: product(a, weight, pair))(divided)) == of_unit).all()
+                assert jax.jit(gradient)(divided).shape == x.shape
     """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
