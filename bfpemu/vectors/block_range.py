@@ -91,6 +91,8 @@ class BlockRange(NumberRange):
         size = self.spec.elements_per_block or 1
         subs = [spec.sub_block_size or spec.elements_per_block or 1 for spec in self.operands]
         is_mixed = self.is_loose or any(sub == 1 or (sub % size and size % sub) for sub in subs)
+        if self.counts_specials and not self._specials_are_in_place:
+            return max(self.tops[1] - self.tops[0], self.widest_distance)  # an infinity lies anywhere
         if self.problem.unit in ("encode", "add") or is_mixed:
             return self.widest_distance
         return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in self.operands))

@@ -18,8 +18,11 @@ from bfpemu.vectors.code_stimulus import few_significands, telling_exponents
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.loose_blocks import LooseBlocks
+from bfpemu.vectors.loose_search import LooseSearch
 from bfpemu.vectors.meetings import Meetings, Piece
 from bfpemu.vectors.number_vectors import Lane, NumberVectors, Vector
+from bfpemu.vectors.operand_stimulus import joined
 from bfpemu.vectors.pairs import Pairs
 from bfpemu.vectors.reach import Reach
 
@@ -48,36 +51,49 @@ class Closing(NumberVectors):
 
     def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors that may hit missing bins, and why others of them cannot occur."""
-        found: dict[str, list[Example]] = {}
         wanted = [
             (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
             for family in families
         ]
         wanted = [(family, numbers) for family, numbers in wanted if numbers]
-        if wanted:
-            for piece in self.meetings.pieces():
-                self._look(piece, wanted, found)
+        blocks = LooseBlocks(self.reach)
+        rows: list[Vector] = []
+        if blocks.is_known:
+            search = LooseSearch(blocks, wanted, missing)
+            stimulus, reasons = search.vectors(self.sides, self.lanes), search.reasons
+        else:
+            rows, reasons = self._of_numbers(wanted, missing)
+            stimulus = {}
+        reasons |= self._not_raised(missing)
+        if "block.two_holders" in missing and self.lanes > 1:
+            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
+        if any(name.startswith(("range.", "exponent.")) for name in missing):
+            rows += self._lowest()
+        return joined([piece for piece in (stimulus, self._laid(rows)) if piece]), reasons
+
+    def _of_numbers(
+        self, wanted: list[tuple[Family[BlockFacts], dict[int, str]]], missing: set[str]
+    ) -> tuple[list[Vector], dict[str, str]]:
+        """Return vectors of one number at its place and of two numbers, and why there are none for some bins."""
+        found: dict[str, list[Example]] = {}
+        for piece in self.meetings.pieces() if wanted else ():
+            self._look(piece, wanted, found)
         noun = _NOUNS[self.problem.unit]
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
         reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self._looked_at_all else {}
-        reasons |= self._not_raised(missing)
         rows = [row for some in found.values() for row in self._vectors(some)]
         if any(name.startswith(("largest.", "distance.")) for name in missing):
             pairs = Pairs(self.meetings, missing)
             reasons |= pairs.reasons
             rows += self._paired(pairs)
-        if "block.two_holders" in missing and self.lanes > 1:
-            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
-        if any(name.startswith(("range.", "exponent.")) for name in missing):
-            rows += self._lowest()
         if self.reach.is_loose:
             rows += self._beside_infinity(missing)
             if self.b is not None and any(name.startswith("distance.") for name in missing):
                 rows += self._wrapped()
         if self.problem.unit == "multiply" and self.reach.counts_specials and self.lanes > 1:
             rows += self._beside_specials()
-        return self._laid(rows), reasons
+        return rows, reasons
 
     @property
     def _looked_at_all(self) -> bool:

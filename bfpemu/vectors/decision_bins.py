@@ -42,7 +42,7 @@ def deepest_maximum(reach: Reach) -> int:
     """Return how many bits of the largest magnitude have bins of their own."""
     problem = reach.problem
     if problem.unit != "add":
-        return min(reach.precision, _DEEPEST)
+        return min(reach.precision_rounded if problem.unit == "requantize" else reach.precision, _DEEPEST)
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
     if reach.spec.magnitude_bits > min(a, b):
         return 1
@@ -131,7 +131,8 @@ def deepest_rest(reach: Reach) -> int:
     if problem.unit == "encode":
         return min(reach.precision, _DEEPEST)
     if problem.unit == "requantize":
-        return max(reach.precision - max(reach.most_kept_bits, 0), 0)
+        # The one number that saturates in a chain has all of its bits, and none of them alone.
+        return max(reach.precision_rounded - max(reach.most_kept_bits, 0), 0)
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
     if problem.unit == "multiply" or reach.spec.magnitude_bits > min(a, b):
         return 0

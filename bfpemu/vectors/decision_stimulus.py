@@ -116,13 +116,15 @@ def beyond_blocks(reach: Reach, lanes: int) -> list[list[tuple[int, int]]]:
 
 
 class DecidingCodes(OperandStimulus):
-    """Blocks of `requantize`: one maximum that decides."""
+    """Blocks of `requantize`: one maximum that decides, and elements above the largest at a supplied exponent."""
 
     def pieces(self) -> Sequence[Stimulus]:
         """Return operands."""
         reach = Reach(self.problem)
         size = min(self.problem.target.format.elements_per_block or 1, self.lanes)
-        if reach.is_given or size == 1:
+        if reach.is_given:
+            return [self._beyond(reach)]
+        if size == 1:
             return []
         pairs, rows, exponents = deciding_pairs(reach), [], []
         signed = self.a.spec.has_sign
@@ -133,3 +135,24 @@ class DecidingCodes(OperandStimulus):
             rows.append(np.where((np.arange(self.lanes) + lane) % 2 == 1, -row, row) if signed else row)
             exponents.append(self.a.middle)
         return [self.without_shifts(self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents)))]
+
+    def _beyond(self, reach: Reach) -> Stimulus:
+        """Return numbers with one bit beside the first one above an element, and the exponents that make them so."""
+        spec, low = reach.spec, -1 if self.a.spec.has_sign else 1
+        wide = spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
+        down = max(wide + 1 - self.a.spec.magnitude_bits, 0)
+        # The unit of the operand lies so many places above that of the wide element.
+        between = self.a.spec.exponent_bias + self.a.spec.fraction_bits - spec.exponent_bias - spec.fraction_bits
+        between += down - (wide - spec.magnitude_bits)
+        least = max(0, -between)
+        most = min(spec.largest_exponent_code, self.a.spec.largest_exponent_code - between)
+        if least > most:
+            return self.fields(self.a, np.zeros((1, self.lanes)), 0)
+        blocks = np.array(beyond_blocks(reach, self.lanes))
+        signs, integers = blocks[..., 0], blocks[..., 1]
+        fits = integers & ((1 << down) - 1) == 0
+        rows = np.where(fits, (integers >> down) * np.where(signs == 1, low, 1), 0)
+        given = (least + most) // 2
+        codes = np.full((len(rows), reach.problem.blocks(reach.problem.target)), given, np.uint64)
+        fields = self.fields(self.a, codes_of(self.a.spec, rows), given + between)
+        return self.without_shifts(fields) | {"exponents": codes}

@@ -16,6 +16,7 @@ from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.vectors.chain_ends import ChainEnds, Taken
 from bfpemu.vectors.code_stimulus import few_significands
 from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, split
+from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
 
@@ -221,6 +222,9 @@ class Meetings:
             high = max(high, deepest)
         elif reach.flushes and spec.use_subnormals:
             high = max(high, min(deepest, self._lowest_unit - lowest))
+        if piece.place is not None:  # what is there at one place has the units that codes give it there
+            low = max(low, self._lowest_unit - piece.place)
+            high = min(high, self._unit_of(spec.largest_exponent) - piece.place)
         return range(low, high + 1)
 
     def _ordinary(self, piece: Piece) -> int:
@@ -291,29 +295,34 @@ class Meetings:
 
     def facts(self, piece: Piece, unit: int, chosen: Int64Array) -> BlockFacts:
         """Return the facts of chosen numbers at a unit, one block of all of them."""
-        mantissa, top = piece.mantissa[chosen], piece.top[chosen]
-        kept, whole, rest, sticky = split(mantissa, top, np.full(len(chosen), unit))
-        none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
-        yes = np.ones((1, len(chosen)), np.bool_)
-        return BlockFacts(
-            problem=self.problem,
-            stimulus={},
-            answer={},
-            per_vector=1,
-            finite=yes,
-            infinite=~yes,
-            negative=piece.negative[chosen][None],
-            mantissa=mantissa[None],
-            top=top[None],
-            lost=~yes,
-            highest=one,
-            wanted=one,
-            code=one,
-            is_nan=none,
-            is_flushed=none,
-            rounds=yes,
-            kept_bits=kept[None],
-            whole=whole[None],
-            rest=rest[None],
-            sticky=sticky[None],
-        )
+        units = np.full(len(chosen), unit)
+        return facts_at(self.problem, piece.negative[chosen], piece.mantissa[chosen], piece.top[chosen], units)
+
+
+def facts_at(problem: Problem, negative: Mask, mantissa: UInt64Array, top: Int64Array, units: Int64Array) -> BlockFacts:
+    """Return the facts of numbers, each at a unit of its own, one block of all of them."""
+    kept, whole, rest, sticky = split(mantissa, top, units)
+    none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
+    yes = np.ones((1, len(top)), np.bool_)
+    return BlockFacts(
+        problem=problem,
+        stimulus={},
+        answer={},
+        per_vector=1,
+        finite=yes,
+        infinite=~yes,
+        negative=negative[None],
+        mantissa=mantissa[None],
+        top=top[None],
+        lost=~yes,
+        highest=one,
+        wanted=one,
+        code=one,
+        is_nan=none,
+        is_flushed=none,
+        rounds=yes,
+        kept_bits=kept[None],
+        whole=whole[None],
+        rest=rest[None],
+        sticky=sticky[None],
+    )

@@ -73,6 +73,12 @@ class NumberRange:
         return found if is_seen else others
 
     @property
+    def precision_rounded(self) -> int:
+        """Bits of a number behind the source chain that does not saturate in it."""
+        steps = self.problem.target.conversion.source_chain
+        return min([self.precision_read, *(step.fraction_bits + 1 for step in steps)])
+
+    @property
     def precision_read(self) -> int:
         """Bits of a number before the source chain."""
         problem = self.problem
@@ -138,7 +144,7 @@ class NumberRange:
         ends = [self._largest(negative) for negative in (0, 1)]
         if any(end.kinds[0, 0] == INFINITE for end in ends):
             return low, high
-        return low, max(low, *(int(end.tops[0, 0]) - 1 for end in ends if end.mantissas[0, 0]))
+        return low, max([low, *(int(end.tops[0, 0]) - 1 for end in ends if end.mantissas[0, 0])])
 
     @cached_property
     def _tops_read(self) -> tuple[int, int]:

@@ -63,6 +63,8 @@ class Reach(BlockRange):
             return None
         # A chain that makes zeros of small numbers leaves bits far below the smallest number.
         lowest = self.widest_distance + self.tops[0] - lowest_bit
+        if self.precision > self.precision_rounded:  # the bits of a number that saturates in a chain
+            lowest = max(lowest, self.precision - 1)
         is_raised = self.is_raised and not self.largest_is_power  # which a power of two is not
         if self.most_kept_bits - is_raised - 1 + places <= lowest:
             return None
