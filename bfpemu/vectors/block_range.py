@@ -75,7 +75,14 @@ class BlockRange(NumberRange):
             return high - low
         # What a chain rounds may be in the next binade.
         carries = self.precision < self.precision_read and not self.ends_with_power
-        return min(sum(_spread(spec) for spec in specs) + carries, high - low)
+        return min(sum(_spread(spec) for spec in specs) + self._multiplies_up + carries, high - low)
+
+    @property
+    def _multiplies_up(self) -> bool:
+        """Whether the largest product lies a binade above those of the operands, as 7 * 7 above 4 * 4."""
+        return self.problem.unit == "multiply" and all(
+            spec.encoding is not Encoding.TWOS_COMPLEMENT and spec.magnitude_bits > 1 for spec in self.operands
+        )
 
     @property
     def _carries(self) -> bool:
@@ -95,7 +102,8 @@ class BlockRange(NumberRange):
             return max(self.tops[1] - self.tops[0], self.widest_distance)  # an infinity lies anywhere
         if self.problem.unit in ("encode", "add") or is_mixed:
             return self.widest_distance
-        return min(self.widest_distance, sum(_spread(spec) - spec.largest_shift for spec in self.operands))
+        spans = sum(_spread(spec) - spec.largest_shift for spec in self.operands)
+        return min(self.widest_distance, spans + self._multiplies_up)
 
     @property
     def depth(self) -> int:
