@@ -26,7 +26,7 @@ def with_inputs_fixed(circuit: bytes, values: Mapping[str, int]) -> bytes:
     header, _, rest = circuit.partition(b"\n")
     inputs, latches, outputs, gates = map(int, header.split()[2:6])
     lines = rest.split(b"\n", latches + outputs)
-    ends, (gate_bytes, symbols) = lines[:-1], _gates(lines[-1], gates)
+    ends, (gate_bytes, symbols) = lines[:-1], gates_of(lines[-1], gates)
     names = [line.split(b" ", 1) for line in symbols.split(b"\nc\n")[0].splitlines()]
     fixed = {int(key[1:]): values[name.decode()] for key, name in names if key[:1] == b"i" and name.decode() in values}
     assert len(fixed) == len(values)
@@ -51,7 +51,7 @@ def with_inputs_fixed(circuit: bytes, values: Mapping[str, int]) -> bytes:
             literals.append(known[x, y])
         else:
             known[x, y] = 2 * (first + len(known))
-            written += _number(known[x, y] - x) + _number(x - y)
+            written += number_of(known[x, y] - x) + number_of(x - y)
             literals.append(known[x, y])
 
     def moved(end: bytes) -> bytes:
@@ -69,7 +69,57 @@ def with_inputs_fixed(circuit: bytes, values: Mapping[str, int]) -> bytes:
     return text + bytes(written) + b"".join(b"%s %s\n" % pair for pair in zip(renamed, titles, strict=True))
 
 
-def _gates(data: bytes, count: int) -> tuple[list[tuple[int, int]], bytes]:
+def inputs_named(circuit: bytes, start: str) -> list[int]:
+    r"""Return the numbers of the inputs whose names start so.
+
+    Examples
+    --------
+    >>> inputs_named(b"aig 2 2 0 1 0\n2\ni0 x\ni1 yes\n", "y")
+    [1]
+    """
+    header, _, rest = circuit.partition(b"\n")
+    latches, outputs, gates = map(int, header.split()[3:6])
+    _, symbols = gates_of(rest.split(b"\n", latches + outputs)[-1], gates)
+    names = [line.split(b" ", 1) for line in symbols.split(b"\nc\n")[0].splitlines()]
+    return [int(key[1:]) for key, name in names if key[:1] == b"i" and name.decode().startswith(start)]
+
+
+def with_constraints_as_outputs(circuit: bytes) -> bytes:
+    r"""Return a circuit in which what is assumed follows its outputs, so that it can be proven.
+
+    Examples
+    --------
+    >>> with_constraints_as_outputs(b"aig 2 2 0 1 0 0 1\n2\n4\n")
+    b'aig 2 2 0 2 0\n2\n4\n'
+    """
+    header, _, rest = circuit.partition(b"\n")
+    _, most, inputs, latches, outputs, gates, *others = header.split()
+    bad, constraints, *_ = [*map(int, others), 0, 0]
+    assert bad == 0
+    return b"aig %b %b %b %d %b\n" % (most, inputs, latches, int(outputs) + constraints, gates) + rest
+
+
+def with_first_output(circuit: bytes) -> bytes:
+    r"""Return a circuit without its outputs after the first.
+
+    Examples
+    --------
+    >>> with_first_output(b"aig 2 2 0 2 0\n2\n4\ni0 x\ni1 y\no1 z\n")
+    b'aig 2 2 0 1 0\n2\ni0 x\ni1 y\n'
+    """
+    header, _, rest = circuit.partition(b"\n")
+    most, inputs, latches, outputs, gates = map(int, header.split()[1:6])
+    lines = rest.split(b"\n", latches + outputs)
+    _, symbols = gates_of(lines[-1], gates)
+    data = lines[-1][: len(lines[-1]) - len(symbols)]
+    named = b"".join(
+        line + b"\n" for line in symbols.split(b"\nc\n")[0].splitlines() if line[:1] != b"o" or line[:3] == b"o0 "
+    )
+    head = b"aig %d %d %d 1 %d\n" % (most, inputs, latches, gates)
+    return head + b"\n".join([*lines[: latches + 1], b""]) + data + named
+
+
+def gates_of(data: bytes, count: int) -> tuple[list[tuple[int, int]], bytes]:
     """Return the differences of so many gates, and what follows them."""
     numbers, at = [], 0
     for _ in range(2 * count):
@@ -82,7 +132,7 @@ def _gates(data: bytes, count: int) -> tuple[list[tuple[int, int]], bytes]:
     return list(zip(numbers[::2], numbers[1::2], strict=True)), data[at:]
 
 
-def _number(value: int) -> bytes:
+def number_of(value: int) -> bytes:
     """Return a number in groups of seven bits, the lowest first."""
     return bytes(_groups(value))
 

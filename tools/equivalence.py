@@ -1,9 +1,9 @@
 """Whether a device with a fault is the device itself: Yosys joins both to one circuit, ABC decides.
 
 The two get the same inputs and start alike, all registers 0 and one cycle of reset; later resets and idle data are left
-aside, of which vectors say nothing. ABC proves by the correspondence of their signals, by induction and by property
-directed reachability that nothing tells them apart, or gives inputs that do. One circuit holds all faults, each an
-input's value away.
+aside, of which vectors say nothing. That nothing tells them apart is proven by the correspondence of their signals, by
+induction with lemmas (tools/induction.py), which are the assertions in the device, and by property directed
+reachability; or ABC gives inputs that do. One circuit holds all faults, each an input's value away.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rtl.simulators import run, tool
-from tools.aiger import with_inputs_fixed
+from tests.rtl.simulators import ToolError, run, tool
+from tools.aiger import inputs_named, with_constraints_as_outputs, with_first_output, with_inputs_fixed
+from tools.induction import Circuit, Solver, has_lemmas, is_never_one
 
 _MOST_CLOCKS = 64
 """For which inputs are looked for: as many as the slowest device takes for a block, and some."""
@@ -51,7 +52,9 @@ def yosys(script: Sequence[str], folder: Path, name: str, cwd: Path) -> str:
     return run([tool("yosys"), path], cwd=cwd)
 
 
-def join(device: str, design: Path, mutants: Path, *, stimulus_bits: int, expected_bits: int) -> Path:
+def join(
+    device: str, design: Path, mutants: Path, *, stimulus_bits: int, expected_bits: int, timeout: int = 60
+) -> Path:
     """Return the circuit that tells whether a device and one of its mutants differ.
 
     Parameters
@@ -62,6 +65,8 @@ def join(device: str, design: Path, mutants: Path, *, stimulus_bits: int, expect
         Its netlist, and that with all mutants and the input that chooses, as RTLIL; files are written beside them.
     stimulus_bits, expected_bits : int
         Widths of `in_data` and `out_data`.
+    timeout : int
+        Seconds of processor time for a question about the lemmas, the assertions in the module.
     """
     folder = design.parent
     wrapper, circuit = folder / "watch.v", folder / "joined.aig"
@@ -70,7 +75,7 @@ def join(device: str, design: Path, mutants: Path, *, stimulus_bits: int, expect
     watches = [_WATCH.format(kind=kind, chosen=chosen, **ends) for kind, chosen in kinds.items()]
     wrapper.write_text("".join(watches), encoding="ascii")
     script = [
-        *(f"read_rtlil {design}", f"rename {device} gold", "design -stash g"),
+        *(f"read_rtlil {design}", f"rename {device} gold", "chformal -assert2assume", "design -stash g"),
         *(f"read_rtlil {mutants}", f"rename {device} gate", "design -stash h"),
         *("design -copy-from g -as gold gold", "design -copy-from h -as gate gate", f"read_verilog {wrapper}"),
         *("proc", "flatten watch_gold watch_gate", "async2sync", "dffunmap"),
@@ -79,6 +84,10 @@ def join(device: str, design: Path, mutants: Path, *, stimulus_bits: int, expect
         *("aigmap", "opt_clean", f"write_aiger -symbols {circuit}"),
     ]
     yosys(script, folder, "join", folder)
+    circuit.write_bytes(with_constraints_as_outputs(circuit.read_bytes()))
+    joined, changed = Circuit.read(circuit.read_bytes()), inputs_named(circuit.read_bytes(), "in_mutant[")
+    if not has_lemmas(joined, changed, _solver(folder / "lemmas.aig", timeout)):
+        raise ToolError(f"the assertions of {device} must hold and be inductive; they are not proven")
     return circuit
 
 
@@ -94,21 +103,48 @@ def decide(joined: Path, mutant: int, *, timeout: int) -> Decision:
     timeout : int
         Seconds of processor time for each step of the proof.
     """
-    circuit, example = (joined.with_name(f"prove{mutant}.{end}") for end in ("aig", "cex"))
-    chosen = {f"in_mutant[{bit}]": mutant >> bit & 1 for bit in range(16)}
-    circuit.write_bytes(with_inputs_fixed(joined.read_bytes(), chosen))
-    # Where all pairs of signals that correspond are found, nothing is left of the circuit, and that is seen at once;
-    # of registers alone they are found in a fraction of the time.
-    for correspondence in ("&get -n; &lcorr; &put", "&get -n; &scorr; &put", "scorr"):
-        if "UNSATISFIABLE" in _abc(circuit, f"{correspondence}; sat", timeout):
-            return Decision("equivalent")
-    search = f"bmc3 -F {_MOST_CLOCKS} -T {timeout}; write_cex -n {example}"
-    if "was asserted in frame" in _abc(circuit, search, timeout):
-        return Decision("alive", _stimulus(example.read_text(encoding="ascii")))
+    if is_proven(joined, mutant, timeout=timeout):
+        return Decision("equivalent")
+    found = search(joined, mutant, timeout=timeout)
+    if found is not None:
+        return found
+    circuit = _with_fault(joined, mutant)[1]
+    if "UNSATISFIABLE" in _abc(circuit, "scorr; sat", timeout):
+        return Decision("equivalent")
     if "Networks are equivalent" in _abc(circuit, "dprove -bjp -V 1", timeout):
         return Decision("equivalent")
     last = _abc(circuit, f"pdr -T {timeout}", timeout)
     return Decision("equivalent" if "Property proved" in last else "undecided")
+
+
+def is_proven(joined: Path, mutant: int, *, timeout: int) -> bool:
+    """Whether a fault is proven to change nothing in the ways that take seconds; takes what `decide` takes."""
+    with_lemmas, circuit = _with_fault(joined, mutant)
+    # Where all pairs of signals that correspond are found, nothing is left of the circuit, and that is seen at once;
+    # of registers alone they are found in a fraction of the time.
+    for correspondence in ("&get -n; &lcorr; &put", "&get -n; &scorr; &put"):
+        if "UNSATISFIABLE" in _abc(circuit, f"{correspondence}; sat", timeout):
+            return True
+    return is_never_one(Circuit.read(with_lemmas), _solver(circuit.with_name(f"step{mutant}.aig"), timeout))
+
+
+def search(joined: Path, mutant: int, *, timeout: int) -> Decision | None:
+    """Look for inputs that tell a fault; takes what `decide` takes."""
+    circuit = _with_fault(joined, mutant)[1]
+    example = circuit.with_suffix(".cex")
+    if "was asserted in frame" in _abc(
+        circuit, f"bmc3 -F {_MOST_CLOCKS} -T {timeout}; write_cex -n {example}", timeout
+    ):
+        return Decision("alive", _stimulus(example.read_text(encoding="ascii")))
+    return None
+
+
+def _with_fault(joined: Path, mutant: int) -> tuple[bytes, Path]:
+    """Return the circuit with one fault, and the file of it that has no lemmas."""
+    chosen = {f"in_mutant[{bit}]": mutant >> bit & 1 for bit in range(16)}
+    with_lemmas, path = with_inputs_fixed(joined.read_bytes(), chosen), joined.with_name(f"prove{mutant}.aig")
+    path.write_bytes(with_first_output(with_lemmas))
+    return with_lemmas, path
 
 
 def _abc(circuit: Path, commands: str, timeout: int) -> str:
@@ -123,6 +159,20 @@ def _abc(circuit: Path, commands: str, timeout: int) -> str:
         check=False,
     )
     return done.stdout
+
+
+def _solver(question: Path, timeout: int) -> Solver:
+    """Return how ABC answers questions about combinational circuits, which are written to a file."""
+    answer = question.with_suffix(".cex")
+
+    def solve(circuit: bytes) -> list[int] | None:
+        question.write_bytes(circuit)
+        said = _abc(question, f"dsat; write_cex {answer}", timeout)
+        if "UNSATISFIABLE" in said:
+            return []
+        return [*map(int, answer.read_text(encoding="ascii").split("#")[0])] if "SATISFIABLE" in said else None
+
+    return solve
 
 
 def _stimulus(example: str) -> int | None:

@@ -2,7 +2,7 @@
 
 Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
-and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more
+and stops at the first result that differs. A survivor that is proven equal to the device from reset on counts no more
 (tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
 alive is printed with a stimulus that would notice it and the bins of that stimulus that fewest vectors hit: what they
 have not lacks a bin. The status is 1 when a mutant is alive, or a score with all undecided ones alive is below
@@ -47,6 +47,8 @@ SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
 VERDICTS = ("killed", "equivalent", "undecided", "alive")
 _RARE_BINS = 4
+_TOLD = 20
+"""Of so many simulated mutants one is told of."""
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
 
@@ -107,12 +109,11 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
     """Write the netlist with all mutants, `<device>.sv`, and return them; number 0 is the device itself."""
     sources = " ".join(path.name for path in sorted(DESIGNS.glob("*.sv")))
     values = " ".join(f"-set {name} {value}" for name, value in parameters(UNIT_OF[device], choice).items())
+    build = [f"chparam {values} {device}", f"prep -flatten -top {device}"]
     prepare = [
-        f"read_verilog -sv {sources}",
-        f"chparam {values} {device}",
-        f"prep -flatten -top {device}",
-        f"write_rtlil {folder / 'design.il'}",
+        *(f"read_verilog -sv {sources}", *build, f"write_rtlil {folder / 'design.il'}"),
         f"mutate -list {count} -seed {seed} -none -o {folder / 'list.txt'}",
+        *("design -reset", f"read_verilog -sv -formal {sources}", *build, f"write_rtlil {folder / 'asserted.il'}"),
     ]
     yosys(prepare, folder, "prepare", DESIGNS)
     commands = (folder / "list.txt").read_text(encoding="ascii").splitlines()
@@ -131,18 +132,26 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
     )
     program = build_verilator(bench, folder / "verilator", optimise=len(mutants) > 100)
 
-    def attempt(mutant: Mutant) -> None:
+    def attempt(mutant: Mutant) -> Mutant:
         verdict, vector = simulate(
             program, stimulus=vectors.stimulus, expected=vectors.expected, mutant=mutant.number, patience=2000
         )
         if verdict != "DONE":
             mutant.verdict, mutant.vector = "killed", vector
+        return mutant
 
     attempt(mutants[0])
     if mutants[0].verdict:
         raise ToolError(f"{device} without a fault must give every expected word; vector {mutants[0].vector} differs")
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(attempt, mutants[1:]))
+        for mutant in pool.map(attempt, mutants[1:]):
+            if mutant.number % _TOLD == 0 or mutant is mutants[-1]:
+                tell(f"{device}: {mutant.number} of {len(mutants) - 1} mutants simulated")
+
+
+def tell(line: str) -> None:
+    """Say where a run is."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def prove(mutant: Mutant, joined: Path, vectors: VectorSet, timeout: int) -> None:
@@ -174,9 +183,12 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     progress(f"{device}: {len(score.of('killed'))} killed; {len(score.of(''))} to be proven equivalent or alive")
     if score.of(""):
         bits = {"stimulus_bits": vectors.stimulus_bits, "expected_bits": vectors.expected_bits}
-        joined = join(device, folder / "design.il", folder / "mutants.il", **bits)
+        joined = join(device, folder / "asserted.il", folder / "mutants.il", **bits)
+        survivors = score.of("")
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(lambda mutant: prove(mutant, joined, vectors, timeout), score.of("")))
+            proofs = pool.map(lambda mutant: prove(mutant, joined, vectors, timeout), survivors)
+            for at, (mutant, _) in enumerate(zip(survivors, proofs, strict=True), 1):
+                tell(f"{device}: {at} of {len(survivors)} survivors: {mutant.number} {mutant.verdict}  {mutant.where}")
     score.seconds = time.monotonic() - start
     return score
 

@@ -5,8 +5,15 @@
 // Plusargs: +stimulus=FILE; +output=FILE for the results; +expected=FILE to stop at the first one that differs;
 //           +mutant=K; +patience=CYCLES without a result, after which the device hangs.
 //
-// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs. They say nothing
+// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs,
+// or in Verilator, which has none, what is not the last word. They say nothing
 // of resets either: the bench resets the device once more amid its first vectors, and starts again.
+`ifdef VERILATOR
+`define IDLE ~in_data
+`else
+`define IDLE 'x
+`endif
+
 module bench;
   logic clk = 1'b0, rst = 1'b1, in_valid = 1'b0, out_ready = 1'b0;
   logic in_ready, out_valid;
@@ -17,12 +24,15 @@ module bench;
   logic [15:0] mutant = 16'd0;
   logic counts = 1'b0; // after the second reset
   logic [7:0] stall = 8'h5a; // a shift register with feedback: when to stall
+  logic waits = 1'b0; // the next word comes when the device is ready, which has seen idle inputs until then
 
 `ifdef WITH_MUTANTS
   `DEVICE device (.*);
 `else
   `DEVICE #(`DEVICE_PARAMETERS) device (.*);
 `endif
+
+  wire is_next = sent < `COUNT && stall[3:2] != 2'b00 && !(waits && (in_valid || !in_ready));
 
   always #1 clk = !clk;
 
@@ -48,14 +58,18 @@ module bench;
       sent <= 0;
       received <= 0;
       idle <= 0;
+      waits <= 1'b0;
     end else begin
       stall <= {stall[6:0], stall[7] ^ stall[5] ^ stall[4] ^ stall[3]};
       idle <= idle + 1;
       out_ready <= stall[1:0] != 2'b00;
       if (!in_valid || in_ready) begin
-        in_valid <= sent < `COUNT && stall[3:2] != 2'b00;
-        in_data <= sent < `COUNT && stall[3:2] != 2'b00 ? stimulus[sent] : 'x;
-        if (sent < `COUNT && stall[3:2] != 2'b00) sent <= sent + 1;
+        in_valid <= is_next;
+        in_data <= is_next ? stimulus[sent] : `IDLE;
+        if (is_next) begin
+          sent <= sent + 1;
+          waits <= stall[5:4] == 2'b00;
+        end
       end
       if (out_valid && out_ready && counts) begin
         idle <= 0;

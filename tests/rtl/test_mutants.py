@@ -11,7 +11,7 @@ from tests.rtl.choices import CHOICES
 from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
 from tools.aiger import with_inputs_fixed
-from tools.equivalence import decide, join
+from tools.equivalence import decide, is_proven, join, search
 from tools.mutants import SHORT, UNIT_OF, make_mutants, measure
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
@@ -41,10 +41,23 @@ def test_a_device_is_proven_equal_to_itself_and_not_to_its_mutants(tmp_path: Pat
     choice = CHOICES["decode"][0]
     bits = {"stimulus_bits": 72, "expected_bits": 256}
     faults = make_mutants("decoder_parallel", choice, 4, SEED, tmp_path)[1:]
-    joined = join("decoder_parallel", tmp_path / "design.il", tmp_path / "mutants.il", **bits)
+    joined = join("decoder_parallel", tmp_path / "asserted.il", tmp_path / "mutants.il", **bits)
     assert decide(joined, 0, timeout=10).verdict == "equivalent"
     verdicts = [decide(joined, fault.number, timeout=10).verdict for fault in faults]
     assert "alive" in verdicts, [fault.where for fault in faults]
+
+
+def test_no_fault_is_both_proven_and_refuted(tmp_path: Path) -> None:
+    choice = next(choice for choice in CHOICES["decode"] if choice.name == "few_bits")
+    faults = make_mutants("decoder_serial", choice, 12, SEED, tmp_path)
+    joined = join(
+        "decoder_serial", tmp_path / "asserted.il", tmp_path / "mutants.il", stimulus_bits=14, expected_bits=96
+    )
+    proven = [is_proven(joined, fault.number, timeout=5) for fault in faults]
+    refuted = [search(joined, fault.number, timeout=5) is not None for fault in faults]
+    assert proven[0]
+    assert sum(refuted) > 5
+    assert not any(both == (True, True) for both in zip(proven, refuted, strict=True))
 
 
 def test_inputs_of_a_circuit_are_given_values() -> None:

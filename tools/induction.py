@@ -1,0 +1,218 @@
+"""Proofs by induction over the registers of a circuit: what holds at its start and, once it holds, in every next cycle.
+
+What is guessed is that registers are constant, or equal to one another, which a simulation from the start suggests; the
+outputs after the first are lemmas, stated to be 1. All are assumed in one cycle and looked for in the next, those that
+fail are taken back, and so on until none fails: the rest holds in every cycle (van Eijk). Lemmas are never taken back.
+ABC answers the questions, each about one cycle from a state that the guesses allow.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tools.aiger import gates_of, number_of
+
+_CYCLES, _RUNS = 600, 192
+"""Cycles that are simulated, and how many at once."""
+
+Solver = Callable[[bytes], list[int] | None]
+"""Gives inputs that make the output of a combinational circuit 1, [] where there are none, None where it gave up."""
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """An and-inverter graph: variable 0 is the constant 0, then come inputs, registers and gates."""
+
+    inputs: int
+    registers: list[tuple[int, int]]
+    """Literal of the next value, and the value at the start."""
+    outputs: list[int]
+    gates: list[tuple[int, int]]
+
+    @classmethod
+    def read(cls, circuit: bytes) -> Circuit:
+        """Return the circuit of a binary AIGER file; registers without a start have 0."""
+        header, _, rest = circuit.partition(b"\n")
+        inputs, latches, outputs, gates = map(int, header.split()[2:6])
+        lines = rest.split(b"\n", latches + outputs)
+        registers = [(int(line.split()[0]), int([*line.split(), b"0"][1])) for line in lines[:latches]]
+        assert all(start in (0, 1) for _, start in registers)
+        first = inputs + latches + 1
+        differences, _ = gates_of(lines[-1], gates)
+        pairs = [
+            (2 * (first + at) - less, 2 * (first + at) - less - more) for at, (less, more) in enumerate(differences)
+        ]
+        return cls(inputs, registers, [int(line) for line in lines[latches:-1]], pairs)
+
+    def evaluate(self, inputs: Sequence[int], states: Sequence[int], mask: int) -> list[int]:
+        """Return the value of every variable, one bit for each bit of `mask`."""
+        values = [0, *inputs, *states]
+        for left, right in self.gates:
+            x, y = values[left >> 1], values[right >> 1]
+            values.append((x ^ mask if left & 1 else x) & (y ^ mask if right & 1 else y))
+        return values
+
+    def reached(self, changed: Iterable[int]) -> set[int]:
+        """Return the registers, by number, that some inputs have an effect on, in this cycle or later."""
+        found, sources = set[int](), set(changed)
+        while True:
+            variables = set(sources)
+            for at, (left, right) in enumerate(self.gates, 1 + self.inputs + len(self.registers)):
+                if left >> 1 in variables or right >> 1 in variables:
+                    variables.add(at)
+            more = {at for at, (following, _) in enumerate(self.registers) if following >> 1 in variables}
+            if more <= found:
+                return found
+            found |= more
+            sources |= {1 + self.inputs + at for at in more}
+
+
+@dataclass
+class Graph:
+    """A combinational circuit in the making: equal gates are one, and those of constants are left out."""
+
+    inputs: int
+    gates: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def both(self, x: int, y: int) -> int:
+        """Return the literal of x and y."""
+        x, y = max(x, y), min(x, y)
+        if y == 0 or x == y ^ 1:
+            return 0
+        if y == 1 or x == y:
+            return x
+        return self.gates.setdefault((x, y), 2 * (self.inputs + 1 + len(self.gates)))
+
+    def every(self, literals: Iterable[int]) -> int:
+        """Return the literal of all of them."""
+        found = 1
+        for literal in literals:
+            found = self.both(found, literal)
+        return found
+
+    def differ(self, x: int, y: int) -> int:
+        """Return the literal of x and y being different."""
+        return self.both(self.both(x, y) ^ 1, self.both(x ^ 1, y ^ 1) ^ 1)
+
+    def copy(self, circuit: Circuit, inputs: Sequence[int], states: Sequence[int]) -> list[int]:
+        """Add a cycle of a circuit; return the literals of its variables."""
+        literals = [0, *inputs, *states]
+        for left, right in circuit.gates:
+            literals.append(self.both(literals[left >> 1] ^ (left & 1), literals[right >> 1] ^ (right & 1)))
+        return literals
+
+    def write(self, output: int) -> bytes:
+        """Return the circuit with one output as a binary AIGER file."""
+        count = self.inputs + len(self.gates)
+        head = b"aig %d %d 0 1 %d\n%d\n" % (count, self.inputs, len(self.gates), output)
+        return head + b"".join(number_of(own - x) + number_of(x - y) for (x, y), own in self.gates.items())
+
+
+Guess = list[int]
+"""For every register the first register that it equals, itself most often, or less than 0: ZERO or ONE."""
+ZERO, ONE = -2, -1
+
+
+def simulated(circuit: Circuit, among: Iterable[int]) -> Guess:
+    """Guess by simulation: of some registers those that are constant, and those with the same values in all cycles."""
+    draw, mask = random.Random(7), (1 << _RUNS) - 1
+    states = [mask * start for _, start in circuit.registers]
+    histories = [[state] for state in states]
+    for _ in range(_CYCLES):
+        inputs = [draw.getrandbits(_RUNS) for _ in range(circuit.inputs)]
+        values = circuit.evaluate(inputs, states, mask)
+        states = [values[following >> 1] ^ mask * (following & 1) for following, _ in circuit.registers]
+        for history, state in zip(histories, states, strict=True):
+            history.append(state)
+    known = {(0,) * (_CYCLES + 1): ZERO, (mask,) * (_CYCLES + 1): ONE}
+    chosen = set(among)
+    return [known.setdefault(tuple(history), at) if at in chosen else at for at, history in enumerate(histories)]
+
+
+class Cycle:
+    """One cycle of a circuit from any state that a guess and the lemmas allow, and the inputs of the cycle after it."""
+
+    def __init__(self, circuit: Circuit, guess: Guess) -> None:
+        self.circuit, self.guess = circuit, guess
+        free = 2 * circuit.inputs + len(circuit.registers)
+        leaves = [2 * (at + 1) for at in range(free)]
+        self.graph, own = Graph(free), leaves[2 * circuit.inputs :]
+        self.later = leaves[circuit.inputs : 2 * circuit.inputs]
+        states = [_like(own, equal) for equal in guess]
+        self.values = self.graph.copy(circuit, leaves[: circuit.inputs], states)
+        self.following = [self.values[literal >> 1] ^ (literal & 1) for literal, _ in circuit.registers]
+        self.allowed = self.lemmas(self.values)
+
+    def lemmas(self, values: Sequence[int]) -> int:
+        """Return the literal of all lemmas in a cycle."""
+        return self.graph.every(values[lemma >> 1] ^ (lemma & 1) for lemma in self.circuit.outputs[1:])
+
+    def with_all(self, literals: Iterable[int]) -> bytes:
+        """Return the question whether all these are 1 in one state that is allowed."""
+        return self.graph.write(self.graph.both(self.allowed, self.graph.every(literals)))
+
+    def refined(self, inputs: Sequence[int]) -> Guess:
+        """Return the guess without what these inputs of the question refute in the next cycle."""
+        count = self.circuit.inputs
+        own = inputs[2 * count :]
+        states = [_like(own, equal) & 1 for equal in self.guess]
+        values = self.circuit.evaluate(inputs[:count], states, 1)
+        bits = [values[literal >> 1] ^ (literal & 1) for literal, _ in self.circuit.registers]
+        known = {(ZERO, 0): ZERO, (ONE, 1): ONE}
+        told = enumerate(zip(self.guess, bits, strict=True))
+        return [known.setdefault((equal, bit), at) for at, (equal, bit) in told]
+
+
+def _like(values: Sequence[int], equal: int) -> int:
+    """Return the value, or literal, of a register that equals another, or is constant."""
+    return values[equal] if equal >= 0 else equal - ZERO
+
+
+def kept(circuit: Circuit, guess: Guess, solve: Solver, *, with_lemmas: bool = False) -> Guess | None:
+    """Return what is left of a guess, true at the start, when all is taken back that may fail in a next cycle.
+
+    The lemmas are assumed. Those that are to be proven, `with_lemmas`, must not fail either: None when one may, and
+    when a question is not answered.
+    """
+    while True:
+        cycle = Cycle(circuit, guess)
+        graph, following = cycle.graph, cycle.following
+        holds = [graph.differ(following[at], _like(following, equal)) ^ 1 for at, equal in enumerate(guess)]
+        if with_lemmas:
+            holds.append(cycle.lemmas(graph.copy(circuit, cycle.later, following)))
+        found = solve(cycle.with_all([graph.every(holds) ^ 1]))
+        if found is None:
+            return None
+        if not found:
+            return guess
+        refined = cycle.refined(found)
+        if refined == guess:  # a lemma it is that fails
+            return None
+        guess = refined
+
+
+def has_lemmas(circuit: Circuit, changed: Iterable[int], solve: Solver) -> bool:
+    """Whether the lemmas, about registers that no input of `changed` has an effect on, are proven for every cycle."""
+    if len(circuit.outputs) == 1:
+        return True
+    start = Graph(circuit.inputs)
+    first = start.copy(
+        circuit, [2 * (at + 1) for at in range(circuit.inputs)], [value for _, value in circuit.registers]
+    )
+    lemmas = start.every(first[lemma >> 1] ^ (lemma & 1) for lemma in circuit.outputs[1:])
+    if solve(start.write(lemmas ^ 1)) != []:
+        return False
+    alike = set(range(len(circuit.registers))) - circuit.reached(changed)
+    return kept(circuit, simulated(circuit, alike), solve, with_lemmas=True) is not None
+
+
+def is_never_one(circuit: Circuit, solve: Solver) -> bool:
+    """Whether the first output of a circuit, whose lemmas hold, is proven to be 0 in every cycle."""
+    guess = kept(circuit, simulated(circuit, range(len(circuit.registers))), solve)
+    if guess is None:
+        return False
+    cycle = Cycle(circuit, guess)
+    output = circuit.outputs[0]
+    return solve(cycle.with_all([cycle.values[output >> 1] ^ (output & 1)])) == []
