@@ -2,7 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A circuit: variable 0 is false, then come inputs, registers and gates.
+
+    A literal is twice a variable, plus one for its inverse.
+    """
+
+    inputs: list[str]
+    after: list[int]
+    """What each register holds after a cycle, as a literal."""
+    outputs: dict[str, int]
+    gates: list[tuple[int, int]]
+
+
+def read(circuit: bytes) -> Circuit:
+    r"""Return the circuit of a binary AIGER file with symbols of its inputs and outputs.
+
+    Examples
+    --------
+    >>> read(b"aig 3 2 0 1 1\n6\n" + bytes([2, 2]) + b"i0 x\ni1 y\no0 z\n")
+    Circuit(inputs=['x', 'y'], after=[], outputs={'z': 6}, gates=[(4, 2)])
+    """
+    header, _, rest = circuit.partition(b"\n")
+    inputs, latches, outputs, gates = map(int, header.split()[2:6])
+    lines = rest.split(b"\n", latches + outputs)
+    differences, symbols = gates_of(lines[-1], gates)
+    names = {}
+    for line in symbols.split(b"\nc\n")[0].decode().splitlines():
+        key, _, name = line.partition(" ")
+        names[key] = name
+    ends = [int(line.split()[0]) for line in lines[:-1]]
+    firsts = range(2 * (inputs + latches + 1), 2 * (inputs + latches + gates + 1), 2)
+    return Circuit(
+        [names[f"i{at}"] for at in range(inputs)],
+        ends[:latches],
+        {names[f"o{at}"]: ends[latches + at] for at in range(outputs)},
+        [(at - less, at - less - more) for at, (less, more) in zip(firsts, differences, strict=True)],
+    )
+
+
+def write(inputs: int, gates: Sequence[tuple[int, int]], output: int) -> bytes:
+    """Return the binary AIGER file of a circuit without registers, whose gates have operands with lower numbers."""
+    head = b"aig %d %d 0 1 %d\n%d\n" % (inputs + len(gates), inputs, len(gates), output)
+    written = bytearray()
+    for at, (x, y) in enumerate(gates, inputs + 1):
+        written += number_of(2 * at - max(x, y)) + number_of(abs(x - y))
+    return head + bytes(written)
 
 
 def with_inputs_fixed(circuit: bytes, values: Mapping[str, int]) -> bytes:

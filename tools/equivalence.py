@@ -109,11 +109,11 @@ def decide(joined: Path, mutant: int, *, timeout: int) -> Decision:
     if found is not None:
         return found
     circuit = _with_fault(joined, mutant)[1]
-    if "UNSATISFIABLE" in _abc(circuit, "scorr; sat", timeout):
+    if "UNSATISFIABLE" in run_abc(circuit, "scorr; sat", timeout):
         return Decision("equivalent")
-    if "Networks are equivalent" in _abc(circuit, "dprove -bjp -V 1", timeout):
+    if "Networks are equivalent" in run_abc(circuit, "dprove -bjp -V 1", timeout):
         return Decision("equivalent")
-    last = _abc(circuit, f"pdr -T {timeout}", timeout)
+    last = run_abc(circuit, f"pdr -T {timeout}", timeout)
     return Decision("equivalent" if "Property proved" in last else "undecided")
 
 
@@ -123,7 +123,7 @@ def is_proven(joined: Path, mutant: int, *, timeout: int) -> bool:
     # Where all pairs of signals that correspond are found, nothing is left of the circuit, and that is seen at once;
     # of registers alone they are found in a fraction of the time.
     for correspondence in ("&get -n; &lcorr; &put", "&get -n; &scorr; &put"):
-        if "UNSATISFIABLE" in _abc(circuit, f"{correspondence}; sat", timeout):
+        if "UNSATISFIABLE" in run_abc(circuit, f"{correspondence}; sat", timeout):
             return True
     return is_never_one(Circuit.read(with_lemmas), _solver(circuit.with_name(f"step{mutant}.aig"), timeout))
 
@@ -132,7 +132,7 @@ def search(joined: Path, mutant: int, *, timeout: int) -> Decision | None:
     """Look for inputs that tell a fault; takes what `decide` takes."""
     circuit = _with_fault(joined, mutant)[1]
     example = circuit.with_suffix(".cex")
-    if "was asserted in frame" in _abc(
+    if "was asserted in frame" in run_abc(
         circuit, f"bmc3 -F {_MOST_CLOCKS} -T {timeout}; write_cex -n {example}", timeout
     ):
         return Decision("alive", _stimulus(example.read_text(encoding="ascii")))
@@ -147,7 +147,7 @@ def _with_fault(joined: Path, mutant: int) -> tuple[bytes, Path]:
     return with_lemmas, path
 
 
-def _abc(circuit: Path, commands: str, timeout: int) -> str:
+def run_abc(circuit: Path, commands: str, timeout: int) -> str:
     """Run ABC on a circuit and return its log; after twice so many seconds it is ended."""
     # Seconds of processor time, so that verdicts do not depend on what else the machine does.
     limited = ["sh", "-c", f'ulimit -t {2 * timeout}; exec "$@"', "sh", tool("yosys-abc")]
@@ -167,7 +167,7 @@ def _solver(question: Path, timeout: int) -> Solver:
 
     def solve(circuit: bytes) -> list[int] | None:
         question.write_bytes(circuit)
-        said = _abc(question, f"dsat; write_cex {answer}", timeout)
+        said = run_abc(question, f"dsat; write_cex {answer}", timeout)
         if "UNSATISFIABLE" in said:
             return []
         return [*map(int, answer.read_text(encoding="ascii").split("#")[0])] if "SATISFIABLE" in said else None

@@ -2,10 +2,11 @@
 
 Yosys puts small faults (`mutate`: an inverted, stuck or swapped bit) into the netlist of a device of tests/rtl, all of
 them into one netlist with an input that chooses. Verilator runs every mutant against the vectors of the device's unit
-and stops at the first result that differs. A survivor that is proven equal to the device from reset on counts no more
-(tools/equivalence.py). The score is killed / (mutants - equivalent), from all undecided ones alive to none. One that is
-alive is printed with a stimulus that would notice it and the bins of that stimulus that fewest vectors hit: what they
-have not lacks a bin. The status is 1 when a mutant is alive, or a score with all undecided ones alive is below
+and stops at the first result that differs. A survivor that ABC proves equal to the device from reset on counts no more:
+it answers every word alike (tools/transactions.py), or nothing tells them apart (tools/equivalence.py). The score is
+killed / (mutants - equivalent), from all undecided ones alive to none. One that is alive is printed with a stimulus
+that would notice it and the bins of that stimulus that fewest vectors hit: what they have not lacks a bin. The status
+is 1 when a mutant is alive, or a score with all undecided ones alive is below
 `--least`; undecided ones are printed, and do not change it otherwise.
 
     python tools/mutants.py                       every device, 300 mutants each
@@ -41,7 +42,8 @@ from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
-from tools.equivalence import decide, join, yosys  # noqa: E402
+from tools.equivalence import Decision, decide, join, yosys  # noqa: E402
+from tools.transactions import alone, decide_by_words  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
@@ -49,6 +51,8 @@ VERDICTS = ("killed", "equivalent", "undecided", "alive")
 _RARE_BINS = 4
 _TOLD = 20
 """Of so many simulated mutants one is told of."""
+_AT_ONCE = 5
+"""Seconds of processor time for the first proof of a survivor, which many need no more than."""
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
 
@@ -146,20 +150,47 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
     with ThreadPoolExecutor(jobs) as pool:
         for mutant in pool.map(attempt, mutants[1:]):
             if mutant.number % _TOLD == 0 or mutant is mutants[-1]:
-                tell(f"{device}: {mutant.number} of {len(mutants) - 1} mutants simulated")
+                progress(f"{device}: {mutant.number} of {len(mutants) - 1} mutants simulated")
 
 
-def tell(line: str) -> None:
-    """Say where a run is."""
-    print(line, file=sys.stderr, flush=True)
+def prove(score: Score, vectors: VectorSet, folder: Path, jobs: int, timeout: int) -> None:
+    """Give the survivors their verdicts: whether they are the same device at its ports, idle data left aside."""
+    circuit, exponents = alone(score.device, folder / "mutants.il"), compared_exponents(vectors)
+
+    def settle(mutant: Mutant, found: Decision) -> None:
+        if found.verdict != "undecided":
+            mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
+            progress(f"{score.device}: mutant {mutant.number} is {mutant.verdict}  {mutant.where}")
+        if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
+            mutant.bins = rare_bins(found.stimulus, vectors)
+
+    def at_once(mutant: Mutant) -> None:
+        settle(mutant, decide_by_words(circuit, mutant.number, exponents=None, timeout=_AT_ONCE))
+
+    def by_cycles(mutant: Mutant) -> None:
+        settle(mutant, decide(joined, mutant.number, timeout=timeout))
+
+    def by_words(mutant: Mutant) -> None:
+        settle(mutant, decide_by_words(circuit, mutant.number, exponents=exponents, timeout=timeout))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(at_once, score.of("")))
+        if score.of(""):
+            bits = {"stimulus_bits": vectors.stimulus_bits, "expected_bits": vectors.expected_bits}
+            joined = join(score.device, folder / "asserted.il", folder / "mutants.il", **bits)
+            list(pool.map(by_cycles, score.of("")))
+            list(pool.map(by_words, score.of("")))
+    for mutant in score.of(""):
+        mutant.verdict = "undecided"
 
 
-def prove(mutant: Mutant, joined: Path, vectors: VectorSet, timeout: int) -> None:
-    """Give a survivor its verdict: whether it is the same device at its ports, idle data left aside."""
-    found = decide(joined, mutant.number, timeout=timeout)
-    mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
-    if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
-        mutant.bins = rare_bins(found.stimulus, vectors)
+def compared_exponents(vectors: VectorSet) -> tuple[range, range] | None:
+    """Return the bits of a stimulus word that hold two exponent codes which a device compares, those of an adder."""
+    fields = [field for field in vectors.opened.problem.stimulus.fields if field.name.endswith("_exponents")]
+    if len(fields) != 2 or fields[0].count != 1:
+        return None
+    first, second = (range(field.lsb, field.lsb + field.width) for field in fields)
+    return first, second
 
 
 def rare_bins(stimulus: int, vectors: VectorSet) -> list[str]:
@@ -182,13 +213,7 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
     progress(f"{device}: {len(score.of('killed'))} killed; {len(score.of(''))} to be proven equivalent or alive")
     if score.of(""):
-        bits = {"stimulus_bits": vectors.stimulus_bits, "expected_bits": vectors.expected_bits}
-        joined = join(device, folder / "asserted.il", folder / "mutants.il", **bits)
-        survivors = score.of("")
-        with ThreadPoolExecutor(jobs) as pool:
-            proofs = pool.map(lambda mutant: prove(mutant, joined, vectors, timeout), survivors)
-            for at, (mutant, _) in enumerate(zip(survivors, proofs, strict=True), 1):
-                tell(f"{device}: {at} of {len(survivors)} survivors: {mutant.number} {mutant.verdict}  {mutant.where}")
+        prove(score, vectors, folder, jobs, timeout)
     score.seconds = time.monotonic() - start
     return score
 

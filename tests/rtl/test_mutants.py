@@ -11,8 +11,9 @@ from tests.rtl.choices import CHOICES
 from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
 from tools.aiger import with_inputs_fixed
-from tools.equivalence import decide, is_proven, join, search
+from tools.equivalence import decide, is_proven, join, search, yosys
 from tools.mutants import SHORT, UNIT_OF, make_mutants, measure
+from tools.transactions import Graph, alone, cases, decide_by_words
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
 
@@ -58,6 +59,57 @@ def test_no_fault_is_both_proven_and_refuted(tmp_path: Path) -> None:
     assert proven[0]
     assert sum(refuted) > 5
     assert not any(both == (True, True) for both in zip(proven, refuted, strict=True))
+
+
+DOUBLER = """module doubler(input clk, rst, in_valid, out_ready, input [7:0] in_data, input [15:0] mutant,
+  output in_ready, out_valid, output [7:0] out_data);
+  reg [1:0] state, words;
+  reg [7:0] held;
+  assign in_ready = state == 0;
+  assign out_valid = state == 3;
+  assign out_data = held + held
+      + (mutant == 1 && words == 2)      // from the third word on
+      + (mutant == 3 && held == 8'd77)   // of one word
+      + (mutant == 5 && held[0] && held == 8'd78);
+  always @(posedge clk)
+    if (rst) begin state <= 0; words <= 0; end
+    else begin
+      if (in_ready) held <= in_data ^ (mutant == 6);
+      if (state == 1 && mutant == 6) held <= held ^ 1; // back again
+      if (in_ready && in_valid || state == 1) state <= state + 1;
+      if (state == 2 && !(mutant == 4 && !words[0])) state <= 3;
+      if (mutant == 4) words[0] <= !words[0];
+      if (out_valid && out_ready) begin state <= 0; if (words != 3) words <= words + 1; end
+      if (out_valid && !out_ready && mutant == 2) held <= held + 1;
+    end
+endmodule
+"""
+"""Its mutants 5 and 6 are the device itself, though not gate by gate."""
+
+
+def test_only_a_device_that_answers_every_word_alike_is_proven_equal(tmp_path: Path) -> None:
+    (tmp_path / "doubler.v").write_text(DOUBLER, encoding="ascii")
+    script = ["read_verilog doubler.v", "prep -flatten -top doubler", "write_rtlil mutants.il"]
+    yosys(script, tmp_path, "prepare", tmp_path)
+    circuit = alone("doubler", tmp_path / "mutants.il")
+    found = [decide_by_words(circuit, number, exponents=None, timeout=10) for number in range(7)]
+    # The third word, a stall and another number of cycles are no matter of one word; ABC's induction decides them.
+    assert [one.verdict for one in found] == [
+        *("equivalent", "undecided", "undecided", "alive", "undecided", "equivalent", "equivalent")
+    ]
+    assert found[3].stimulus == 77
+    halves = (range(4), range(4, 8))
+    assert decide_by_words(circuit, 3, exponents=halves, timeout=10).stimulus == 77
+
+
+def test_cases_by_the_order_of_two_codes_are_all_in_which_circuits_can_differ() -> None:
+    graph = Graph()
+    word = [graph.new_input() for _ in range(6)]
+    codes = (range(3), range(3, 6))
+    for differing in range(64):
+        bits = [literal ^ 1 ^ (differing >> bit & 1) for bit, literal in enumerate(word)]
+        end = graph.any_of([bit ^ 1 for bit in bits]) ^ 1  # true of one word only
+        assert any(graph.where(end, case) != 0 for case in cases(graph, end, word, codes))
 
 
 def test_inputs_of_a_circuit_are_given_values() -> None:
