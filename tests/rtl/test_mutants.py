@@ -50,14 +50,14 @@ def test_a_device_is_proven_equal_to_itself_and_not_to_its_mutants(tmp_path: Pat
 
 def test_no_fault_is_both_proven_and_refuted(tmp_path: Path) -> None:
     choice = next(choice for choice in CHOICES["decode"] if choice.name == "few_bits")
-    faults = make_mutants("decoder_serial", choice, 12, SEED, tmp_path)
+    faults = make_mutants("decoder_serial", choice, 5, SEED, tmp_path)
     joined = join(
         "decoder_serial", tmp_path / "asserted.il", tmp_path / "mutants.il", stimulus_bits=14, expected_bits=96
     )
     proven = [is_proven(joined, fault.number, timeout=5) for fault in faults]
     refuted = [search(joined, fault.number, timeout=5) is not None for fault in faults]
     assert proven[0]
-    assert sum(refuted) > 5
+    assert sum(refuted) > 1
     assert not any(both == (True, True) for both in zip(proven, refuted, strict=True))
 
 
