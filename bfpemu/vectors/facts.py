@@ -215,3 +215,32 @@ def _wanted(problem: Problem, highest: Int64Array, largest: UInt64Array) -> Int6
     elif conversion.exponent_rule is ExponentRule.CEIL:
         found = found + (largest != HALF)
     return found
+
+
+def facts_at(problem: Problem, negative: Mask, mantissa: UInt64Array, top: Int64Array, units: Int64Array) -> BlockFacts:
+    """Return the facts of numbers, each at a unit of its own, one block of all of them."""
+    kept, whole, rest, sticky = split(mantissa, top, units)
+    none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
+    yes = np.ones((1, len(top)), np.bool_)
+    return BlockFacts(
+        problem=problem,
+        stimulus={},
+        answer={},
+        per_vector=1,
+        finite=yes,
+        infinite=~yes,
+        negative=negative[None],
+        mantissa=mantissa[None],
+        top=top[None],
+        lost=~yes,
+        highest=one,
+        wanted=one,
+        code=one,
+        is_nan=none,
+        is_flushed=none,
+        rounds=yes,
+        kept_bits=kept[None],
+        whole=whole[None],
+        rest=rest[None],
+        sticky=sticky[None],
+    )

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, facts_at
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.loose_blocks import LooseBlock, LooseBlocks
-from bfpemu.vectors.meetings import facts_at
 from bfpemu.vectors.operand_stimulus import Side, coded
 
 NO_BLOCK = "no block of these formats has such a number where it is rounded; all were looked at"

@@ -15,8 +15,7 @@ import numpy as np
 from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.vectors.chain_ends import ChainEnds, Taken
 from bfpemu.vectors.code_stimulus import few_significands
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, split
-from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, UInt64Array, facts_at
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import telling_rests, telling_wholes
 
@@ -297,32 +296,3 @@ class Meetings:
         """Return the facts of chosen numbers at a unit, one block of all of them."""
         units = np.full(len(chosen), unit)
         return facts_at(self.problem, piece.negative[chosen], piece.mantissa[chosen], piece.top[chosen], units)
-
-
-def facts_at(problem: Problem, negative: Mask, mantissa: UInt64Array, top: Int64Array, units: Int64Array) -> BlockFacts:
-    """Return the facts of numbers, each at a unit of its own, one block of all of them."""
-    kept, whole, rest, sticky = split(mantissa, top, units)
-    none, one = np.zeros(1, np.bool_), np.zeros(1, np.int64)
-    yes = np.ones((1, len(top)), np.bool_)
-    return BlockFacts(
-        problem=problem,
-        stimulus={},
-        answer={},
-        per_vector=1,
-        finite=yes,
-        infinite=~yes,
-        negative=negative[None],
-        mantissa=mantissa[None],
-        top=top[None],
-        lost=~yes,
-        highest=one,
-        wanted=one,
-        code=one,
-        is_nan=none,
-        is_flushed=none,
-        rounds=yes,
-        kept_bits=kept[None],
-        whole=whole[None],
-        rest=rest[None],
-        sticky=sticky[None],
-    )

@@ -12,7 +12,6 @@ import numpy as np
 
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import (
-    BFPSpec,
     Encoding,
     ExponentOverflow,
     ExponentRule,
@@ -25,7 +24,7 @@ from bfpemu.formats import (
 )
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.operands import Operands
 from bfpemu.vectors.source_numbers import (
     chain_tops,
     has_infinity_codes,
@@ -39,22 +38,8 @@ from bfpemu.vectors.source_numbers import (
 
 
 @dataclass(frozen=True)
-class NumberRange:
+class NumberRange(Operands):
     """The numbers that a unit encodes."""
-
-    problem: Problem
-
-    @property
-    def spec(self) -> BFPSpec:
-        """The format of the result."""
-        return self.problem.target.format
-
-    @property
-    def operands(self) -> list[BFPSpec]:
-        """The formats of the operands; `encode` has none."""
-        if self.problem.unit == "encode":
-            return []
-        return [preset.format for preset in (self.problem.a_flat, self.problem.b and self.problem.b_flat) if preset]
 
     @cached_property
     def precision(self) -> int:
@@ -71,25 +56,6 @@ class NumberRange:
             or not hides_saturated_bits(self.problem.kind, self.problem.target, others, found)
         )
         return found if is_seen else others
-
-    @property
-    def precision_rounded(self) -> int:
-        """Bits of a number behind the source chain that does not saturate in it."""
-        steps = self.problem.target.conversion.source_chain
-        return min([self.precision_read, *(step.fraction_bits + 1 for step in steps)])
-
-    @property
-    def precision_read(self) -> int:
-        """Bits of a number before the source chain."""
-        problem = self.problem
-        if problem.unit == "encode":
-            return problem.kind.fraction_bits + 1
-        # The least significand of two's complement has one bit more, and all others of its bits are 0.
-        a = max(problem.a_flat.format.magnitude_bits, 2 * self.counts_nan)
-        if problem.unit == "requantize":
-            return a
-        b = problem.b_flat.format.magnitude_bits
-        return a + b if problem.unit == "multiply" else 1 << 20
 
     @cached_property
     def largest_accepted_top(self) -> int:
@@ -172,20 +138,6 @@ class NumberRange:
             low, high = chain_tops(low, high, precision, one)
             precision = min(precision, step.fraction_bits + 1)
         return found
-
-    @property
-    def counts_specials(self) -> bool:
-        """Whether infinities or NaN of operands count as numbers (spec 3.3)."""
-        conversion = self.problem.target.conversion
-        counts = conversion.infinity is InfinityPolicy.NUMBER or conversion.nan is NanPolicy.NUMBER
-        return counts and any(has_special_codes(spec) for spec in self.operands)
-
-    @property
-    def counts_nan(self) -> bool:
-        """Whether a NaN of two bits counts as a number, be it of a NaN block or of a product."""
-        specs = self.operands
-        makes = self.problem.unit != "requantize" or any(spec.nan_code is not None for spec in specs)
-        return self.counts_specials and makes and self.problem.target.conversion.nan is NanPolicy.NUMBER
 
     @property
     def _precision_of_largest(self) -> int:
