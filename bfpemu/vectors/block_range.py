@@ -73,9 +73,18 @@ class BlockRange(NumberRange):
             return min(max(top + self._carries - _lowest(spec) for top, spec in ends), high - low)
         if any((spec.elements_per_block or 1) % size for spec in specs):
             return high - low
-        # What a chain rounds may be in the next binade.
-        carries = self.precision < self.precision_read and not self.ends_with_power
-        return min(sum(_spread(spec) for spec in specs) + self._multiplies_up + carries, high - low)
+        return min(sum(_spread(spec) for spec in specs) + self._multiplies_up + self._chain_carries, high - low)
+
+    @property
+    def _chain_carries(self) -> bool:
+        """Whether what a chain rounds may be in the next binade."""
+        if self.precision >= self.precision_read or self.ends_with_power:
+            return False
+        if not self._multiplies_up:
+            return True
+        # The largest product lies so far below a power of two; none is above it.
+        bits = [spec.magnitude_bits for spec in self.operands]
+        return sum(1 << own for own in bits) - 1 < 1 << (sum(bits) - self.precision_rounded)
 
     @property
     def _multiplies_up(self) -> bool:
