@@ -51,7 +51,7 @@ def train(model: nn.Module, images: Any, labels: Any, epochs: int, seed: int) ->
             schedule.step()
 
 
-def run(format: str | None = "bfp4", *, epochs: int = 60, further: int = 40, seed: int = 0) -> Accuracies:
+def run(format: str | None = "bfp4", *, epochs: int = 60, further: int = 80, seed: int = 0) -> Accuracies:
     """Return the three accuracies, for weights and activations in `format`, or in float32 throughout."""
     images, labels, test_images, test_labels = map(torch.from_numpy, data())
     images, test_images = images.movedim(-1, 1), test_images.movedim(-1, 1)
