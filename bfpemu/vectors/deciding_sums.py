@@ -99,6 +99,8 @@ class DecidingSums(OperandStimulus):
         is_stochastic = conversion.rounding is Rounding.STOCHASTIC
         if not deepest or is_stochastic or conversion.post_truncate_bits or self.size == 1:
             return
+        # Each sub-block of the result needs a number that keeps its unit at that of the block.
+        every = self.reach.spec.sub_block_size or self.size
         for turn, further in product(range(2 * low.magnitude_bits), (0, self.size // 2 + 1)):
             # All bits behind the binary point are the lower operand's.
             depth = (turn // 2 + self.lane) % low.magnitude_bits
@@ -107,7 +109,7 @@ class DecidingSums(OperandStimulus):
                 depth == 0, below, below << (low.magnitude_bits - 1 - depth)
             )
             one, two = odd << max(shift, 0), rest
-            holds = self.lane == (turn + further) % self.size
+            holds = self.lane % every == (turn + further) % every
             signs = self._signs(turn)
             yield (
                 signs * np.where(holds, 1 << (high.magnitude_bits - 1), one),
@@ -156,9 +158,10 @@ class DecidingSums(OperandStimulus):
         elements = np.zeros((len(places), self.lanes), np.uint64)
         for row, (bit, lane) in enumerate(places):
             elements[row, lane] = 1 << bit
-        low_code = low.middle
         for apart in (2, 1):
-            code = apart + _scale(low.spec, low_code) - _scale(high.spec, 0)
+            between = apart + _scale(low.spec, 0) - _scale(high.spec, 0)
+            low_code = max(min(low.middle, high.spec.largest_exponent_code - between), 0)
+            code = low_code + between
             if 0 <= code <= high.spec.largest_exponent_code:
                 ones = self.fields(low, np.ones_like(elements), low_code)
                 return self.without_shifts(self.fields(high, elements, code) | ones)
@@ -172,6 +175,9 @@ class DecidingSums(OperandStimulus):
         sums = np.array([[-integer if sign else integer for sign, integer in block] for block in blocks])
         halves = np.sign(sums) * (np.abs(sums) // 2)
         found: Stimulus = {}
+        # A supplied exponent may be lower, where the operands do not reach the largest.
+        room = [side.spec.largest_exponent_code - unit + _scale(side.spec, 0) for side in (self.a, self.second)]
+        unit += min(0, *room) if self.reach.is_given else 0
         for side, part in ((self.a, sums - halves), (self.second, halves)):
             code = unit - _scale(side.spec, 0)
             low, high = side.spec.significand_ends
@@ -179,6 +185,11 @@ class DecidingSums(OperandStimulus):
                 return {}
             tiled = np.tile(np.clip(part, low, high), (1, -(-self.lanes // self.size)))[:, : self.lanes]
             found |= self.fields(side, codes_of(side.spec, tiled), code)
+        found = self.without_shifts(found)
+        if self.reach.is_given:
+            exponent = unit + spec.fraction_bits + conversion.post_truncate_bits + spec.exponent_bias
+            count = self.problem.blocks(self.problem.target)
+            found["exponents"] = np.full((len(sums), count), max(exponent, 0), np.uint64)
         return found
 
 
