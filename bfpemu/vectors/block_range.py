@@ -16,7 +16,10 @@ from bfpemu.formats import (
     NanPolicy,
     NegativeZeroCode,
     ReservedExponent,
+    Rounding,
     SourceSubnormals,
+    StepCarry,
+    StepOverflow,
     StepUnderflow,
 )
 from bfpemu.vectors.number_range import NumberRange
@@ -145,6 +148,45 @@ class BlockRange(NumberRange):
             and spec.exponent_reserved is not ReservedExponent.NAN
             and spec.negative_zero_code is not NegativeZeroCode.NEGATIVE_INFINITY
             and special == spec.all_ones_code - spec.exponent_bias
+        )
+
+    @property
+    def specials_are_highest(self) -> bool:
+        """Whether a special that counts as a number gives a block no unit above that of the operand that has it."""
+        conversion = self.problem.target.conversion
+        special = kernel_source(self.problem.source_kind, conversion).special_exponent
+        special += conversion.exponent_offset - conversion.post_truncate_bits
+        size = self.spec.elements_per_block or 1
+        return all(
+            spec.decode_underflow is DecodeUnderflow.PATTERN
+            and spec.exponent_reserved is ReservedExponent.NONE
+            and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
+            and not (wraps(spec) or (spec.elements_per_block or 1) % size)
+            and spec.magnitude_bits <= self.spec.magnitude_bits
+            and special <= spec.all_ones_code - spec.exponent_bias
+            for spec in self.operands
+        )
+
+    @property
+    def keeps_low_bits(self) -> bool:
+        """Whether a source chain leaves a sum of near operands as it is, and moves no bits of one of far operands.
+
+        The latter is rounded to a multiple of the higher operand's unit, or as the lower operand is by itself.
+        """
+        bits = max((spec.magnitude_bits for spec in self.operands), default=0)
+        return all(
+            step.overflow is StepOverflow.UNBOUNDED
+            and step.carry is StepCarry.EXPONENT
+            and step.rounding is Rounding.TIES_TO_EVEN
+            and step.fraction_bits > 2 * bits
+            and (
+                step.underflow is StepUnderflow.FLUSH
+                or (
+                    step.underflow is StepUnderflow.GRADUAL
+                    and step.minimum_exponent - step.fraction_bits <= self.lowest_bit_read
+                )
+            )
+            for step in self.problem.target.conversion.source_chain
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from bfpemu.formats import ExponentRule
 from bfpemu.vectors.code_stimulus import few_significands, telling_exponents
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
+from bfpemu.vectors.far_pairs import FarPairs
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.loose_blocks import LooseBlocks
 from bfpemu.vectors.loose_search import LooseSearch
@@ -69,7 +70,14 @@ class Closing(NumberVectors):
             rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
         if any(name.startswith(("range.", "exponent.")) for name in missing):
             rows += self._lowest()
-        return joined([piece for piece in (stimulus, self._laid(rows)) if piece]), reasons
+        far = FarPairs(self.reach, self.seed, self.level).vectors(missing) if self.finds_far else {}
+        pieces = [piece for piece in (stimulus, self._laid(rows)) if piece]
+        return joined([*pieces, far] if far else pieces), reasons
+
+    @property
+    def finds_far(self) -> bool:
+        """Whether numbers of a block lie as far apart as the exponents of two operands."""
+        return self.problem.unit == "add" and not self.reach.is_given
 
     def _of_numbers(
         self, wanted: list[tuple[Family[BlockFacts], dict[int, str]]], missing: set[str]

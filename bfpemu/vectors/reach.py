@@ -77,13 +77,14 @@ class Reach(BlockRange):
         every unit is at most that of the higher operand.
         """
         problem, rule = self.problem, self.problem.target.conversion.exponent_rule
-        if problem.unit != "add" or self.is_given or self.is_loose or self.is_two_level:
+        if problem.unit != "add" or self.is_given or self.is_two_level or self.infinity_lifts:
+            return None
+        if (self.is_loose and not self.specials_are_highest) or not self.keeps_low_bits:
             return None
         a, b = problem.a_flat.format, problem.b_flat.format
-        if problem.target.conversion.source_chain or self.infinity_lifts:
-            return None
         same_range = self.spec.smallest_exponent - self.spec.fraction_bits <= a.smallest_exponent - a.fraction_bits
-        if a != b or rule is not ExponentRule.FLOOR or a.encoding is Encoding.TWOS_COMPLEMENT or not same_range:
+        is_floor = rule in (ExponentRule.FLOOR, ExponentRule.LOWER_ERROR)  # of which the latter lowers units
+        if a != b or not is_floor or a.encoding is Encoding.TWOS_COMPLEMENT or not same_range:
             return None
         largest, bits = a.largest_significand, a.magnitude_bits
         offset = problem.target.conversion.exponent_offset - problem.target.conversion.post_truncate_bits

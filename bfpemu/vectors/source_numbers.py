@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.exact_values import Reader
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.blocking import blocking
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import (
@@ -144,10 +145,24 @@ def operand_tops(spec: BFPSpec) -> tuple[int, int]:
     return min(ends), max(ends)
 
 
+_MOST_BITS = 16
+"""Bits of an element and an exponent up to which all codes are looked at."""
+
+
+@cache
 def operand_lowest_bit(spec: BFPSpec) -> int:
     """Return the place below which no value of a format has a bit."""
     lowest = operand_tops(spec)[0]
-    return lowest if spec.decode_underflow is DecodeUnderflow.EXACT else lowest - spec.magnitude_bits + 1
+    if spec.decode_underflow is DecodeUnderflow.EXACT:
+        return lowest
+    if spec.sub_shift_bits or spec.mantissa_bits + spec.exponent_bits > _MOST_BITS:
+        return lowest - spec.magnitude_bits + 1
+    found = operand_numbers(spec, range(1 << spec.mantissa_bits), range(spec.largest_exponent_code + 1), 0)
+    counts = (found.kinds == FINITE) & (found.mantissas != 0)
+    # A mantissa is left-aligned in 64 bits.
+    mantissas = found.mantissas[counts]
+    last = bit_lengths(mantissas & (np.uint64(0) - mantissas))
+    return int((found.tops[counts] - 65 + last).min()) if mantissas.size else lowest
 
 
 def wraps(spec: BFPSpec) -> bool:
