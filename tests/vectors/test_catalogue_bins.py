@@ -20,7 +20,10 @@ CASES = [
     *(("encode", name) for name in ("tt_bfp4_b_host_lower_error", "aie_bfp16ebs8_even", "intel_fp12agx")),
     *(("requantize", name) for name in ("mx4", "tt_bfp2_b_hw", "aie_bfp16ebs8_even", "msfp11")),
     *(("multiply", name) for name in ("mx4", "quark_mx6", "tt_bfp4_a_host", "intel_fp16")),
-    *(("add", name) for name in ("mx4", "tt_bfp4_b_hw", "bfp2", "flexpoint16")),
+    *(
+        ("add", name)
+        for name in ("mx4", "mx6", "tt_bfp4_b_hw", "tt_bfp4_b_host_legacy", "bfp2", "flexpoint16", "flex16_5")
+    ),
     *(("decode", name) for name in ("mx4", "tt_bfp2_b_hw")),
 ]
 
