@@ -165,7 +165,7 @@ class Closing(NumberVectors):
         values = few_significands(self.a.spec) if most > 16 else range(-most, most + 1)
         b_codes = [min(code, self.b.spec.largest_exponent_code) for code in (self.b.middle + 4, self.b.middle * 3 // 2)]
         for code, one, other in product(range(min(3, self.a.spec.largest_exponent_code + 1)), values, values):
-            for y, second in product((1, most), (1, most)):
+            for y, second in product((1, self.b.spec.largest_significand), repeat=2):
                 lanes = [Lane(0, one, y), Lane(self._beside(0), other, second)]
                 yield from (Vector(lanes, code, b_code) for b_code in b_codes)
 
