@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from bfpemu.formats import BFPSpec, Encoding, ReservedExponent
 from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
+from bfpemu.vectors.decode_facts import CodeFacts
 from bfpemu.vectors.facts import Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import named_lanes
 from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.result_kind_bins import kind_families
 from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops
-from bfpemu.vectors.words import AnyArray, Fields
-
-
-class CodeFacts(NamedTuple):
-    """Codes and their answers."""
-
-    stimulus: Fields
-    answer: Fields
-
+from bfpemu.vectors.words import AnyArray
 
 CodeFamily = Family[CodeFacts]
 
@@ -36,6 +28,7 @@ def decode_families(problem: Problem, level: int) -> list[CodeFamily]:
         lane_family("elements", spec, problem.elements, level),
         _results(problem),
         _ends(problem, level),
+        *kind_families(problem, level),
     ]
     if spec.sub_shift_bits:
         found.append(_shifts(spec))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bfpemu.vectors.facts import BlockFacts, Int64Array
+from bfpemu.vectors.facts import Int64Array
 from bfpemu.vectors.families import Facts, Family
 from bfpemu.vectors.lanes import crosses_lanes
 
@@ -16,9 +16,9 @@ def lane_family(
     things: Sequence[str],
     lanes: int,
     level: int,
-    find: Callable[[BlockFacts], Int64Array],
+    find: Callable[[Facts], Int64Array],
     absent: Callable[[int], str | None],
-) -> Family[BlockFacts]:
+) -> Family[Facts]:
     """Return the bins ``prefix.thing.lane``.
 
     Parameters

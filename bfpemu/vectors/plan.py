@@ -14,7 +14,8 @@ from bfpemu.vectors.code_crosses import decode_crosses
 from bfpemu.vectors.code_stimulus import DecodeStimulus
 from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import deciding_patterns
-from bfpemu.vectors.decode_bins import CodeFacts, decode_families
+from bfpemu.vectors.decode_bins import decode_families
+from bfpemu.vectors.decode_facts import CodeFacts
 from bfpemu.vectors.encode_bins import encode_families
 from bfpemu.vectors.encode_closing import sought_bits
 from bfpemu.vectors.encode_stimulus import EncodeStimulus
@@ -24,6 +25,7 @@ from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.result_kind_bins import kind_rows
 from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.within_bins import within_families, within_patterns
 from bfpemu.vectors.words import AnyArray, Fields
@@ -145,7 +147,9 @@ class DecodePlan(Plan):
         return decode_crosses(self.problem)
 
     def _pieces(self) -> Iterator[Stimulus]:
-        yield from DecodeStimulus(self.problem, self.seed, self.level).pieces()
+        stimulus = DecodeStimulus(self.problem, self.seed, self.level)
+        yield from stimulus.pieces()
+        yield stimulus.block(*kind_rows(self.problem))
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return codes and answers."""

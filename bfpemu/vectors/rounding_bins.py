@@ -85,8 +85,8 @@ def ties_bins(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
         kept = whole.bit_length()
-        # The neighbour below has no bit after the binary point where that has but one.
-        has_rest = place != 1 and not (place == 0 and is_float and kept == reach.precision - 1)
+        # The neighbour below has no bit after the binary point where that has but one; below a half it has others.
+        has_rest = place != 1 and not (place == 0 and is_float and 0 < kept == reach.precision - 1)
         reason = reach.why_no_cell(kept, place > 0, has_rest, bool(whole & 1)) or _why_no_ones(
             reach, whole, place=place, negative=number % 2 == 1
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
 from bfpemu.formats.unit import Accumulator, DotProductUnit
 from bfpemu.units import unit
 from bfpemu.vectors.answers import expected
@@ -80,6 +80,29 @@ def test_a_bit_that_is_cut_or_ignored_decides_no_rounding(words, wanted):
     found = bins_of(plan.families, plan.facts({"x": x}, expected(problem, {"x": x})), 1)[0]
     assert {name.split(".")[1] for name in found if name.startswith("rest.")} == wanted
     assert contradictions(problem, most_bits=16) == {}
+
+
+def test_numbers_of_one_bit_have_neighbours_below_a_half():
+    step = SourceStep(fraction_bits=0, minimum_exponent=-14, maximum_exponent=15)
+    problem = Problem("encode", Preset(m3(), Conversion(source_chain=(step,))), dtype="float16")
+    plan = plan_of(problem, 1, 1)
+    x = np.array([[1, 2**-3]], np.float16).view(np.uint16).astype(np.uint64)  # the other is a quarter of a unit
+    name = "tie.below.whole0.pos"
+    assert name in bins_of(plan.families, plan.facts({"x": x}, expected(problem, {"x": x})), 1)[0]
+    assert all(
+        family.absent(list(family.names).index(name)) is None for family in plan.families if name in family.names
+    )
+
+
+def test_every_lane_of_a_decoder_rounds_a_tie_of_subnormals():
+    spec = BFPSpec("m4", 4, 4, 6, encoding="sign_magnitude")
+    problem = Problem("decode", Preset(spec), dtype="float16")
+    report = Directed(plan_of(problem, 1, 1)).report()
+    for lane in range(4):
+        assert report[f"rounds.subnormal.pos.lsb0.guard1.sticky0.lane{lane}"]["hits"] > 0
+        assert report[f"becomes.code1.zero.lane{lane}"]["hits"] > 0
+        assert report[f"below.places4.neg.lane{lane}"]["hits"] > 0
+    assert [key for key, entry in report.items() if "not_reached" in entry] == []
 
 
 @pytest.mark.parametrize("name", CASES)
