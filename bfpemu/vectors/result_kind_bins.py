@@ -54,12 +54,13 @@ def kind_rows(problem: Problem) -> tuple[AnyArray, list[int], AnyArray]:
     exponents: list[int] = []
     for (exponent, shift), equal in groupby(examples, key=_scale):
         codes = np.array([one.code for one in equal], np.uint64)
+        # Beside other codes, and beside the same, which lanes that disturb each other may tell.
         turns = np.arange(len(codes))[:, None] + np.arange(lanes)
-        rows.append(codes[turns % len(codes)])
-        exponents += [exponent] * len(codes)
-        shifts.append(np.full((len(codes), spec.shifts_per_block), shift, np.uint64))
+        rows += [codes[turns % len(codes)], np.repeat(codes[:, None], lanes, axis=1)]
+        exponents += [exponent] * (2 * len(codes))
+        shifts.append(np.full((2 * len(codes), spec.shifts_per_block), shift, np.uint64))
     return np.concatenate(rows), exponents, np.concatenate(shifts)
 
 
 def _scale(example: Example) -> tuple[int, int]:
-    return example.exponent, example.shift
+    return example.scale

@@ -31,10 +31,9 @@ _PIECE = 1 << 18
 
 
 class Example(NamedTuple):
-    """A code with an exponent, and the shift code of all sub-blocks."""
+    """A code with an exponent code and the shift code of all sub-blocks."""
 
-    exponent: int
-    shift: int
+    scale: tuple[int, int]
     code: int
 
 
@@ -114,7 +113,7 @@ def result_kinds(problem: Problem) -> ResultKinds:
     >>> problem = Problem("decode", resolve("4x2"), dtype="float16")
     >>> found = result_kinds(problem).examples["becomes"]
     >>> things_of(problem)["becomes"][2], found[2]
-    ('code1.subnormal.exact', Example(exponent=112, shift=0, code=1))
+    ('code1.subnormal.exact', Example(scale=(106, 0), code=1))
     """
     spec = problem.a_flat.format
     scales, is_complete = _scales(problem)
@@ -133,7 +132,7 @@ def result_kinds(problem: Problem) -> ResultKinds:
         # Another one of the codes for each thing, so that examples lie at many scales.
         chosen = order[starts + 5 * np.arange(len(values)) % counts]
         examples[group] = {
-            int(value): Example(*scales[place // len(codes)], int(codes[place % len(codes)]))
+            int(value): Example(scales[place // len(codes)], int(codes[place % len(codes)]))
             for value, place in zip(values, chosen.tolist(), strict=True)
             if value >= 0
         }
