@@ -38,6 +38,7 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
         _fields(problem, source),
         _field_bits(problem, source, level),
         _specials(problem, source),
+        _payloads(problem, source, level),
     ]
 
 
@@ -155,13 +156,10 @@ def _field_bits(problem: Problem, source: SourcePatterns, level: int) -> Family[
     return lane_family("field_bit", things, problem.elements, level, find, absent)
 
 
-_TOGETHER = ("nan_and_infinity", "two_nan", "both_infinities", "nan_among_zeros", "infinity_among_zeros", "payload")
+_TOGETHER = ("nan_and_infinity", "two_nan", "both_infinities", "nan_among_zeros", "infinity_among_zeros")
 
 
 def _specials(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
-    point = source.fraction_bits
-    names = [f"special.{name}" for name in _TOGETHER[:-1]] + [f"special.payload.bit{bit}" for bit in range(point)]
-
     def find(facts: BlockFacts) -> Int64Array:
         words = _words(facts)
         magnitude = words & np.uint64((1 << (source.bits - 1)) - 1)
@@ -175,8 +173,6 @@ def _specials(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
             nan.any(axis=1) & zeros,
             infinite.any(axis=1) & zeros,
         ]
-        fractions = magnitude & np.uint64((1 << point) - 1)
-        masks += [(nan & (fractions == np.uint64(1 << bit))).any(axis=1) for bit in range(point)]
         return np.stack([np.where(mask, number, -1) for number, mask in enumerate(masks)], axis=1)
 
     def absent(number: int) -> str | None:
@@ -185,4 +181,19 @@ def _specials(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
         needs_nan, needs_infinity = number not in (2, 4), number in (0, 2, 4)
         return (_refused(problem, 8) if needs_nan else None) or (_refused(problem, 7) if needs_infinity else None)
 
-    return Family(names, find, absent)
+    return Family([f"special.{name}" for name in _TOGETHER], find, absent)
+
+
+def _payloads(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
+    """Return a search for a NaN that one bit alone tells from an infinity, without which its block has no NaN."""
+    point = source.fraction_bits
+
+    def find(facts: BlockFacts) -> Int64Array:
+        magnitude = _words(facts) & np.uint64((1 << (source.bits - 1)) - 1)
+        nan = magnitude > np.uint64(source.infinity)
+        payload = np.where(nan, magnitude ^ np.uint64(source.infinity), np.uint64(0))
+        is_single = nan & (payload & (payload - np.uint64(1)) == 0) & (nan.sum(axis=1) == 1)[:, None]
+        return np.where(is_single, bit_lengths(payload) - 1, -1)
+
+    things = [f"bit{bit}" for bit in range(point)]
+    return lane_family("payload", things, problem.elements, level, find, lambda _: _refused(problem, 8))

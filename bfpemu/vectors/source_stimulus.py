@@ -152,10 +152,10 @@ class SourceStimulus:
         """Return NaN and infinities with each other, with zeros, with large and with small numbers, in all lanes."""
         kinds, sign, lanes = self.source.classes(), self.sign, self.lanes
         infinity, largest = self.source.infinity, kinds["max_normal.pos"]
-        payloads = [infinity | 1 << bit for bit in range(self.source.fraction_bits)]
         rows = []
-        for number, pattern in enumerate([*payloads, *(payload | sign for payload in payloads)]):
-            rows.append([pattern if lane == number % lanes else 0 for lane in range(lanes)])
+        for bit, holder in in_turn(self.source.fraction_bits, lanes, self.level):
+            payload = infinity | 1 << bit | (bit + holder) % 2 * sign
+            rows.append([payload if lane == holder else 0 for lane in range(lanes)])
         pairs = (
             (infinity | 1, infinity, 0),
             (infinity, infinity | sign, 1),

@@ -98,7 +98,29 @@ def beyond(block, preset, bit, lane):
     return value.magnitude / unit_of(block, preset) == (1 << spec.magnitude_bits) + (1 << bit) and is_clamped
 
 
-PROPERTIES = {"decides": decides, "rest": rest, "beyond": beyond}
+def lacks(block, preset, bit, lane):
+    magnitudes = [value.magnitude for value in block]
+    place = top(magnitudes[lane]) * power_of_two(-bit)
+    higher = [*block]
+    higher[lane] = number(magnitudes[lane] + place, negative=block[lane].negative)
+    is_largest = all(value < magnitudes[lane] for at, value in enumerate(magnitudes) if at != lane)
+    return is_largest and magnitudes[lane] // place % 2 == 0 and shown(block, preset)[0] != shown(higher, preset)[0]
+
+
+def order(block, preset, bit, lane):
+    magnitudes = [value.magnitude for value in block]
+    largest, second = magnitudes[lane], max(magnitudes[:lane] + magnitudes[lane + 1 :])
+    place = top(largest) * power_of_two(-bit)
+    lower = [*block]
+    lower[lane] = number(second, negative=block[lane].negative)
+    return (
+        largest // place - second // place == 1
+        and second + place > largest > second > 0
+        and (shown(block, preset)[0] != shown(lower, preset)[0])
+    )
+
+
+PROPERTIES = {"decides": decides, "rest": rest, "beyond": beyond, "lacks": lacks, "order": order}
 
 
 @pytest.mark.parametrize("unit", ENCODING)
@@ -117,7 +139,19 @@ def test_the_first_vector_of_a_bin_has_the_property_that_its_name_says(sets, uni
             assert any(block[lane].negative == (words[1] == "neg") for block in holding), name
         seen.add(group)
     # No code of a narrower format is above its largest significand at the largest exponent.
-    assert seen == set(PROPERTIES) - ({"beyond"} if unit == "requantize" else set())
+    only = {"lacks", "order"} if unit != "encode" else set()
+    assert seen == set(PROPERTIES) - only - ({"beyond"} if unit == "requantize" else set())
+
+
+def test_every_bit_of_a_payload_alone_makes_a_nan_in_every_lane(sets):
+    found = sets("encode")
+    names = {name: entry["first"] for name, entry in found.coverage().items() if name.startswith("payload.")}
+    assert set(names) == {f"payload.bit{bit}.lane{lane}" for bit in range(10) for lane in range(2)}
+    for name, vector in names.items():
+        bit, lane = (int(word.lstrip("bitlane")) for word in name.split(".")[1:])
+        words = found.words("stimulus").items(vector, 1)["x"][0].tolist()
+        assert [word & 0x7FFF > 0x7C00 for word in words] == [at == lane for at in range(len(words))]
+        assert words[lane] & 0x7FFF == 0x7C00 | 1 << bit
 
 
 def test_every_bit_of_a_subnormal_maximum_decides_whether_a_block_is_flushed_or_lifted():
