@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tools.aiger import gates_of, number_of
+from tools.aiger import gates_of
+from tools.graph import Graph
 
 _CYCLES, _RUNS = 600, 192
 """Cycles that are simulated, and how many at once."""
@@ -69,47 +70,6 @@ class Circuit:
             sources |= {1 + self.inputs + at for at in more}
 
 
-@dataclass
-class Graph:
-    """A combinational circuit in the making: equal gates are one, and those of constants are left out."""
-
-    inputs: int
-    gates: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def both(self, x: int, y: int) -> int:
-        """Return the literal of x and y."""
-        x, y = max(x, y), min(x, y)
-        if y == 0 or x == y ^ 1:
-            return 0
-        if y == 1 or x == y:
-            return x
-        return self.gates.setdefault((x, y), 2 * (self.inputs + 1 + len(self.gates)))
-
-    def every(self, literals: Iterable[int]) -> int:
-        """Return the literal of all of them."""
-        found = 1
-        for literal in literals:
-            found = self.both(found, literal)
-        return found
-
-    def differ(self, x: int, y: int) -> int:
-        """Return the literal of x and y being different."""
-        return self.both(self.both(x, y) ^ 1, self.both(x ^ 1, y ^ 1) ^ 1)
-
-    def copy(self, circuit: Circuit, inputs: Sequence[int], states: Sequence[int]) -> list[int]:
-        """Add a cycle of a circuit; return the literals of its variables."""
-        literals = [0, *inputs, *states]
-        for left, right in circuit.gates:
-            literals.append(self.both(literals[left >> 1] ^ (left & 1), literals[right >> 1] ^ (right & 1)))
-        return literals
-
-    def write(self, output: int) -> bytes:
-        """Return the circuit with one output as a binary AIGER file."""
-        count = self.inputs + len(self.gates)
-        head = b"aig %d %d 0 1 %d\n%d\n" % (count, self.inputs, len(self.gates), output)
-        return head + b"".join(number_of(own - x) + number_of(x - y) for (x, y), own in self.gates.items())
-
-
 Guess = list[int]
 """For every register the first register that it equals, itself most often, or less than 0: ZERO or ONE."""
 ZERO, ONE = -2, -1
@@ -136,12 +96,12 @@ class Cycle:
 
     def __init__(self, circuit: Circuit, guess: Guess) -> None:
         self.circuit, self.guess = circuit, guess
-        free = 2 * circuit.inputs + len(circuit.registers)
-        leaves = [2 * (at + 1) for at in range(free)]
-        self.graph, own = Graph(free), leaves[2 * circuit.inputs :]
+        self.graph = Graph()
+        leaves = [self.graph.new_input() for _ in range(2 * circuit.inputs + len(circuit.registers))]
+        own = leaves[2 * circuit.inputs :]
         self.later = leaves[circuit.inputs : 2 * circuit.inputs]
         states = [_like(own, equal) for equal in guess]
-        self.values = self.graph.copy(circuit, leaves[: circuit.inputs], states)
+        self.values = self.graph.copy(circuit.gates, [*leaves[: circuit.inputs], *states])
         self.following = [self.values[literal >> 1] ^ (literal & 1) for literal, _ in circuit.registers]
         self.allowed = self.lemmas(self.values)
 
@@ -181,7 +141,7 @@ def kept(circuit: Circuit, guess: Guess, solve: Solver, *, with_lemmas: bool = F
         graph, following = cycle.graph, cycle.following
         holds = [graph.differ(following[at], _like(following, equal)) ^ 1 for at, equal in enumerate(guess)]
         if with_lemmas:
-            holds.append(cycle.lemmas(graph.copy(circuit, cycle.later, following)))
+            holds.append(cycle.lemmas(graph.copy(circuit.gates, [*cycle.later, *following])))
         found = solve(cycle.with_all([graph.every(holds) ^ 1]))
         if found is None:
             return None
@@ -197,10 +157,9 @@ def has_lemmas(circuit: Circuit, changed: Iterable[int], solve: Solver) -> bool:
     """Whether the lemmas, about registers that no input of `changed` has an effect on, are proven for every cycle."""
     if len(circuit.outputs) == 1:
         return True
-    start = Graph(circuit.inputs)
-    first = start.copy(
-        circuit, [2 * (at + 1) for at in range(circuit.inputs)], [value for _, value in circuit.registers]
-    )
+    start = Graph()
+    inputs = [start.new_input() for _ in range(circuit.inputs)]
+    first = start.copy(circuit.gates, [*inputs, *(value for _, value in circuit.registers)])
     lemmas = start.every(first[lemma >> 1] ^ (lemma & 1) for lemma in circuit.outputs[1:])
     if solve(start.write(lemmas ^ 1)) != []:
         return False

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from tools.aiger import Circuit, read, with_inputs_fixed, write
+from tools.aiger import Circuit, read, with_inputs_fixed
 from tools.equivalence import Decision, run_abc, yosys
+from tools.graph import Graph
 
 _MOST_CYCLES = 200
 """In which a word must be answered."""
@@ -24,96 +25,27 @@ class NotByWordsError(Exception):
     """A device is not shown to start each word afresh."""
 
 
-@dataclass
-class Graph:
-    """And-inverter graph that grows: a literal is twice a node's number, plus one for its inverse; 0 is false."""
+def cycle(
+    graph: Graph, circuit: Circuit, state: Mapping[int, int], inputs: Mapping[str, int]
+) -> tuple[list[int], dict[str, int]]:
+    """Return what the registers of a circuit hold after a cycle, and its outputs in it.
 
-    gates: list[tuple[int, int] | None] = field(default_factory=lambda: [None])
-    """The operands of each node; none of an input."""
-    _known: dict[tuple[int, int], int] = field(default_factory=dict)
-
-    def new_input(self) -> int:
-        """Return the literal of a new input."""
-        self.gates.append(None)
-        return 2 * len(self.gates) - 2
-
-    def both(self, x: int, y: int) -> int:
-        """Return the literal of a gate, an old one where there is one."""
-        if x < y:
-            x, y = y, x
-        if y == 0 or x == y ^ 1:
-            return 0
-        if y == 1 or x == y:
-            return x
-        literal = self._known.get((x, y))
-        if literal is None:
-            self.gates.append((x, y))
-            literal = self._known[x, y] = 2 * len(self.gates) - 2
-        return literal
-
-    def differ(self, x: int, y: int) -> int:
-        """Return the literal that is true where two are not the same."""
-        return self.both(self.both(x, y) ^ 1, self.both(x ^ 1, y ^ 1) ^ 1)
-
-    def any_of(self, literals: Sequence[int]) -> int:
-        """Return the literal that is true where one of these is."""
-        none = 1
-        for literal in literals:
-            none = self.both(none, literal ^ 1)
-        return none ^ 1
-
-    def cone(self, end: int) -> list[int]:
-        """Return the nodes that a literal depends on, operands first."""
-        needed = bytearray(len(self.gates))
-        needed[end >> 1] = 1
-        for node in range(end >> 1, 0, -1):
-            operands = self.gates[node]
-            if needed[node] and operands:
-                needed[operands[0] >> 1] = needed[operands[1] >> 1] = 1
-        return [node for node in range(1, len(self.gates)) if needed[node]]
-
-    def where(self, end: int, values: Mapping[int, int]) -> int:
-        """Return a literal as it is where inputs, by their literals, have the values of other literals."""
-        moved = {0: 0, **{literal >> 1: value for literal, value in values.items()}}
-        for node in self.cone(end):
-            operands = self.gates[node]
-            if operands:
-                x, y = (moved[one >> 1] ^ (one & 1) for one in operands)
-                moved[node] = self.both(x, y)
-            else:
-                moved.setdefault(node, 2 * node)
-        return moved[end >> 1] ^ (end & 1)
-
-    def aiger(self, end: int) -> tuple[list[int], bytes]:
-        """Return the literals of the inputs that a literal depends on, and the circuit with it as its output."""
-        cone = self.cone(end)
-        inputs = [node for node in cone if self.gates[node] is None]
-        gates = [(node, operands) for node in cone if (operands := self.gates[node])]
-        places = {0: 0} | {node: 2 * at for at, node in enumerate([*inputs, *(node for node, _ in gates)], 1)}
-        moved = [(places[x >> 1] ^ (x & 1), places[y >> 1] ^ (y & 1)) for _, (x, y) in gates]
-        return [2 * node for node in inputs], write(len(inputs), moved, places[end >> 1] ^ (end & 1))
-
-    def cycle(
-        self, circuit: Circuit, state: Mapping[int, int], inputs: Mapping[str, int]
-    ) -> tuple[list[int], dict[str, int]]:
-        """Return what the registers of a circuit hold after a cycle, and its outputs in it.
-
-        Parameters
-        ----------
-        circuit : Circuit
-            The circuit.
-        state : mapping of int to int
-            Register -> literal; the others hold anything.
-        inputs : mapping of str to int
-            Name -> literal; the others may be anything.
-        """
-        values = [0]
-        values += [inputs[name] if name in inputs else self.new_input() for name in circuit.inputs]
-        values += [state[at] if at in state else self.new_input() for at in range(len(circuit.after))]
-        for x, y in circuit.gates:
-            values.append(self.both(values[x >> 1] ^ (x & 1), values[y >> 1] ^ (y & 1)))
-        after = [values[end >> 1] ^ (end & 1) for end in circuit.after]
-        return after, {name: values[end >> 1] ^ (end & 1) for name, end in circuit.outputs.items()}
+    Parameters
+    ----------
+    graph : Graph
+        Where the cycle is to be.
+    circuit : Circuit
+        The circuit.
+    state : mapping of int to int
+        Register -> literal; the others hold anything.
+    inputs : mapping of str to int
+        Name -> literal; the others may be anything.
+    """
+    leaves = [inputs[name] if name in inputs else graph.new_input() for name in circuit.inputs]
+    leaves += [state[at] if at in state else graph.new_input() for at in range(len(circuit.after))]
+    values = graph.copy(circuit.gates, leaves)
+    after = [values[end >> 1] ^ (end & 1) for end in circuit.after]
+    return after, {name: values[end >> 1] ^ (end & 1) for name, end in circuit.outputs.items()}
 
 
 @dataclass(frozen=True)
@@ -144,7 +76,7 @@ def answer(circuit: Circuit, graph: Graph, word: Mapping[str, int]) -> Answer:
     NotByWordsError
         If the device is not shown to start each word afresh.
     """
-    after_reset, _ = Graph().cycle(circuit, {}, {"rst": 1})
+    after_reset, _ = cycle(Graph(), circuit, {}, {"rst": 1})
     idle = {at: literal for at, literal in enumerate(after_reset) if literal in (0, 1)}
     while True:
         found, ends = _one_word(circuit, graph, word, idle)
@@ -159,19 +91,19 @@ def _one_word(
     circuit: Circuit, graph: Graph, word: Mapping[str, int], idle: dict[int, int]
 ) -> tuple[Answer, list[list[int]]]:
     """Return the answer to a word from an idle state, and the states that are to be idle."""
-    waiting, outputs = graph.cycle(circuit, idle, {"rst": 0, "in_valid": 0})
+    waiting, outputs = cycle(graph, circuit, idle, {"rst": 0, "in_valid": 0})
     _expect(outputs, ready=1, valid=0)
-    state, outputs = graph.cycle(circuit, idle, {"rst": 0, "in_valid": 1, **word})
+    state, outputs = cycle(graph, circuit, idle, {"rst": 0, "in_valid": 1, **word})
     _expect(outputs, ready=1, valid=0)
     cycles, outputs = 0, {"out_valid": 0}
     while outputs["out_valid"] != 1 and cycles < _MOST_CYCLES:
         cycles, before = cycles + 1, state
-        state, outputs = graph.cycle(circuit, dict(enumerate(before)), {"rst": 0})
+        state, outputs = cycle(graph, circuit, dict(enumerate(before)), {"rst": 0})
         if outputs["out_valid"] != 1:
             _expect(outputs, ready=0, valid=0)
     held = _held(circuit, graph, dict(enumerate(before)))
-    done, outputs = graph.cycle(circuit, held, {"rst": 0, "out_ready": 1})
-    _, stalled = graph.cycle(circuit, held, {"rst": 0, "out_ready": 0})
+    done, outputs = cycle(graph, circuit, held, {"rst": 0, "out_ready": 1})
+    _, stalled = cycle(graph, circuit, held, {"rst": 0, "out_ready": 0})
     _expect(outputs, ready=0, valid=1)
     if outputs != stalled:
         raise NotByWordsError
@@ -182,7 +114,7 @@ def _held(circuit: Circuit, graph: Graph, state: dict[int, int]) -> dict[int, in
     """Return the registers that keep what they hold until the answer is taken, whatever the others do."""
     held = state
     while True:
-        after, _ = graph.cycle(circuit, held, {"rst": 0, "out_ready": 0})
+        after, _ = cycle(graph, circuit, held, {"rst": 0, "out_ready": 0})
         kept = {at: literal for at, literal in held.items() if after[at] == literal}
         if len(kept) == len(held):
             return held

@@ -12,8 +12,9 @@ from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
 from tools.aiger import with_inputs_fixed
 from tools.equivalence import decide, is_proven, join, search, yosys
+from tools.graph import Graph
 from tools.mutants import SHORT, UNIT_OF, make_mutants, measure
-from tools.transactions import Graph, alone, cases, decide_by_words
+from tools.transactions import alone, cases, decide_by_words
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
 
