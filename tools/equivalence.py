@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.rtl.simulators import ToolError, run, tool
-from tools.aiger import inputs_named, with_constraints_as_outputs, with_first_output, with_inputs_fixed
-from tools.induction import Circuit, Solver, has_lemmas, is_never_one
+from tools.aiger import Circuit, read, write
+from tools.graph import with_inputs_fixed
+from tools.induction import Solver, has_lemmas, is_never_one
 
 _MOST_CLOCKS = 64
 """For which inputs are looked for: as many as the slowest device takes for a block, and some."""
@@ -84,11 +85,29 @@ def join(
         *("aigmap", "opt_clean", f"write_aiger -symbols {circuit}"),
     ]
     yosys(script, folder, "join", folder)
-    circuit.write_bytes(with_constraints_as_outputs(circuit.read_bytes()))
-    joined, changed = Circuit.read(circuit.read_bytes()), inputs_named(circuit.read_bytes(), "in_mutant[")
+    joined = read(circuit.read_bytes())
+    circuit.write_bytes(write(joined))
+    changed = [name for name in joined.inputs if name.startswith("in_mutant[")]
     if not has_lemmas(joined, changed, _solver(folder / "lemmas.aig", timeout)):
         raise ToolError(f"the assertions of {device} must hold and be inductive; they are not proven")
     return circuit
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The circuit of `join` with one fault."""
+
+    circuit: Circuit
+    path: Path
+    """The file of its first output, which has no lemmas; others are written beside it."""
+
+
+def with_fault(joined: Path, mutant: int) -> Fault:
+    """Return the circuit of `join` with the fault of this number, and write its file."""
+    chosen = {f"in_mutant[{bit}]": mutant >> bit & 1 for bit in range(16)}
+    circuit, path = with_inputs_fixed(read(joined.read_bytes()), chosen), joined.with_name(f"prove{mutant}.aig")
+    path.write_bytes(write(replace(circuit, outputs=circuit.outputs[:1], output_names=circuit.output_names[:1])))
+    return Fault(circuit, path)
 
 
 def decide(joined: Path, mutant: int, *, timeout: int) -> Decision:
@@ -103,48 +122,37 @@ def decide(joined: Path, mutant: int, *, timeout: int) -> Decision:
     timeout : int
         Seconds of processor time for each step of the proof.
     """
-    if is_proven(joined, mutant, timeout=timeout):
+    fault = with_fault(joined, mutant)
+    if is_proven(fault, timeout=timeout):
         return Decision("equivalent")
-    found = search(joined, mutant, timeout=timeout)
+    found = search(fault, timeout=timeout)
     if found is not None:
         return found
-    circuit = _with_fault(joined, mutant)[1]
-    if "UNSATISFIABLE" in run_abc(circuit, "scorr; sat", timeout):
+    if "UNSATISFIABLE" in run_abc(fault.path, "scorr; sat", timeout):
         return Decision("equivalent")
-    if "Networks are equivalent" in run_abc(circuit, "dprove -bjp -V 1", timeout):
+    if "Networks are equivalent" in run_abc(fault.path, "dprove -bjp -V 1", timeout):
         return Decision("equivalent")
-    last = run_abc(circuit, f"pdr -T {timeout}", timeout)
+    last = run_abc(fault.path, f"pdr -T {timeout}", timeout)
     return Decision("equivalent" if "Property proved" in last else "undecided")
 
 
-def is_proven(joined: Path, mutant: int, *, timeout: int) -> bool:
-    """Whether a fault is proven to change nothing in the ways that take seconds; takes what `decide` takes."""
-    with_lemmas, circuit = _with_fault(joined, mutant)
+def is_proven(fault: Fault, *, timeout: int) -> bool:
+    """Whether a fault is proven to change nothing in the ways that take seconds."""
     # Where all pairs of signals that correspond are found, nothing is left of the circuit, and that is seen at once;
     # of registers alone they are found in a fraction of the time.
     for correspondence in ("&get -n; &lcorr; &put", "&get -n; &scorr; &put"):
-        if "UNSATISFIABLE" in run_abc(circuit, f"{correspondence}; sat", timeout):
+        if "UNSATISFIABLE" in run_abc(fault.path, f"{correspondence}; sat", timeout):
             return True
-    return is_never_one(Circuit.read(with_lemmas), _solver(circuit.with_name(f"step{mutant}.aig"), timeout))
+    return is_never_one(fault.circuit, _solver(fault.path.with_stem(f"step_{fault.path.stem}"), timeout))
 
 
-def search(joined: Path, mutant: int, *, timeout: int) -> Decision | None:
-    """Look for inputs that tell a fault; takes what `decide` takes."""
-    circuit = _with_fault(joined, mutant)[1]
-    example = circuit.with_suffix(".cex")
-    if "was asserted in frame" in run_abc(
-        circuit, f"bmc3 -F {_MOST_CLOCKS} -T {timeout}; write_cex -n {example}", timeout
-    ):
+def search(fault: Fault, *, timeout: int) -> Decision | None:
+    """Look for inputs that tell a fault."""
+    example = fault.path.with_suffix(".cex")
+    found = run_abc(fault.path, f"bmc3 -F {_MOST_CLOCKS} -T {timeout}; write_cex -n {example}", timeout)
+    if "was asserted in frame" in found:
         return Decision("alive", _stimulus(example.read_text(encoding="ascii")))
     return None
-
-
-def _with_fault(joined: Path, mutant: int) -> tuple[bytes, Path]:
-    """Return the circuit with one fault, and the file of it that has no lemmas."""
-    chosen = {f"in_mutant[{bit}]": mutant >> bit & 1 for bit in range(16)}
-    with_lemmas, path = with_inputs_fixed(joined.read_bytes(), chosen), joined.with_name(f"prove{mutant}.aig")
-    path.write_bytes(with_first_output(with_lemmas))
-    return with_lemmas, path
 
 
 def run_abc(circuit: Path, commands: str, timeout: int) -> str:
@@ -165,8 +173,8 @@ def _solver(question: Path, timeout: int) -> Solver:
     """Return how ABC answers questions about combinational circuits, which are written to a file."""
     answer = question.with_suffix(".cex")
 
-    def solve(circuit: bytes) -> list[int] | None:
-        question.write_bytes(circuit)
+    def solve(circuit: Circuit) -> list[int] | None:
+        question.write_bytes(write(circuit))
         said = run_abc(question, f"dsat; write_cex {answer}", timeout)
         if "UNSATISFIABLE" in said:
             return []

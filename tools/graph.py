@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tools.aiger import write
+from tools.aiger import Circuit, of
 
 
 @dataclass
@@ -65,14 +65,14 @@ class Graph:
                 moved.setdefault(node, 2 * node)
         return moved[end >> 1] ^ (end & 1)
 
-    def aiger(self, end: int) -> tuple[list[int], bytes]:
+    def circuit_of(self, end: int) -> tuple[list[int], Circuit]:
         """Return the literals of the inputs that a literal depends on, and the circuit with it as its output."""
         cone = self.cone(end)
         inputs = [node for node in cone if self.gates[node] is None]
         gates = [(node, operands) for node in cone if (operands := self.gates[node])]
         places = {0: 0} | {node: 2 * at for at, node in enumerate([*inputs, *(node for node, _ in gates)], 1)}
         moved = [(places[x >> 1] ^ (x & 1), places[y >> 1] ^ (y & 1)) for _, (x, y) in gates]
-        return [2 * node for node in inputs], write(len(inputs), moved, places[end >> 1] ^ (end & 1))
+        return [2 * node for node in inputs], Circuit([""] * len(inputs), [], [places[end >> 1] ^ (end & 1)], moved)
 
     def every(self, literals: Iterable[int]) -> int:
         """Return the literal that is true where all of these are."""
@@ -85,10 +85,33 @@ class Graph:
         """Add the gates of a circuit; return the literals of its variables, of which the leaves are those after 0."""
         values = [0, *leaves]
         for x, y in gates:
-            values.append(self.both(values[x >> 1] ^ (x & 1), values[y >> 1] ^ (y & 1)))
+            values.append(self.both(of(values, x), of(values, y)))
         return values
 
-    def write(self, output: int) -> bytes:
-        """Return all of the graph, whose inputs come before its gates, with one output as a binary AIGER file."""
+    def circuit(self, output: int) -> Circuit:
+        """Return all of the graph, whose inputs come before its gates, with one output."""
         gates = [operands for operands in self.gates if operands]
-        return write(len(self.gates) - 1 - len(gates), gates, output)
+        return Circuit([""] * (len(self.gates) - 1 - len(gates)), [], [output], gates)
+
+
+def with_inputs_fixed(circuit: Circuit, values: Mapping[str, int]) -> Circuit:
+    """Return a circuit in which inputs, by name, are 0 or 1; gates of constants and equal gates are left out.
+
+    Examples
+    --------
+    >>> both = Circuit(["x", "y"], [], [6], [(4, 2)])
+    >>> with_inputs_fixed(both, {"x": 1})
+    Circuit(inputs=['y'], registers=[], outputs=[2], gates=[], output_names=())
+    """
+    assert set(values) <= set(circuit.inputs)
+    graph = Graph()
+    leaves = [values[name] if name in values else graph.new_input() for name in circuit.inputs]
+    leaves += [graph.new_input() for _ in circuit.registers]
+    moved = graph.copy(circuit.gates, leaves)
+    return Circuit(
+        [name for name in circuit.inputs if name not in values],
+        [(of(moved, after), start) for after, start in circuit.registers],
+        [of(moved, output) for output in circuit.outputs],
+        [operands for operands in graph.gates if operands],
+        circuit.output_names,
+    )

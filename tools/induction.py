@@ -9,65 +9,42 @@ ABC answers the questions, each about one cycle from a state that the guesses al
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from tools.aiger import gates_of
+from tools.aiger import Circuit, of
 from tools.graph import Graph
 
 _CYCLES, _RUNS = 600, 192
 """Cycles that are simulated, and how many at once."""
 
-Solver = Callable[[bytes], list[int] | None]
+Solver = Callable[[Circuit], list[int] | None]
 """Gives inputs that make the output of a combinational circuit 1, [] where there are none, None where it gave up."""
 
 
-@dataclass(frozen=True)
-class Circuit:
-    """An and-inverter graph: variable 0 is the constant 0, then come inputs, registers and gates."""
+def evaluate(circuit: Circuit, inputs: Sequence[int], states: Sequence[int], mask: int) -> list[int]:
+    """Return the value of every variable, one bit for each bit of `mask`."""
+    values = [0, *inputs, *states]
+    for left, right in circuit.gates:
+        x, y = values[left >> 1], values[right >> 1]
+        values.append((x ^ mask if left & 1 else x) & (y ^ mask if right & 1 else y))
+    return values
 
-    inputs: int
-    registers: list[tuple[int, int]]
-    """Literal of the next value, and the value at the start."""
-    outputs: list[int]
-    gates: list[tuple[int, int]]
 
-    @classmethod
-    def read(cls, circuit: bytes) -> Circuit:
-        """Return the circuit of a binary AIGER file; registers without a start have 0."""
-        header, _, rest = circuit.partition(b"\n")
-        inputs, latches, outputs, gates = map(int, header.split()[2:6])
-        lines = rest.split(b"\n", latches + outputs)
-        registers = [(int(line.split()[0]), int([*line.split(), b"0"][1])) for line in lines[:latches]]
-        assert all(start in (0, 1) for _, start in registers)
-        first = inputs + latches + 1
-        differences, _ = gates_of(lines[-1], gates)
-        pairs = [
-            (2 * (first + at) - less, 2 * (first + at) - less - more) for at, (less, more) in enumerate(differences)
-        ]
-        return cls(inputs, registers, [int(line) for line in lines[latches:-1]], pairs)
-
-    def evaluate(self, inputs: Sequence[int], states: Sequence[int], mask: int) -> list[int]:
-        """Return the value of every variable, one bit for each bit of `mask`."""
-        values = [0, *inputs, *states]
-        for left, right in self.gates:
-            x, y = values[left >> 1], values[right >> 1]
-            values.append((x ^ mask if left & 1 else x) & (y ^ mask if right & 1 else y))
-        return values
-
-    def reached(self, changed: Iterable[int]) -> set[int]:
-        """Return the registers, by number, that some inputs have an effect on, in this cycle or later."""
-        found, sources = set[int](), set(changed)
-        while True:
-            variables = set(sources)
-            for at, (left, right) in enumerate(self.gates, 1 + self.inputs + len(self.registers)):
-                if left >> 1 in variables or right >> 1 in variables:
-                    variables.add(at)
-            more = {at for at, (following, _) in enumerate(self.registers) if following >> 1 in variables}
-            if more <= found:
-                return found
-            found |= more
-            sources |= {1 + self.inputs + at for at in more}
+def reached(circuit: Circuit, changed: Collection[str]) -> set[int]:
+    """Return the registers, by number, that some inputs have an effect on, in this cycle or later."""
+    sources = {at for at, name in enumerate(circuit.inputs, 1) if name in changed}
+    first = len(circuit.inputs) + 1
+    found = set[int]()
+    while True:
+        variables = set(sources)
+        for at, (left, right) in enumerate(circuit.gates, first + len(circuit.registers)):
+            if left >> 1 in variables or right >> 1 in variables:
+                variables.add(at)
+        more = {at for at, (following, _) in enumerate(circuit.registers) if following >> 1 in variables}
+        if more <= found:
+            return found
+        found |= more
+        sources |= {first + at for at in more}
 
 
 Guess = list[int]
@@ -81,8 +58,8 @@ def simulated(circuit: Circuit, among: Iterable[int]) -> Guess:
     states = [mask * start for _, start in circuit.registers]
     histories = [[state] for state in states]
     for _ in range(_CYCLES):
-        inputs = [draw.getrandbits(_RUNS) for _ in range(circuit.inputs)]
-        values = circuit.evaluate(inputs, states, mask)
+        inputs = [draw.getrandbits(_RUNS) for _ in circuit.inputs]
+        values = evaluate(circuit, inputs, states, mask)
         states = [values[following >> 1] ^ mask * (following & 1) for following, _ in circuit.registers]
         for history, state in zip(histories, states, strict=True):
             history.append(state)
@@ -97,29 +74,30 @@ class Cycle:
     def __init__(self, circuit: Circuit, guess: Guess) -> None:
         self.circuit, self.guess = circuit, guess
         self.graph = Graph()
-        leaves = [self.graph.new_input() for _ in range(2 * circuit.inputs + len(circuit.registers))]
-        own = leaves[2 * circuit.inputs :]
-        self.later = leaves[circuit.inputs : 2 * circuit.inputs]
+        count = len(circuit.inputs)
+        leaves = [self.graph.new_input() for _ in range(2 * count + len(circuit.registers))]
+        own = leaves[2 * count :]
+        self.later = leaves[count : 2 * count]
         states = [_like(own, equal) for equal in guess]
-        self.values = self.graph.copy(circuit.gates, [*leaves[: circuit.inputs], *states])
-        self.following = [self.values[literal >> 1] ^ (literal & 1) for literal, _ in circuit.registers]
+        self.values = self.graph.copy(circuit.gates, [*leaves[:count], *states])
+        self.following = [of(self.values, literal) for literal, _ in circuit.registers]
         self.allowed = self.lemmas(self.values)
 
     def lemmas(self, values: Sequence[int]) -> int:
         """Return the literal of all lemmas in a cycle."""
-        return self.graph.every(values[lemma >> 1] ^ (lemma & 1) for lemma in self.circuit.outputs[1:])
+        return self.graph.every(of(values, lemma) for lemma in self.circuit.outputs[1:])
 
-    def with_all(self, literals: Iterable[int]) -> bytes:
+    def with_all(self, literals: Iterable[int]) -> Circuit:
         """Return the question whether all these are 1 in one state that is allowed."""
-        return self.graph.write(self.graph.both(self.allowed, self.graph.every(literals)))
+        return self.graph.circuit(self.graph.both(self.allowed, self.graph.every(literals)))
 
     def refined(self, inputs: Sequence[int]) -> Guess:
         """Return the guess without what these inputs of the question refute in the next cycle."""
-        count = self.circuit.inputs
+        count = len(self.circuit.inputs)
         own = inputs[2 * count :]
         states = [_like(own, equal) & 1 for equal in self.guess]
-        values = self.circuit.evaluate(inputs[:count], states, 1)
-        bits = [values[literal >> 1] ^ (literal & 1) for literal, _ in self.circuit.registers]
+        values = evaluate(self.circuit, inputs[:count], states, 1)
+        bits = [of(values, literal) for literal, _ in self.circuit.registers]
         known = {(ZERO, 0): ZERO, (ONE, 1): ONE}
         told = enumerate(zip(self.guess, bits, strict=True))
         return [known.setdefault((equal, bit), at) for at, (equal, bit) in told]
@@ -153,17 +131,17 @@ def kept(circuit: Circuit, guess: Guess, solve: Solver, *, with_lemmas: bool = F
         guess = refined
 
 
-def has_lemmas(circuit: Circuit, changed: Iterable[int], solve: Solver) -> bool:
-    """Whether the lemmas, about registers that no input of `changed` has an effect on, are proven for every cycle."""
+def has_lemmas(circuit: Circuit, changed: Collection[str], solve: Solver) -> bool:
+    """Whether the lemmas, about registers that no input of `changed` has an effect on, are proven for all cycles."""
     if len(circuit.outputs) == 1:
         return True
     start = Graph()
-    inputs = [start.new_input() for _ in range(circuit.inputs)]
+    inputs = [start.new_input() for _ in circuit.inputs]
     first = start.copy(circuit.gates, [*inputs, *(value for _, value in circuit.registers)])
-    lemmas = start.every(first[lemma >> 1] ^ (lemma & 1) for lemma in circuit.outputs[1:])
-    if solve(start.write(lemmas ^ 1)) != []:
+    lemmas = start.every(of(first, lemma) for lemma in circuit.outputs[1:])
+    if solve(start.circuit(lemmas ^ 1)) != []:
         return False
-    alike = set(range(len(circuit.registers))) - circuit.reached(changed)
+    alike = set(range(len(circuit.registers))) - reached(circuit, changed)
     return kept(circuit, simulated(circuit, alike), solve, with_lemmas=True) is not None
 
 
@@ -173,5 +151,4 @@ def is_never_one(circuit: Circuit, solve: Solver) -> bool:
     if guess is None:
         return False
     cycle = Cycle(circuit, guess)
-    output = circuit.outputs[0]
-    return solve(cycle.with_all([cycle.values[output >> 1] ^ (output & 1)])) == []
+    return solve(cycle.with_all([of(cycle.values, circuit.outputs[0])])) == []

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.aiger import Circuit, read, with_inputs_fixed
+from tools.aiger import Circuit, of, read, write
 from tools.equivalence import Decision, run_abc, yosys
-from tools.graph import Graph
+from tools.graph import Graph, with_inputs_fixed
 
 _MOST_CYCLES = 200
 """In which a word must be answered."""
@@ -42,10 +42,10 @@ def cycle(
         Name -> literal; the others may be anything.
     """
     leaves = [inputs[name] if name in inputs else graph.new_input() for name in circuit.inputs]
-    leaves += [state[at] if at in state else graph.new_input() for at in range(len(circuit.after))]
+    leaves += [state[at] if at in state else graph.new_input() for at in range(len(circuit.registers))]
     values = graph.copy(circuit.gates, leaves)
-    after = [values[end >> 1] ^ (end & 1) for end in circuit.after]
-    return after, {name: values[end >> 1] ^ (end & 1) for name, end in circuit.outputs.items()}
+    outputs = zip(circuit.output_names, circuit.outputs, strict=True)
+    return [of(values, end) for end, _ in circuit.registers], {name: of(values, end) for name, end in outputs}
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,13 @@ def decide_by_words(
     timeout : int
         Seconds of processor time for each proof.
     """
-    graph, both = Graph(), []
+    graph, both, device = Graph(), [], read(circuit.read_bytes())
     for number in (0, mutant):
         chosen = {f"mutant[{bit}]": number >> bit & 1 for bit in range(16)}
-        both.append(read(with_inputs_fixed(circuit.read_bytes(), chosen)))
+        both.append(with_inputs_fixed(device, chosen))
     word = {name: graph.new_input() for name in both[0].inputs if name.startswith("in_data[")}
     try:
-        gold, gate = (answer(device, graph, word) for device in both)
+        gold, gate = (answer(one, graph, word) for one in both)
     except NotByWordsError:
         return Decision("undecided")
     if gold.cycles != gate.cycles:  # of which vectors say nothing
@@ -197,8 +197,8 @@ class _Question:
         if end == 0:
             return Decision("equivalent")
         path, example = (self.circuit.with_name(f"words{self.mutant}.{name}") for name in ("aig", "cex"))
-        inputs, circuit = self.graph.aiger(end)
-        path.write_bytes(circuit)
+        inputs, circuit = self.graph.circuit_of(end)
+        path.write_bytes(write(circuit))
         found = run_abc(path, f"iprove; write_cex -n {example}", self.timeout)
         if "UNSATISFIABLE" in found:
             return Decision("equivalent")

@@ -10,9 +10,9 @@ from tests.rtl.answers import write_set
 from tests.rtl.choices import CHOICES
 from tests.rtl.sets import level_one
 from tests.rtl.stimuli import stimuli
-from tools.aiger import with_inputs_fixed
-from tools.equivalence import decide, is_proven, join, search, yosys
-from tools.graph import Graph
+from tools.aiger import read, write
+from tools.equivalence import decide, is_proven, join, search, with_fault, yosys
+from tools.graph import Graph, with_inputs_fixed
 from tools.mutants import SHORT, UNIT_OF, make_mutants, measure
 from tools.transactions import alone, cases, decide_by_words
 
@@ -55,8 +55,9 @@ def test_no_fault_is_both_proven_and_refuted(tmp_path: Path) -> None:
     joined = join(
         "decoder_serial", tmp_path / "asserted.il", tmp_path / "mutants.il", stimulus_bits=14, expected_bits=96
     )
-    proven = [is_proven(joined, fault.number, timeout=5) for fault in faults]
-    refuted = [search(joined, fault.number, timeout=5) is not None for fault in faults]
+    circuits = [with_fault(joined, fault.number) for fault in faults]
+    proven = [is_proven(circuit, timeout=5) for circuit in circuits]
+    refuted = [search(circuit, timeout=5) is not None for circuit in circuits]
     assert proven[0]
     assert sum(refuted) > 1
     assert not any(both == (True, True) for both in zip(proven, refuted, strict=True))
@@ -115,6 +116,7 @@ def test_cases_by_the_order_of_two_codes_are_all_in_which_circuits_can_differ() 
 
 def test_inputs_of_a_circuit_are_given_values() -> None:
     both = b"aig 3 2 0 1 1\n6\n" + bytes([2, 2]) + b"i0 x\ni1 y\no0 z\n"
-    assert with_inputs_fixed(both, {"x": 1}) == b"aig 1 1 0 1 0\n2\ni0 y\no0 z\n"
-    assert with_inputs_fixed(both, {"y": 0}) == b"aig 1 1 0 1 0\n0\ni0 x\no0 z\n"
-    assert with_inputs_fixed(both, {}) == both
+    circuit = read(both)
+    assert write(with_inputs_fixed(circuit, {"x": 1})) == b"aig 1 1 0 1 0\n2\ni0 y\no0 z\n"
+    assert write(with_inputs_fixed(circuit, {"y": 0})) == b"aig 1 1 0 1 0\n0\ni0 x\no0 z\n"
+    assert write(with_inputs_fixed(circuit, {})) == both
