@@ -108,42 +108,16 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 quantize.register_autograd(_backward, setup_context=_save)
 
 
-@quantize.register_vmap
-def _quantize_vmap(
-    info: Any,
-    in_dims: tuple[int | None, ...],
-    x: Tensor,
-    format: str,
-    axis: int | None = -1,
-    seed: Tensor | None = None,
-    stream: int = -1,
-    clip: bool = False,
-) -> tuple[Tensor, int]:
-    return _each_example(partial(quantize, clip=clip), info, in_dims, x, format, axis, seed, stream)
-
-
-@inside_range.register_vmap
-def _inside_range_vmap(
-    info: Any,
-    in_dims: tuple[int | None, ...],
-    x: Tensor,
-    format: str,
-    axis: int | None = -1,
-    seed: Tensor | None = None,
-    stream: int = -1,
-) -> tuple[Tensor, int]:
-    return _each_example(inside_range, info, in_dims, x, format, axis, seed, stream)
-
-
 def _each_example(
     operator: Any,
     info: Any,
     in_dims: tuple[int | None, ...],
     x: Tensor,
     format: str,
-    axis: int | None,
-    seed: Tensor | None,
-    stream: int,
+    axis: int | None = -1,
+    seed: Tensor | None = None,
+    stream: int = -1,
+    *clip: bool,
 ) -> tuple[Tensor, int]:
     """Call an operator for every example: at once where blocks keep to their example, else one by one."""
     along, seeds_along = in_dims[0], (*in_dims, None, None, None)[3]
@@ -152,12 +126,16 @@ def _each_example(
     if lengths and axis is not None and seeds_along is None and _keeps_to_an_example(format):
         # An axis that an example has not is refused as it would be there: by a number behind the last.
         within = axis % lengths + 1 if -lengths <= axis < lengths else lengths + 1
-        return operator(examples, format, within, seed, stream), 0
+        return operator(examples, format, within, seed, stream, *clip), 0
     results = []
     for number, example in enumerate(examples.unbind()):
         own = seed.select(seeds_along, number) if seed is not None and seeds_along is not None else seed
-        results.append(operator(example, format, axis, own, stream))
+        results.append(operator(example, format, axis, own, stream, *clip))
     return torch.stack(results), 0
+
+
+quantize.register_vmap(partial(_each_example, quantize))
+inside_range.register_vmap(partial(_each_example, inside_range))
 
 
 def _keeps_to_an_example(format: str) -> bool:
