@@ -5,9 +5,10 @@
 // Plusargs: +stimulus=FILE; +output=FILE for the results; +expected=FILE to stop at the first one that differs;
 //           +mutant=K; +patience=CYCLES without a result, after which the device hangs.
 //
-// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs,
-// or in Verilator, which has none, what is not the last word. They say nothing
-// of resets either: the bench resets the device once more amid its first vectors, and starts again.
+// Vectors say nothing of handshakes, so the bench stalls both sides now and then, with X on idle inputs, or what is not
+// the last word in Verilator, which has none. At times the sender waits until the device is ready, and the receiver
+// until it has a result; a device that waits for them hangs. Vectors say nothing of resets either: the bench resets the
+// device once more amid its first vectors, and starts again.
 `ifdef VERILATOR
 `define IDLE ~in_data
 `else
@@ -25,6 +26,7 @@ module bench;
   logic counts = 1'b0; // after the second reset
   logic [7:0] stall = 8'h5a; // a shift register with feedback: when to stall
   logic waits = 1'b0; // the next word comes when the device is ready, which has seen idle inputs until then
+  logic expects = 1'b0; // the receiver is ready only after it has seen the next result
 
 `ifdef WITH_MUTANTS
   `DEVICE device (.*);
@@ -32,6 +34,7 @@ module bench;
   `DEVICE #(`DEVICE_PARAMETERS) device (.*);
 `endif
 
+  wire expects_next = out_valid && out_ready ? stall[7:6] == 2'b00 : expects;
   wire is_next = sent < `COUNT && stall[3:2] != 2'b00 && !(waits && (in_valid || !in_ready));
 
   always #1 clk = !clk;
@@ -59,10 +62,12 @@ module bench;
       received <= 0;
       idle <= 0;
       waits <= 1'b0;
+      expects <= 1'b0;
     end else begin
       stall <= {stall[6:0], stall[7] ^ stall[5] ^ stall[4] ^ stall[3]};
       idle <= idle + 1;
-      out_ready <= stall[1:0] != 2'b00;
+      out_ready <= stall[1:0] != 2'b00 && (!expects_next || (out_valid && !out_ready));
+      expects <= expects_next;
       if (!in_valid || in_ready) begin
         in_valid <= is_next;
         in_data <= is_next ? stimulus[sent] : `IDLE;
