@@ -16,6 +16,10 @@ class Graph:
     """The operands of each node; none of an input."""
     _known: dict[tuple[int, int], int] = field(default_factory=dict)
 
+    def fork(self) -> Graph:
+        """Return a graph that has all of this one and grows by itself."""
+        return Graph(self.gates.copy(), self._known.copy())
+
     def new_input(self) -> int:
         """Return the literal of a new input."""
         self.gates.append(None)
@@ -29,6 +33,12 @@ class Graph:
             return 0
         if y == 1 or x == y:
             return x
+        for one, other in ((x, y), (y, x)):
+            operands = None if one & 1 else self.gates[one >> 1]
+            if operands and other in operands:
+                return one
+            if operands and other ^ 1 in operands:
+                return 0
         literal = self._known.get((x, y))
         if literal is None:
             self.gates.append((x, y))
@@ -45,13 +55,13 @@ class Graph:
 
     def cone(self, end: int) -> list[int]:
         """Return the nodes that a literal depends on, operands first."""
-        needed = bytearray(len(self.gates))
-        needed[end >> 1] = 1
-        for node in range(end >> 1, 0, -1):
-            operands = self.gates[node]
-            if needed[node] and operands:
-                needed[operands[0] >> 1] = needed[operands[1] >> 1] = 1
-        return [node for node in range(1, len(self.gates)) if needed[node]]
+        needed, waiting = {0}, [end >> 1]
+        while waiting:
+            node = waiting.pop()
+            if node not in needed:
+                needed.add(node)
+                waiting += [literal >> 1 for literal in self.gates[node] or ()]
+        return sorted(needed - {0})
 
     def where(self, end: int, values: Mapping[int, int]) -> int:
         """Return a literal as it is where inputs, by their literals, have the values of other literals."""

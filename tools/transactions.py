@@ -1,9 +1,24 @@
-"""Whether a device with a fault answers every word as the device does: their cycles, unrolled, are compared by ABC.
+"""Whether a device with a fault is, as a stream, the device itself: it gives the same results, however long they take.
 
-The devices of tests/rtl start each word afresh: they are idle, work, and hold their answer until it is taken. `answer`
-shows that it is so, whatever the registers hold that are not known to be constant while idle, and returns the answer
-as a circuit of the word without registers. Two devices whose answers are equal after as many cycles are equal at their
-ports from a reset on: each word leaves both idle again, and of the idle ones nothing else is known at the first word.
+Vectors say nothing of time (spec 12.1). Two devices are equivalent when for every sequence of words, and whatever
+`in_valid`, idle data and `out_ready` do, both give the same sequence of results, and neither locks up. It is shown that
+there is one circuit A, the answer, such that each of both, from a reset in any state on and whatever its inputs are,
+
+1. is *idle* after the reset: a set of states, in which some registers are constant and the others hold anything;
+2. when idle, shows no result, and stays idle until it takes a word; in any `_MOST_WAITING` cycles it is ready at least
+   once, whatever the sender and the receiver do meanwhile;
+3. after it took a word w, is not ready, and shows no result, until the first cycle with a result, which comes within
+   `MOST_CYCLES` cycles (tools/runs.py);
+4. then shows A(w) in every cycle until the receiver takes it, and is not ready before that;
+5. is idle again after the result is taken, when it takes no word in the same cycle;
+6. when it does, which it can only from states of a second set, in which it shows a result and some registers are
+   constant, 3 to 6 hold of that word from all states of that set, and so of the next.
+
+By induction over the words the results are A(w1), A(w2), ..., one for each word that was taken, and there is always
+a next one: that is the same stream, for both and in all patterns. All of it is shown for every value of what is not
+known, so a result that depended on an older word, on idle data or on a stall would be none that equals A. Each
+number is a question about a circuit without registers, which is answered by equal gates being one, or by ABC. A device
+for which one of them fails may still be the same stream (a queue of two words is no such device): it stays undecided.
 """
 
 from __future__ import annotations
@@ -13,118 +28,133 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.aiger import Circuit, of, read, write
+from tools.aiger import Circuit, read, write
 from tools.equivalence import Decision, run_abc, yosys
 from tools.graph import Graph, with_inputs_fixed
+from tools.questions import questions
+from tools.runs import Device, NotByWordsError, control_of
 
-_MOST_CYCLES = 200
-"""In which a word must be answered."""
-
-
-class NotByWordsError(Exception):
-    """A device is not shown to start each word afresh."""
-
-
-def cycle(
-    graph: Graph, circuit: Circuit, state: Mapping[int, int], inputs: Mapping[str, int]
-) -> tuple[list[int], dict[str, int]]:
-    """Return what the registers of a circuit hold after a cycle, and its outputs in it.
-
-    Parameters
-    ----------
-    graph : Graph
-        Where the cycle is to be.
-    circuit : Circuit
-        The circuit.
-    state : mapping of int to int
-        Register -> literal; the others hold anything.
-    inputs : mapping of str to int
-        Name -> literal; the others may be anything.
-    """
-    leaves = [inputs[name] if name in inputs else graph.new_input() for name in circuit.inputs]
-    leaves += [state[at] if at in state else graph.new_input() for at in range(len(circuit.registers))]
-    values = graph.copy(circuit.gates, leaves)
-    outputs = zip(circuit.output_names, circuit.outputs, strict=True)
-    return [of(values, end) for end, _ in circuit.registers], {name: of(values, end) for name, end in outputs}
+_MOST_WAITING = 16
+"""Cycles in which an idle device must be ready once."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a device answers to one word."""
 
+    condition: int
+    """The literal of what is assumed: that the device took it."""
     bits: dict[str, int]
     """Output -> literal."""
-    cycles: int
-    """From the word to the answer."""
 
 
-def answer(circuit: Circuit, graph: Graph, word: Mapping[str, int]) -> Answer:
-    """Return the answer of a device to any word that it takes, from a reset on.
+@dataclass(frozen=True)
+class _Run:
+    """One word, from states in which some registers are constant, until the device is ready for the next."""
+
+    answer: Answer
+    idle: list[tuple[int, list[int]]]
+    """Conditions and states: where the conditions are true the state is idle."""
+    held: dict[int, int]
+    """Registers that are constant while the answer waits."""
+    overlaps: bool
+    """Whether another word can be taken in the cycle in which the answer is."""
+
+
+def answers(device: Device, word: Mapping[str, int]) -> list[Answer]:
+    """Return the answers of a device to any word, one for each way in which it can be taken (see above).
 
     Parameters
     ----------
-    circuit : Circuit
-        A device with inputs `rst`, `in_valid`, `in_data[j]` and `out_ready`; outputs `in_ready`, `out_valid` and
-        `out_data[j]`.
-    graph : Graph
-        Where the answer is to be.
+    device : Device
+        The device.
     word : mapping of str to int
         Input -> literal, of all of `in_data`.
 
     Raises
     ------
     NotByWordsError
-        If the device is not shown to start each word afresh.
+        If the device is not shown to answer word by word.
     """
-    after_reset, _ = cycle(Graph(), circuit, {}, {"rst": 1})
+    after_reset, _ = device.cycle({}, {"rst": 1})
     idle = {at: literal for at, literal in enumerate(after_reset) if literal in (0, 1)}
+    shown: dict[int, int] | None = None  # the constants of the second set
     while True:
-        found, ends = _one_word(circuit, graph, word, idle)
-        # What is constant while idle must be so after the word, and after a cycle without one.
-        still = {at: value for at, value in idle.items() if all(end[at] == value for end in ends)}
-        if still == idle:
-            return found
-        idle = still
+        _waits(device, idle)
+        runs = [_one_word(device, word, idle, shows=False)]
+        if shown is not None:
+            runs.append(_one_word(device, word, shown, shows=True))
+        ends = [end for run in runs for end in run.idle]
+        still = {at: value for at, value in idle.items() if _is_constant(device, at, value, ends)}
+        wanted = None if not any(run.overlaps for run in runs) else dict(runs[0].held.items())
+        if wanted is not None and shown is not None:
+            wanted = dict(wanted.items() & shown.items() & runs[1].held.items())
+        if still == idle and wanted == shown:
+            return [run.answer for run in runs]
+        idle, shown = still, wanted
 
 
-def _one_word(
-    circuit: Circuit, graph: Graph, word: Mapping[str, int], idle: dict[int, int]
-) -> tuple[Answer, list[list[int]]]:
-    """Return the answer to a word from an idle state, and the states that are to be idle."""
-    waiting, outputs = cycle(graph, circuit, idle, {"rst": 0, "in_valid": 0})
-    _expect(outputs, ready=1, valid=0)
-    state, outputs = cycle(graph, circuit, idle, {"rst": 0, "in_valid": 1, **word})
-    _expect(outputs, ready=1, valid=0)
-    cycles, outputs = 0, {"out_valid": 0}
-    while outputs["out_valid"] != 1 and cycles < _MOST_CYCLES:
-        cycles, before = cycles + 1, state
-        state, outputs = cycle(graph, circuit, dict(enumerate(before)), {"rst": 0})
-        if outputs["out_valid"] != 1:
-            _expect(outputs, ready=0, valid=0)
-    held = _held(circuit, graph, dict(enumerate(before)))
-    done, outputs = cycle(graph, circuit, held, {"rst": 0, "out_ready": 1})
-    _, stalled = cycle(graph, circuit, held, {"rst": 0, "out_ready": 0})
-    _expect(outputs, ready=0, valid=1)
-    if outputs != stalled:
-        raise NotByWordsError
-    return Answer(outputs, cycles), [waiting, done]
+def _is_constant(device: Device, at: int, value: int, ends: Sequence[tuple[int, list[int]]]) -> bool:
+    return not any(device.possible(device.graph.both(condition, state[at] ^ value)) for condition, state in ends)
 
 
-def _held(circuit: Circuit, graph: Graph, state: dict[int, int]) -> dict[int, int]:
+def _waits(device: Device, idle: Mapping[int, int]) -> None:
+    """Require an idle device to be ready once in so many cycles, whatever its inputs are."""
+    state, condition = dict(idle), 1
+    for _ in range(_MOST_WAITING):
+        after, outputs = device.cycle(state, {})
+        condition = device.graph.both(condition, outputs["in_ready"] ^ 1)
+        if not device.possible(condition):
+            return
+        state = dict(enumerate(after))
+    raise NotByWordsError
+
+
+def _one_word(device: Device, word: Mapping[str, int], constant: Mapping[int, int], *, shows: bool) -> _Run:
+    """Return what becomes of a word from all states with these constants, which show a result or are idle."""
+    graph, idle = device.graph, []
+    if shows:
+        start, outputs = device.cycle(constant, {"in_valid": 1, "out_ready": 1, **word})
+        taken = graph.both(outputs["out_valid"], outputs["in_ready"])
+    else:
+        without, outputs = device.cycle(constant, {"in_valid": 0})
+        device.must(1, outputs["out_valid"] ^ 1)
+        idle.append((1, without))
+        start, outputs = device.cycle(constant, {"in_valid": 1, **word})
+        device.must(1, outputs["out_valid"] ^ 1)
+        taken = outputs["in_ready"]
+        idle.append((taken ^ 1, start))
+    state = device.answering(taken, start)
+    held = _held(device, taken, state)
+    valid, ready = (graph.new_input() for _ in range(2))
+    after, outputs = device.cycle(held, {"in_valid": valid, "out_ready": ready})
+    device.must(taken, outputs["out_valid"])
+    device.must(graph.both(taken, ready ^ 1), outputs["in_ready"] ^ 1)
+    given = graph.both(taken, ready)
+    overlaps = graph.every([given, valid, outputs["in_ready"]])
+    idle.append((graph.both(given, graph.both(valid, outputs["in_ready"]) ^ 1), after))
+    constants = {at: literal for at, literal in held.items() if literal in (0, 1)}
+    return _Run(
+        Answer(taken, {name: literal for name, literal in outputs.items() if name.startswith("out_data[")}),
+        idle,
+        constants,
+        device.possible(overlaps),
+    )
+
+
+def _held(device: Device, taken: int, state: Sequence[int]) -> dict[int, int]:
     """Return the registers that keep what they hold until the answer is taken, whatever the others do."""
-    held = state
+    held = dict(enumerate(state))
     while True:
-        after, _ = cycle(graph, circuit, held, {"rst": 0, "out_ready": 0})
-        kept = {at: literal for at, literal in held.items() if after[at] == literal}
+        after, _ = device.cycle(held, {"out_ready": 0})
+        kept = {}
+        for at, literal in held.items():
+            change = device.graph.both(taken, device.graph.differ(after[at], literal))
+            if not device.possible(change):
+                kept[at] = literal
         if len(kept) == len(held):
             return held
         held = kept
-
-
-def _expect(outputs: Mapping[str, int], *, ready: int, valid: int) -> None:
-    """Require a device to show whether it is ready and has an answer, whatever its registers hold."""
-    if outputs["in_ready"] != ready or outputs["out_valid"] != valid:
-        raise NotByWordsError
 
 
 def alone(device: str, mutants: Path) -> Path:
@@ -140,15 +170,57 @@ def alone(device: str, mutants: Path) -> Path:
     return circuit
 
 
+@dataclass
+class Reference:
+    """The device itself, which its mutants are compared with."""
+
+    path: Path
+    """The circuit of `alone`; files are written beside it."""
+    graph: Graph
+    """That of its answer, with ..."""
+    word: dict[str, int]
+    """... the inputs that are a word."""
+    bits: dict[str, int]
+    """Output -> literal, of the answer."""
+    known: dict[int, bool | None]
+    """Literal of the graph -> whether it can be true."""
+
+    @classmethod
+    def of(cls, path: Path) -> Reference | None:
+        """Return the device of a circuit of `alone`; None when it is not shown to answer word by word."""
+        graph, circuit = Graph(), _with_fault(path, 0)
+        word = {name: graph.new_input() for name in circuit.inputs if name.startswith("in_data[")}
+        with questions(path.with_name("words0.aig"), {}) as asked:
+            device = Device(circuit, graph, control_of(circuit), asked.can_be_true)
+            try:
+                given = answers(device, word)
+                for answer in given:
+                    device.must(1, _differ(graph, given[0].bits, answer) ^ 1)
+            except NotByWordsError:
+                return None
+        return cls(path, graph, word, given[0].bits, asked.known)
+
+
+def _with_fault(path: Path, mutant: int) -> Circuit:
+    device = read(path.read_bytes())
+    return with_inputs_fixed(device, {f"mutant[{bit}]": mutant >> bit & 1 for bit in range(16)})
+
+
+def _differ(graph: Graph, bits: Mapping[str, int], answer: Answer) -> int:
+    """Return the literal that is true where an answer is not these bits."""
+    differs = graph.any_of([graph.differ(literal, answer.bits[name]) for name, literal in bits.items()])
+    return graph.both(answer.condition, differs)
+
+
 def decide_by_words(
-    circuit: Path, mutant: int, *, exponents: tuple[Sequence[int], Sequence[int]] | None, timeout: int
+    reference: Reference, mutant: int, *, exponents: tuple[Sequence[int], Sequence[int]] | None, timeout: int
 ) -> Decision:
-    """Decide about one fault; undecided where the device with it is not shown to start each word afresh.
+    """Decide about one fault; undecided where the device with it is not shown to answer word by word.
 
     Parameters
     ----------
-    circuit : Path
-        The circuit of `alone`; files are written beside it.
+    reference : Reference
+        The device.
     mutant : int
         Its number.
     exponents : two sequences of int, optional
@@ -157,49 +229,48 @@ def decide_by_words(
     timeout : int
         Seconds of processor time for each proof.
     """
-    graph, both, device = Graph(), [], read(circuit.read_bytes())
-    for number in (0, mutant):
-        chosen = {f"mutant[{bit}]": number >> bit & 1 for bit in range(16)}
-        both.append(with_inputs_fixed(device, chosen))
-    word = {name: graph.new_input() for name in both[0].inputs if name.startswith("in_data[")}
-    try:
-        gold, gate = (answer(one, graph, word) for one in both)
-    except NotByWordsError:
-        return Decision("undecided")
-    if gold.cycles != gate.cycles:  # of which vectors say nothing
-        return Decision("undecided")
-    differs = graph.any_of([graph.differ(literal, gate.bits[name]) for name, literal in gold.bits.items()])
-    question = _Question(graph, [word[f"in_data[{bit}]"] for bit in range(len(word))], circuit, mutant, timeout)
-    whole = question.asked(differs, {})
+    graph, circuit, path = reference.graph.fork(), _with_fault(reference.path, mutant), reference.path
+    # The registers are the same ones, and so is the control that keeps states apart; any other would do.
+    control = control_of(_with_fault(path, 0))
+    with questions(path.with_name(f"step{mutant}.aig"), reference.known) as asked:
+        try:
+            given = answers(Device(circuit, graph, control, asked.can_be_true), reference.word)
+        except NotByWordsError:
+            return Decision("undecided")
+    differs = graph.any_of([_differ(graph, reference.bits, answer) for answer in given])
+    word = [reference.word[f"in_data[{bit}]"] for bit in range(len(reference.word))]
+    comparison = _Comparison(graph, differs, word, path.with_name(f"words{mutant}.aig"), timeout)
+    whole = comparison.decided({})
     if whole.verdict != "undecided" or exponents is None:
         return whole
-    for case in cases(graph, differs, question.word, exponents):
-        decision = question.asked(differs, case)
+    for case in cases(graph, differs, word, exponents):
+        decision = comparison.decided(case)
         if decision.verdict != "equivalent":
             return decision
     return Decision("equivalent")
 
 
 @dataclass(frozen=True)
-class _Question:
-    """Whether a literal is ever true."""
+class _Comparison:
+    """The question whether two devices differ, and where it is written to."""
 
     graph: Graph
+    differs: int
+    """The literal that is true of words that they answer differently."""
     word: list[int]
-    """The literals of the bits of the word."""
-    circuit: Path
-    mutant: int
+    """The literals of its bits."""
+    path: Path
     timeout: int
 
-    def asked(self, end: int, case: Mapping[int, int]) -> Decision:
+    def decided(self, case: Mapping[int, int]) -> Decision:
         """Return whether the devices are alike where bits of the word, by literals, are the literals of a case."""
-        end = self.graph.where(end, case)
+        end = self.graph.where(self.differs, case)
         if end == 0:
             return Decision("equivalent")
-        path, example = (self.circuit.with_name(f"words{self.mutant}.{name}") for name in ("aig", "cex"))
+        example = self.path.with_suffix(".cex")
         inputs, circuit = self.graph.circuit_of(end)
-        path.write_bytes(write(circuit))
-        found = run_abc(path, f"iprove; write_cex -n {example}", self.timeout)
+        self.path.write_bytes(write(circuit))
+        found = run_abc(self.path, f"iprove; write_cex -n {example}", self.timeout)
         if "UNSATISFIABLE" in found:
             return Decision("equivalent")
         if "SATISFIABLE" not in found or not set(inputs) <= set(self.word):
