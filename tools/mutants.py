@@ -8,7 +8,7 @@ equivalent), from all undecided ones alive to none. One that is alive is printed
 and the bins of that stimulus that fewest vectors hit: what they have not lacks a bin. The status is 1 when a mutant is
 alive or undecided, or a score with all undecided ones alive is below `--least`.
 
-    python tools/mutants.py                       every device, 300 mutants each
+    python tools/mutants.py                       every device, 100 mutants each
     python tools/mutants.py --short               two devices, few mutants: a minute
     python tools/mutants.py --device dot_tree --count 100 --seed 31
 
@@ -41,8 +41,9 @@ from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
-from tools.equivalence import Decision, yosys  # noqa: E402
-from tools.transactions import Reference, alone, decide_by_words  # noqa: E402
+from tools.comparison import Decision  # noqa: E402
+from tools.netlists import circuit_of, yosys  # noqa: E402
+from tools.transactions import Reference, decide_by_words  # noqa: E402
 
 SHORT = {"encoder_tree": 40, "decoder_parallel": 15}
 """Device -> mutants of the short form."""
@@ -116,7 +117,6 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
     prepare = [
         *(f"read_verilog -sv {sources}", *build, f"write_rtlil {folder / 'design.il'}"),
         f"mutate -list {count} -seed {seed} -none -o {folder / 'list.txt'}",
-        *("design -reset", f"read_verilog -sv -formal {sources}", *build, f"write_rtlil {folder / 'asserted.il'}"),
     ]
     yosys(prepare, folder, "prepare", DESIGNS)
     commands = (folder / "list.txt").read_text(encoding="ascii").splitlines()
@@ -153,9 +153,9 @@ def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, fol
                 progress(f"{device}: {mutant.number} of {len(mutants) - 1} mutants simulated")
 
 
-def prove(score: Score, vectors: VectorSet, folder: Path, jobs: int, timeout: int) -> None:
+def prove(score: Score, reference: Reference, vectors: VectorSet, jobs: int, timeout: int) -> None:
     """Give the survivors their verdicts: whether each is, as a stream, the device itself."""
-    reference, exponents = Reference.of(alone(score.device, folder / "mutants.il")), compared_exponents(vectors)
+    exponents = compared_exponents(vectors)
 
     def settle(mutant: Mutant, found: Decision) -> None:
         mutant.verdict, mutant.stimulus = found.verdict, found.stimulus
@@ -163,17 +163,25 @@ def prove(score: Score, vectors: VectorSet, folder: Path, jobs: int, timeout: in
         if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
             mutant.bins = rare_bins(found.stimulus, vectors)
 
-    def by_words(mutant: Mutant, seconds: int, cases: tuple[range, range] | None) -> None:
-        if reference is not None:
-            found = decide_by_words(reference, mutant.number, exponents=cases, timeout=seconds)
-            if found.verdict != "undecided":
-                settle(mutant, found)
+    def attempt(mutant: Mutant, seconds: int, cases: tuple[range, range] | None) -> None:
+        found = decide_by_words(reference, mutant.number, exponents=cases, timeout=seconds)
+        if found.verdict != "undecided":
+            settle(mutant, found)
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda mutant: by_words(mutant, _AT_ONCE, None), score.of("")))
-        list(pool.map(lambda mutant: by_words(mutant, timeout, exponents), score.of("")))
+        list(pool.map(lambda mutant: attempt(mutant, _AT_ONCE, None), score.of("")))
+        list(pool.map(lambda mutant: attempt(mutant, timeout, exponents), score.of("")))
     for mutant in score.of(""):
         settle(mutant, Decision("undecided"))
+
+
+def doubt(score: Score, reference: Reference) -> list[Mutant]:
+    """Return the killed mutants that are proven equivalent all the same, of which there must be none."""
+    killed = score.of("killed")
+    found = [decide_by_words(reference, mutant.number, exponents=None, timeout=_AT_ONCE).verdict for mutant in killed]
+    wrong = [mutant for mutant, verdict in zip(killed, found, strict=True) if verdict == "equivalent"]
+    progress(f"{score.device}: of {len(killed)} killed ones {len(wrong)} are proven equivalent")
+    return wrong
 
 
 def compared_exponents(vectors: VectorSet) -> tuple[range, range] | None:
@@ -195,8 +203,18 @@ def rare_bins(stimulus: int, vectors: VectorSet) -> list[str]:
     return sorted(bins, key=lambda name: (hits.get(name, 0), name))[:_RARE_BINS]
 
 
-def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path, jobs: int, timeout: int) -> Score:
-    """Return the score of a set on one device, as its unit's first choice builds it."""
+def measure(
+    device: str,
+    vectors: VectorSet,
+    count: int,
+    seed: int,
+    folder: Path,
+    *,
+    jobs: int,
+    timeout: int,
+    doubts: bool = False,
+) -> Score:
+    """Return the score of a set on one device, as its unit's first choice builds it; with doubts, test the proofs."""
     start = time.monotonic()
     choice = CHOICES[UNIT_OF[device]][0]
     mutants = make_mutants(device, choice, count, seed, folder)
@@ -204,8 +222,11 @@ def measure(device: str, vectors: VectorSet, count: int, seed: int, folder: Path
     simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
     progress(f"{device}: {len(score.of('killed'))} killed; {len(score.of(''))} to be proven equivalent or alive")
-    if score.of(""):
-        prove(score, vectors, folder, jobs, timeout)
+    reference = Reference.of(circuit_of(device, folder / "mutants.il"))
+    prove(score, reference, vectors, jobs, timeout)
+    wrong = doubt(score, reference) if doubts else []
+    if wrong:
+        raise ToolError(f"a killed mutant must not be proven equivalent: {[mutant.number for mutant in wrong]}")
     score.seconds = time.monotonic() - start
     return score
 
@@ -241,10 +262,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="two devices, few mutants")
     parser.add_argument("--device", action="append", choices=sorted(UNIT_OF), help="only these devices")
-    parser.add_argument("--count", type=int, default=300, help="mutants of each device")
+    parser.add_argument(
+        "--count", type=int, default=100, help="mutants of each device, the one without a fault among them (100)"
+    )
     parser.add_argument("--seed", type=int, default=7, help="of the choice of mutants")
     parser.add_argument("--least", type=float, default=0.0, help="end with 1 when a score is below this percentage")
     parser.add_argument("--timeout", type=int, default=30, help="seconds of processor time for a step of a proof")
+    parser.add_argument("--doubt", action="store_true", help="also try to prove killed mutants equivalent, in vain")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "mutants", help="where everything is kept")
     given = parser.parse_args()
@@ -261,7 +285,8 @@ def main() -> int:
                 sets[unit] = level_one(unit, CHOICES[unit][0], given.folder.resolve() / unit)
             folder = (given.folder / f"{device}.{given.seed}").resolve()
             folder.mkdir()
-            scores.append(measure(device, sets[unit], count, given.seed, folder, given.jobs, given.timeout))
+            options = {"jobs": given.jobs, "timeout": given.timeout, "doubts": given.doubt}
+            scores.append(measure(device, sets[unit], count, given.seed, folder, **options))
             print("\n".join(report(scores[-1])), flush=True)
     except ToolError as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Whether a circuit without registers is ever true: ABC is asked, one process for many questions."""
+"""Whether a circuit without registers is ever true: ABC is asked, by one process for many short questions."""
 
 from __future__ import annotations
 
@@ -69,3 +69,17 @@ def questions(path: Path, known: Mapping[int, bool | None]) -> Iterator[Question
     finally:
         process.kill()
         process.communicate()
+
+
+def run_abc(circuit: Path, commands: str, timeout: int) -> str:
+    """Run ABC on a circuit and return its log; after twice so many seconds it is ended."""
+    # Seconds of processor time, so that verdicts do not depend on what else the machine does.
+    limited = ["sh", "-c", f'ulimit -t {2 * timeout}; exec "$@"', "sh", tool("yosys-abc")]
+    done = subprocess.run(
+        [*limited, "-q", f"read_aiger {circuit}; strash; {commands}"],
+        cwd=circuit.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout

@@ -19,6 +19,9 @@ MOST_CYCLES = 1000
 """In which a word must be answered; the bench waits for twice as many before it says that a device hangs."""
 _MOST_CONTROLS = 64
 
+_Control = tuple[int, ...]
+"""The values of the registers that tell ways apart."""
+
 
 class NotByWordsError(Exception):
     """A device is not shown to answer word by word."""
@@ -78,36 +81,34 @@ class Device:
         NotByWordsError
             If it takes another word before, or does not answer.
         """
-        graph, order, ended = self.graph, dict[tuple[int, ...], int](), list[_Way]()
+        graph, order, seen, ended = self.graph, dict[_Control, int](), set[tuple[int, ...]](), list[_Way]()
         ways = dict(self._split(_Way(start, list(state))))
-        for _ in range(MOST_CYCLES):
-            if not ways:
-                break
-            for key in ways:
-                order.setdefault(key, len(order))
+        while ways:
+            for control in ways:
+                order.setdefault(control, len(order))
             way = ways.pop(min(ways, key=order.__getitem__))
             if not ways and not ended:  # all words are there
                 way = _Way(start, way.state)
+            known = (way.condition, *way.state)
+            if known in seen or len(seen) == MOST_CYCLES or len(order) > _MOST_CONTROLS:
+                raise NotByWordsError
+            seen.add(known)
             after, outputs = self.cycle(dict(enumerate(way.state)), {})
-            answers = graph.both(way.condition, outputs["out_valid"])
+            answers, works = (graph.both(way.condition, outputs["out_valid"] ^ bit) for bit in (0, 1))
             if self.possible(answers):
                 ended.append(_Way(answers, way.state))
-            works = graph.both(way.condition, outputs["out_valid"] ^ 1)
-            if not self.possible(works):
-                continue
-            self.must(works, outputs["in_ready"] ^ 1)
-            for key, going in self._split(_Way(works, after)):
-                ways[key] = self._met(ways[key], going) if key in ways else going
-            if len(order) > _MOST_CONTROLS:
-                break
-        if ways or not ended:
+            if self.possible(works):
+                self.must(works, outputs["in_ready"] ^ 1)
+                for control, going in self._split(_Way(works, after)):
+                    ways[control] = self._met(ways[control], going) if control in ways else going
+        if not ended:
             raise NotByWordsError
         way = ended[0]
         for other in ended[1:]:
             way = self._met(way, other)
         return way.state
 
-    def _split(self, way: _Way) -> Iterator[tuple[tuple[int, ...], _Way]]:
+    def _split(self, way: _Way) -> Iterator[tuple[_Control, _Way]]:
         """Yield a way by the values of its control."""
         parts = [way]
         for at in self.control:

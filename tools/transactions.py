@@ -14,22 +14,22 @@ there is one circuit A, the answer, such that each of both, from a reset in any 
 6. when it does, which it can only from states of a second set, in which it shows a result and some registers are
    constant, 3 to 6 hold of that word from all states of that set, and so of the next.
 
-By induction over the words the results are A(w1), A(w2), ..., one for each word that was taken, and there is always
-a next one: that is the same stream, for both and in all patterns. All of it is shown for every value of what is not
-known, so a result that depended on an older word, on idle data or on a stall would be none that equals A. Each
-number is a question about a circuit without registers, which is answered by equal gates being one, or by ABC. A device
-for which one of them fails may still be the same stream (a queue of two words is no such device): it stays undecided.
+By induction over the words the results are A(w1), A(w2), ..., one for each word that was taken, and there always is a
+next one: for both devices, in all patterns, the same stream. Everything is shown for all values of what is not known,
+so a result that depends on an older word, on idle data or on a stall is none that equals A. Each number is a question
+about a circuit without registers, answered by equal gates being one, or by ABC. A device for which one of them fails
+may still be the same stream, as a queue of two words would be; it stays undecided.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.aiger import Circuit, read, write
-from tools.equivalence import Decision, run_abc, yosys
+from tests.rtl.simulators import ToolError
+from tools.aiger import Circuit, read
+from tools.comparison import Comparison, Decision, cases
 from tools.graph import Graph, with_inputs_fixed
 from tools.questions import questions
 from tools.runs import Device, NotByWordsError, control_of
@@ -80,7 +80,7 @@ def answers(device: Device, word: Mapping[str, int]) -> list[Answer]:
     idle = {at: literal for at, literal in enumerate(after_reset) if literal in (0, 1)}
     shown: dict[int, int] | None = None  # the constants of the second set
     while True:
-        _waits(device, idle)
+        _must_be_ready(device, idle)
         runs = [_one_word(device, word, idle, shows=False)]
         if shown is not None:
             runs.append(_one_word(device, word, shown, shows=True))
@@ -98,7 +98,7 @@ def _is_constant(device: Device, at: int, value: int, ends: Sequence[tuple[int, 
     return not any(device.possible(device.graph.both(condition, state[at] ^ value)) for condition, state in ends)
 
 
-def _waits(device: Device, idle: Mapping[int, int]) -> None:
+def _must_be_ready(device: Device, idle: Mapping[int, int]) -> None:
     """Require an idle device to be ready once in so many cycles, whatever its inputs are."""
     state, condition = dict(idle), 1
     for _ in range(_MOST_WAITING):
@@ -157,25 +157,12 @@ def _held(device: Device, taken: int, state: Sequence[int]) -> dict[int, int]:
         held = kept
 
 
-def alone(device: str, mutants: Path) -> Path:
-    """Return the circuit of a device from its netlist with all mutants, as RTLIL; files are written beside it."""
-    folder = mutants.parent
-    circuit = folder / "alone.aig"
-    script = [
-        *(f"read_rtlil {mutants}", f"hierarchy -top {device}", "async2sync", "dffunmap", "opt_clean"),
-        *("techmap", "opt_expr", "opt_merge", "dfflegalize -cell $_DFF_P_ 01", "setundef -init -zero"),
-        *("setundef -zero", "aigmap", "opt_clean", f"write_aiger -symbols {circuit}"),
-    ]
-    yosys(script, folder, "alone", folder)
-    return circuit
-
-
 @dataclass
 class Reference:
     """The device itself, which its mutants are compared with."""
 
     path: Path
-    """The circuit of `alone`; files are written beside it."""
+    """The file of its circuit with all mutants, and inputs that choose; others are written beside it."""
     graph: Graph
     """That of its answer, with ..."""
     word: dict[str, int]
@@ -186,8 +173,8 @@ class Reference:
     """Literal of the graph -> whether it can be true."""
 
     @classmethod
-    def of(cls, path: Path) -> Reference | None:
-        """Return the device of a circuit of `alone`; None when it is not shown to answer word by word."""
+    def of(cls, path: Path) -> Reference:
+        """Return the device of such a file, which must be shown to answer word by word."""
         graph, circuit = Graph(), _with_fault(path, 0)
         word = {name: graph.new_input() for name in circuit.inputs if name.startswith("in_data[")}
         with questions(path.with_name("words0.aig"), {}) as asked:
@@ -196,8 +183,8 @@ class Reference:
                 given = answers(device, word)
                 for answer in given:
                     device.must(1, _differ(graph, given[0].bits, answer) ^ 1)
-            except NotByWordsError:
-                return None
+            except NotByWordsError as error:
+                raise ToolError(f"the device of {path} must answer word by word; that is not proven") from error
         return cls(path, graph, word, given[0].bits, asked.known)
 
 
@@ -239,79 +226,13 @@ def decide_by_words(
             return Decision("undecided")
     differs = graph.any_of([_differ(graph, reference.bits, answer) for answer in given])
     word = [reference.word[f"in_data[{bit}]"] for bit in range(len(reference.word))]
-    comparison = _Comparison(graph, differs, word, path.with_name(f"words{mutant}.aig"), timeout)
+    comparison = Comparison(graph, differs, word, path.with_name(f"words{mutant}.aig"), timeout)
     whole = comparison.decided({})
     if whole.verdict != "undecided" or exponents is None:
         return whole
-    for case in cases(graph, differs, word, exponents):
-        decision = comparison.decided(case)
+    pairs = [(word[a], word[b]) for a, b in zip(*exponents, strict=True)]
+    for case in cases(graph, differs, pairs):
+        decision = comparison.decided_by_bits(case, [literal for pair in reversed(pairs) for literal in pair])
         if decision.verdict != "equivalent":
             return decision
     return Decision("equivalent")
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """The question whether two devices differ, and where it is written to."""
-
-    graph: Graph
-    differs: int
-    """The literal that is true of words that they answer differently."""
-    word: list[int]
-    """The literals of its bits."""
-    path: Path
-    timeout: int
-
-    def decided(self, case: Mapping[int, int]) -> Decision:
-        """Return whether the devices are alike where bits of the word, by literals, are the literals of a case."""
-        end = self.graph.where(self.differs, case)
-        if end == 0:
-            return Decision("equivalent")
-        example = self.path.with_suffix(".cex")
-        inputs, circuit = self.graph.circuit_of(end)
-        self.path.write_bytes(write(circuit))
-        found = run_abc(self.path, f"iprove; write_cex -n {example}", self.timeout)
-        if "UNSATISFIABLE" in found:
-            return Decision("equivalent")
-        if "SATISFIABLE" not in found or not set(inputs) <= set(self.word):
-            return Decision("undecided")  # what the device held before is part of the example
-        bits = re.findall(r"^pi\d+@0=([01])$", example.read_text(encoding="ascii"), re.MULTILINE)
-        values = {0: 0} | dict(zip(inputs, map(int, bits), strict=True))
-        stimulus = 0
-        for bit, literal in enumerate(self.word):
-            held = case.get(literal, literal)
-            stimulus |= (values.get(held & ~1, 0) ^ (held & 1)) << bit
-        return Decision("alive", stimulus)
-
-
-def cases(
-    graph: Graph, end: int, word: Sequence[int], exponents: tuple[Sequence[int], Sequence[int]]
-) -> Iterator[dict[int, int]]:
-    """Yield cases that together are all in which a literal can be true: the highest bit in which two codes differ.
-
-    Parameters
-    ----------
-    graph, end : Graph, int
-        The literal.
-    word : sequence of int
-        The literals of the bits of a word, inputs.
-    exponents : two sequences of int
-        The bits of the word that hold the codes, the lowest first.
-    """
-    known: dict[int, int] = {}
-    for literal in (word[bit] for code in exponents for bit in code):
-        for value in (0, 1):
-            if graph.where(end, {literal: value}) == 0:
-                known[literal] = 1 - value
-    pairs = [(word[a], word[b]) for a, b in zip(*exponents, strict=True)]
-    for highest in range(-1, len(pairs)):
-        alike: dict[int, int] = {}
-        for a, b in pairs[highest + 1 :]:
-            value = known.get(a, known.get(b, a))
-            alike |= {a: value, b: value}
-        for larger in (0, 1) if highest >= 0 else (0,):
-            apart = dict(zip(pairs[highest], (larger, 1 - larger), strict=True)) if highest >= 0 else {}
-            case = known | alike | apart
-            # No word is of a case in which a bit is not as it is known to be.
-            if all(case[literal] == value for literal, value in known.items()):
-                yield case

@@ -88,25 +88,4 @@ module decoder_serial #(
       default: ;
     endcase
   end
-
-`ifdef FORMAL
-  // What proofs about faulty devices need to know of this one, which prove it with them (tools/equivalence.py).
-  wire signed [W-1:0] lowest = $signed(W'(code)) + W'(150 - EXPONENT_BIAS - M);
-  integer place;
-  always @* begin
-    assert (state <= DONE);
-    if (state == UP) assert (!significand[0]);
-    if (state == UP || state == DOWN || state == STORE) begin
-      // A one came from a place of the magnitude, and the field tells how far; the sticky bit did not move.
-      for (place = 1; place < 26; place = place + 1)
-        if (significand[place]) begin
-          assert (field + W'(place) >= lowest + W'(2));
-          assert (field + W'(place) <= lowest + W'(2 + M));
-        end
-      assert (significand != 0 || field == lowest || field == 1);
-    end
-    if (state == DOWN || state == STORE) assert (significand[25] || significand == 0 || field <= 1);
-    if (state == STORE) assert (field >= 1);
-  end
-`endif
 endmodule
