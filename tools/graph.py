@@ -33,7 +33,7 @@ class Graph:
             return 0
         if y == 1 or x == y:
             return x
-        for one, other in ((x, y), (y, x)):
+        for one, other in ((x, y), (y, x)):  # a gate, and one of its operands or the inverse of one
             operands = None if one & 1 else self.gates[one >> 1]
             if operands and other in operands:
                 return one
@@ -97,11 +97,6 @@ class Graph:
         for x, y in gates:
             values.append(self.both(of(values, x), of(values, y)))
         return values
-
-    def circuit(self, output: int) -> Circuit:
-        """Return all of the graph, whose inputs come before its gates, with one output."""
-        gates = [operands for operands in self.gates if operands]
-        return Circuit([""] * (len(self.gates) - 1 - len(gates)), [], [output], gates)
 
 
 def with_inputs_fixed(circuit: Circuit, values: Mapping[str, int]) -> Circuit:
