@@ -32,7 +32,7 @@ def test_vectors_of_level_one_notice_mutants(device: str, tmp_path: Path) -> Non
     score = measure(device, vectors, SHORT[device], SEED, tmp_path, jobs=1, timeout=10)
     # Another version of Yosys chooses other mutants, and one of forty is 2.5 %.
     assert score.percent >= 95, [mutant.where for mutant in score.mutants if mutant.verdict in ("alive", "undecided")]
-    some = replace(score, mutants=score.of("killed")[:5])
+    some = replace(score, mutants=score.of("killed")[:3])
     assert not doubt(some, Reference.of(tmp_path / f"{device}.aig"))
 
 
@@ -41,7 +41,7 @@ def test_a_poor_set_has_a_poor_score(tmp_path: Path) -> None:
     zeros = stimuli("encode", choice, random_count=0)[:2]
     vectors = write_set(tmp_path / "set", "encode", choice, zeros)
     score = measure("encoder_tree", vectors, 6, SEED, tmp_path, jobs=1, timeout=2)
-    assert score.percent < 70
+    assert score.percent < 80
     assert any(mutant.stimulus is not None for mutant in score.of("alive"))
 
 
