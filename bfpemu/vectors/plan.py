@@ -23,6 +23,7 @@ from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.near_maxima import near_families, near_patterns
+from bfpemu.vectors.overflow_bins import overflow_families, overflow_patterns
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
@@ -103,12 +104,12 @@ class EncodePlan(Plan):
         reach = Reach(self.problem)
         found += decision_families(reach, self.level)
         found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
-        return [*found, *near_families(reach, self.level)]
+        return [*found, *near_families(reach, self.level), *overflow_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
-        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus),)):
+        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), overflow_patterns(stimulus))):
             yield {"x": patterns} | self._given(patterns)
 
     def _given(self, patterns: AnyArray) -> Stimulus:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from bfpemu.formats import BFPSpec, Preset
+from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit
 from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
 from bfpemu.reference.elementwise import sum_of
@@ -17,6 +17,7 @@ from bfpemu.vectors.arithmetic_plans import DotPlan
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import bins_of
+from bfpemu.vectors.overflow_bins import overflow_families, overflow_patterns
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import SourceStimulus
@@ -173,6 +174,25 @@ def test_every_bit_of_a_subnormal_maximum_decides_whether_a_block_is_flushed_or_
             assert values[lane].magnitude < power_of_two(-14)
             assert lower[lane].magnitude == values[1 - lane].magnitude
             assert shown(values, preset) != shown(lower, preset)
+
+
+@pytest.mark.parametrize("rule", ["floor", "rceil", "even"])
+def test_every_power_of_two_above_the_range_makes_a_nan_block_alone(rule):
+    preset = Preset(BFPSpec("m5", 5, 3, 4), Conversion(exponent_rule=rule, exponent_overflow="nan"))
+    problem = Problem("encode", preset, dtype="float16")
+    reach = Reach(problem)
+    stimulus = {"x": overflow_patterns(SourceStimulus(reach, 1, 1))}
+    facts = block_facts(problem, stimulus, expected(problem, stimulus))
+    hits = bins_of(overflow_families(reach, 1), facts, len(stimulus["x"]))
+    # A magnitude of 2 ** 7 or more needs an exponent above 7, and 2 ** 7 has the exponent field 22.
+    assert set().union(*hits) == {f"overflow.field{field}.lane{lane}" for field in range(22, 31) for lane in range(3)}
+    for names, row in zip(hits, stimulus["x"].tolist(), strict=True):
+        (name,) = names
+        field, lane = (int(word.lstrip("fieldan")) for word in name.split(".")[1:])
+        assert [bits != 0 for bits in row] == [at == lane for at in range(len(row))]
+        values = [read_float(bits, "float16", preset.conversion) for bits in row]
+        assert values[lane].magnitude == power_of_two(field - 15)
+        assert encode_block(values, preset).exponent_code == preset.format.nan_code
 
 
 @pytest.mark.parametrize("unit", ["add", "multiply"])
