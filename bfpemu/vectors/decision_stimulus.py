@@ -47,7 +47,7 @@ def deciding_patterns(stimulus: EncodeStimulus) -> Iterator[Patterns]:
     if not stimulus.reach.is_given and stimulus.lanes > 1:
         yield _maxima(stimulus)
         yield _fields(stimulus)
-    yield _beyond(stimulus)
+    yield beyond_patterns(stimulus)
 
 
 def _maxima(stimulus: EncodeStimulus) -> Patterns:
@@ -84,7 +84,8 @@ def _fields(stimulus: EncodeStimulus) -> Patterns:
     return stimulus.rows_of(rows)
 
 
-def _beyond(stimulus: EncodeStimulus) -> Patterns:
+def beyond_patterns(stimulus: EncodeStimulus) -> Patterns:
+    """Return blocks of elements above the largest, with one bit beside the leading one."""
     reach, conversion = stimulus.reach, stimulus.reach.problem.target.conversion
     if not (reach.clamps_above or reach.is_given or conversion.exponent_offset < 0):
         return stimulus.rows_of([])

@@ -1,6 +1,7 @@
-"""Powers of two of `encode` above the range of the exponent, each alone in its block (spec 12.10).
+"""Numbers of `encode` above the range of the exponent, where such an exponent makes a NaN block (spec 12.10).
 
-Beside another number above the range none of them is needed: the block is a NaN block without it too.
+Beside each other none of them is needed: the block is a NaN block without it too. Beside an infinity that lifts the
+block to the largest exponent they are elements that saturate.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.formats import ExponentOverflow
+from bfpemu.vectors.decision_stimulus import beyond_patterns
+from bfpemu.vectors.encode_stimulus import EncodeStimulus
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_patterns import beyond_largest
 from bfpemu.vectors.source_stimulus import Patterns, SourceStimulus
 
 
@@ -57,3 +61,22 @@ def overflow_patterns(stimulus: SourceStimulus) -> Patterns:
     for row, (number, lane) in enumerate(places):
         found[row, lane] = own[number] << stimulus.source.fraction_bits | (number + lane) % 2 * stimulus.sign
     return found
+
+
+def lifted_patterns(stimulus: EncodeStimulus) -> Patterns:
+    """Return blocks of numbers above the range beside an infinity, but for which they would make a NaN block."""
+    reach, spec = stimulus.reach, stimulus.reach.spec
+    overflow = reach.problem.target.conversion.exponent_overflow
+    if overflow is not ExponentOverflow.NAN or not reach.infinity_lifts or not reach.clamps_above:
+        return stimulus.rows_of([])
+    largest = spec.largest_significand
+    cells = [(sign, *cell) for cell in beyond_largest(largest) for sign in (0, 1)]
+    # Some rules leave numbers of so many bits to blocks of a higher exponent, which is above the range too.
+    cells += [cell for cell in stimulus.cells if cell[1] >> -cell[2] > largest >> 1]
+    unit = spec.largest_exponent - spec.fraction_bits
+    rows = [beyond_patterns(stimulus), stimulus.laid(cells, unit, turns=stimulus.lanes)]
+    # Wherever the infinity is, it takes the place of a number that every lane must have.
+    infinities = [np.uint64(stimulus.source.infinity | sign) for sign in (0, stimulus.sign)]
+    return np.concatenate(
+        [np.where(np.arange(stimulus.lanes) == lane, infinities[lane], row) for row in rows for lane in (0, 1)]
+    )

@@ -23,7 +23,7 @@ from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.near_maxima import near_families, near_patterns
-from bfpemu.vectors.overflow_bins import overflow_families, overflow_patterns
+from bfpemu.vectors.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 from bfpemu.vectors.reach import Reach
@@ -109,7 +109,8 @@ class EncodePlan(Plan):
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
-        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), overflow_patterns(stimulus))):
+        above = overflow_patterns(stimulus), lifted_patterns(stimulus)
+        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), *above)):
             yield {"x": patterns} | self._given(patterns)
 
     def _given(self, patterns: AnyArray) -> Stimulus:

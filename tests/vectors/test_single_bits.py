@@ -14,10 +14,12 @@ from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import number, power_of_two
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.arithmetic_plans import DotPlan
+from bfpemu.vectors.directed import Directed
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import bins_of
 from bfpemu.vectors.overflow_bins import overflow_families, overflow_patterns
+from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import SourceStimulus
@@ -193,6 +195,16 @@ def test_every_power_of_two_above_the_range_makes_a_nan_block_alone(rule):
         values = [read_float(bits, "float16", preset.conversion) for bits in row]
         assert values[lane].magnitude == power_of_two(field - 15)
         assert encode_block(values, preset).exponent_code == preset.format.nan_code
+
+
+def test_numbers_above_the_range_saturate_beside_an_infinity_where_alone_they_make_a_nan_block():
+    preset = Preset(BFPSpec("m3", 3, 2, 4), Conversion(exponent_overflow="nan", infinity="saturate"))
+    problem = Problem("encode", preset, dtype="float16")
+    report = Directed(plan_of(problem, 1, seed=1)).report()
+    assert not [name for name, entry in report.items() if "not_reached" in entry]
+    assert {f"beyond.bit{bit}.{sign}.lane{lane}" for bit in (0, 1) for sign in ("pos", "neg") for lane in (0, 1)} <= {
+        name for name, entry in report.items() if "hits" in entry
+    }
 
 
 @pytest.mark.parametrize("unit", ["add", "multiply"])
