@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bfpemu.reference import (
     read_float,
     round_to_float,
 )
-from bfpemu.reference.elementwise import sum_of
+from bfpemu.reference.elementwise import product_of, sum_of
 from bfpemu.vectors.words import WordLayout
 from tests.rtl.devices import Choice
 from tests.rtl.sets import VectorSet, problem_of
@@ -54,7 +54,7 @@ def expected_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
 
 def answer(unit: str, choice: Choice, items: Items) -> Items:
     """Return the items of the expected word, from the reference model."""
-    return {"encode": _encode, "decode": _decode, "add": _add, "dot": _dot}[unit](choice, items)
+    return {"encode": _encode, "decode": _decode, "add": _add, "multiply": _multiply, "dot": _dot}[unit](choice, items)
 
 
 def _encoded(choice: Choice, values: Sequence[Value]) -> Items:
@@ -77,8 +77,16 @@ def _decode(choice: Choice, items: Items) -> Items:
 
 
 def _add(choice: Choice, items: Items) -> Items:
+    return _encoded(choice, [sum_of(x, y) for x, y in _operands(choice, items)])
+
+
+def _multiply(choice: Choice, items: Items) -> Items:
+    return _encoded(choice, [product_of(x, y) for x, y in _operands(choice, items)])
+
+
+def _operands(choice: Choice, items: Items) -> Iterator[tuple[Value, Value]]:
     a, b = (_values(choice.format, *items[first : first + 2]) for first in (0, 2))
-    return _encoded(choice, [sum_of(x, y) for x, y in zip(a, b, strict=True)])
+    return zip(a, b, strict=True)
 
 
 def _dot(choice: Choice, items: Items) -> Items:

@@ -61,6 +61,25 @@ ADD = [
     _choice("wide", BFPSpec("m16", 16, 2, 5), Conversion(rounding="ties_down")),
 ]
 
+MULTIPLY = [
+    replace(_choice("rceil", BFP8), simulators=BOTH),
+    *(
+        _choice(f"floor_{mode}", BFPSpec("m5", 5, 4, 5), Conversion(exponent_rule="floor", rounding=mode))
+        for mode in ROUNDINGS
+    ),
+    _choice("one_magnitude_bit", BFPSpec("m2", 2, 3, 5)),
+    replace(
+        _choice(
+            "subnormals",
+            BFPSpec("e4", 6, 5, 4, use_subnormals=True),
+            Conversion(exponent_rule="ceil", significand_range="symmetric"),
+        ),
+        simulators=BOTH,
+    ),
+    _choice("bias", BFPSpec("b22", 4, 4, 5, exponent_bias=22), Conversion(exponent_rule="ceil")),
+    _choice("wide", BFPSpec("m16", 16, 2, 5), Conversion(rounding="ties_down")),
+]
+
 
 def _dot(
     name: str, spec: BFPSpec, blocks: int, *, simulators: tuple[str, ...] = ("icarus",), **accumulator: Any
@@ -85,5 +104,5 @@ DOT = [
     _dot("aligned_fine", _SMALL, 4, kind="aligned", bits=40, fraction_bits=30),
 ]
 
-CHOICES = {"encode": ENCODE, "decode": DECODE, "add": ADD, "dot": DOT}
+CHOICES = {"encode": ENCODE, "decode": DECODE, "add": ADD, "multiply": MULTIPLY, "dot": DOT}
 """Unit of spec 12.2 -> what its devices are built for."""

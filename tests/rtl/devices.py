@@ -54,6 +54,7 @@ MODULES = {
     "encode": ("encoder_tree", "encoder_serial"),
     "decode": ("decoder_parallel", "decoder_serial"),
     "add": ("adder_parallel", "adder_serial"),
+    "multiply": ("multiplier_parallel", "multiplier_serial"),
     "dot": ("dot_tree", "dot_serial"),
 }
 """Unit of spec 12.2 -> its two micro-architectures."""
@@ -69,7 +70,7 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
         "MANTISSA_BITS": spec.mantissa_bits,
         "EXPONENT_BITS": spec.exponent_bits,
         "EXPONENT_BIAS": spec.exponent_bias,
-        **(_of_conversion(spec, choice.preset.conversion) if unit in ("encode", "add") else {}),
+        **(_of_conversion(spec, choice.preset.conversion) if unit in ("encode", "add", "multiply") else {}),
         **(
             {"INFINITY_BLOCK": int(choice.preset.conversion.infinity is InfinityPolicy.BLOCK)}
             if unit == "encode"
@@ -83,7 +84,7 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
 
 def _of_conversion(spec: BFPSpec, conversion: Conversion) -> dict[str, int]:
     return {
-        "RULE": {ExponentRule.RCEIL: 0, ExponentRule.FLOOR: 1}[conversion.exponent_rule],
+        "RULE": {ExponentRule.RCEIL: 0, ExponentRule.FLOOR: 1, ExponentRule.CEIL: 2}[conversion.exponent_rule],
         "ROUNDING": NUMBER_OF_ROUNDING[conversion.rounding],
         "SYMMETRIC": int(conversion.significand_range is SignificandRange.SYMMETRIC),
         "USE_SUBNORMALS": int(spec.use_subnormals),
