@@ -62,10 +62,10 @@ ADD = [
 ]
 
 MULTIPLY = [
-    replace(_choice("rceil", BFP8), simulators=BOTH),
+    _choice("rceil", BFP8),
     *(
         _choice(f"floor_{mode}", BFPSpec("m5", 5, 4, 5), Conversion(exponent_rule="floor", rounding=mode))
-        for mode in ROUNDINGS
+        for mode in ("ties_to_even", "ties_away", "toward_zero", "away_from_zero", "toward_negative", "to_odd")
     ),
     _choice("one_magnitude_bit", BFPSpec("m2", 2, 3, 5)),
     replace(
