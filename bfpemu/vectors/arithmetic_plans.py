@@ -32,6 +32,8 @@ from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.operand_stimulus import joined
 from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.product_bins import product_families
+from bfpemu.vectors.product_stimulus import LaneProducts
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.recheck import row_of
 from bfpemu.vectors.reserved_bins import reserved_family
@@ -53,7 +55,9 @@ class ElementwisePlan(Plan):
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*block_families(self.problem, self.level), reserved_family(self.problem)]
-        if self.problem.unit != "multiply":
+        if self.problem.unit == "multiply":
+            found += product_families(Reach(self.problem), self.level)
+        else:
             found += decision_families(Reach(self.problem), self.level)
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
@@ -66,6 +70,8 @@ class ElementwisePlan(Plan):
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
+        if self.problem.unit == "multiply":
+            yield from LaneProducts(Reach(self.problem), self.seed, self.level).pieces()
         if self.problem.unit == "requantize":
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "add":

@@ -25,13 +25,13 @@ _BEYOND = 4
 
 def decision_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of an encoding unit in which one bit decides."""
-    found = [_deciding_maximum(reach, level)]
+    found = [deciding_maximum(reach, level)]
     conversion = reach.problem.target.conversion
     if conversion.exponent_rule is ExponentRule.LOWER_ERROR:
         return found  # where an element of such a block is rounded depends on every other one
-    found.append(_one_bit_beyond(reach, level))
+    found.append(one_bit_beyond(reach, level))
     if conversion.rounding is not Rounding.STOCHASTIC and deepest_rest(reach) and not reach.is_given:
-        found.append(_deciding_rest(reach, level))
+        found.append(deciding_rest(reach, level))
     return found
 
 
@@ -51,7 +51,7 @@ def deepest_maximum(reach: Reach) -> int:
     return min(reach.spec.magnitude_bits + min(b + _BEYOND, max(widest_step(reach) - 1, 0)), _DEEPEST)
 
 
-def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
+def deciding_maximum(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFacts]:
     """Return a search for a largest magnitude that has one bit more than the next, which changes the exponent."""
     deepest = deepest_maximum(reach)
     things = [f"bit{depth}" for depth in range(deepest)]
@@ -76,9 +76,8 @@ def _deciding_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
         holds = known[:, None] & (np.arange(aligned.shape[1]) == first[:, None])
         return np.where(holds, depth[:, None], -1)
 
-    return lane_family(
-        "decides", things, reach.spec.elements_per_block or 1, level, find, lambda depth: _why_no_maximum(reach, depth)
-    )
+    size = lanes or reach.spec.elements_per_block or 1
+    return lane_family("decides", things, size, level, find, lambda depth: _why_no_maximum(reach, depth))
 
 
 def _begins_as(rule: ExponentRule) -> str:
@@ -134,7 +133,9 @@ def deepest_rest(reach: Reach) -> int:
         # The one number that saturates in a chain has all of its bits, and none of them alone.
         return max(reach.precision_rounded - max(reach.most_kept_bits, 0), 0)
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
-    if problem.unit == "multiply" or reach.spec.magnitude_bits > min(a, b):
+    if problem.unit == "multiply":
+        return min(reach.precision, _DEEPEST)
+    if reach.spec.magnitude_bits > min(a, b):
         return 0
     # A sum that lifts the exponent leaves the last bit of one operand as the guard bit, however far below the other is.
     lifts = problem.target.conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL)
@@ -151,7 +152,7 @@ def widest_step(reach: Reach) -> int:
     return max(ends[0][1] - ends[1][0], ends[1][1] - ends[0][0])
 
 
-def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
+def deciding_rest(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFacts]:
     """Return a search for bits behind the binary point without which an element is rounded the other way."""
     conversion, deepest = reach.problem.target.conversion, deepest_rest(reach)
     bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
@@ -176,7 +177,7 @@ def _deciding_rest(reach: Reach, level: int) -> Family[BlockFacts]:
     return lane_family(
         "rest",
         things,
-        reach.spec.elements_per_block or 1,
+        lanes or reach.spec.elements_per_block or 1,
         level,
         find,
         lambda thing: _why_no_rest(reach, *divmod(thing, 2)),
@@ -264,7 +265,7 @@ def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
 # ------------------------------------------------------------------------ elements that are clamped
 
 
-def _one_bit_beyond(reach: Reach, level: int) -> Family[BlockFacts]:
+def one_bit_beyond(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFacts]:
     """Return a search for elements above the largest whose integer part has one bit beside the leading one."""
     bits = reach.spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
     things = [f"bit{bit}.{sign}" for bit in range(bits) for sign in _SIGNS]
@@ -279,7 +280,7 @@ def _one_bit_beyond(reach: Reach, level: int) -> Family[BlockFacts]:
     return lane_family(
         "beyond",
         things,
-        reach.spec.elements_per_block or 1,
+        lanes or reach.spec.elements_per_block or 1,
         level,
         find,
         lambda thing: _why_not_beyond(reach, thing // 2, thing % 2, bits),

@@ -42,9 +42,12 @@ def test_devices_give_the_bits_of_the_reference(
     check(simulator, unit, module, choice, vectors, built if simulator == "verilator" else tmp_path)
 
 
-SMALLEST = {"encode": "one_magnitude_bit", "decode": "few_bits", "add": "one_magnitude_bit", "multiply": "one_magnitude_bit"} | {
-    "dot": "aligned_wraps"
-}
+SMALLEST = {
+    "encode": "one_magnitude_bit",
+    "decode": "few_bits",
+    "add": "one_magnitude_bit",
+    "multiply": "one_magnitude_bit",
+} | {"dot": "aligned_wraps"}
 """Unit -> what its device is built for when it has the set that users make."""
 
 
