@@ -142,6 +142,10 @@ class Meetings:
         x, y = (upper, lower) if step >= 0 else (lower, upper)
         return self._piece(step, x, y, (x << max(step, 0)) + (y << max(-step, 0)))
 
+    def products_of(self, x: Int64Array, y: Int64Array) -> Piece:
+        """Return the products of some significands."""
+        return self._piece(0, x, y, x * y)
+
     def _products_near(self, targets: Int64Array) -> Piece:
         """Return products that are targets or lie beside them."""
         assert self.b is not None

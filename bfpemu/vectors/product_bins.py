@@ -6,14 +6,14 @@ products there are follows from the significands, so that bins are those of numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats import ExponentOverflow, Rounding
+from bfpemu.formats import ExponentOverflow, ExponentRule, Rounding
 from bfpemu.vectors.decision_bins import (
     GOES_AWAY,
     deciding_maximum,
@@ -25,6 +25,7 @@ from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.meetings import Meetings, Piece
+from bfpemu.vectors.product_tables import has_tables, table_family, things_at
 from bfpemu.vectors.reach import Reach
 
 PLACES = ("inside", "above", "below")
@@ -34,6 +35,7 @@ _CELLS = [
 ]
 _EDGES = [f"{kind}.{sign}" for sign in ("pos", "neg") for kind in ("at", "carries", "one_more")]
 _MOST_NUMBERS = 6000
+_MOST_FACTORS = 1 << 16
 _EXAMPLES = 3
 
 
@@ -69,8 +71,10 @@ def product_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return these bins: of things that some product has."""
     if not has_product_bins(reach):
         return []
-    known = {example.thing for example in examples(reach)} | set(deciding_pairs(reach))
-    return [_kept(family, known) for family in _families(reach, level, 0)]
+    known = dict.fromkeys([*(example.thing for example in examples(reach)), *deciding_pairs(reach)])
+    found = [_kept(family, set(known)) for family in _families(reach, level, 0)]
+    products_known = [name for name in known if name.startswith("product.")]
+    return [*found, table_family(reach, level, products_known)] if products_known else found
 
 
 def _families(reach: Reach, level: int, lanes: int) -> list[Family[BlockFacts]]:
@@ -148,7 +152,10 @@ def _edges(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
 @lru_cache(maxsize=16)
 def products(reach: Reach) -> Piece:
     """Return products of both operands, each once: all, or where there are many, some thousands of telling ones."""
-    pieces = [piece for piece in Meetings(reach).pieces() if piece.numbers]
+    meetings = Meetings(reach)
+    pieces = [piece for piece in meetings.pieces() if piece.numbers]
+    if not meetings.is_narrow:
+        pieces.append(meetings.products_of(*_factors(reach, _beside_rule(reach))))
     arrays = {
         name: np.concatenate([getattr(piece, name) for piece in pieces])
         for name in ("x", "y", "mantissa", "top", "negative", "least")
@@ -163,6 +170,28 @@ def products(reach: Reach) -> Piece:
         every[:: len(chosen) // _MOST_NUMBERS + 1] = True
         nonzero &= telling | every
     return Piece(0, **{name: array[nonzero] for name, array in arrays.items()})
+
+
+def _beside_rule(reach: Reach) -> list[int]:
+    """Return wide numbers that the rule compares, and those that lie one bit above them."""
+    bits, most = reach.spec.magnitude_bits, sum(spec.magnitude_bits for spec in reach.operands)
+    rule, one = reach.problem.target.conversion.exponent_rule, reach.spec.largest_significand
+    if rule is not ExponentRule.RCEIL:
+        one, bits = 1, 1
+    compared = [one << place for place in range(most - bits + 1)]
+    above = [number | 1 << bit for place, number in enumerate(compared) for bit in range(place)]
+    return [*compared, *above, *(3 << place for place in range(most - 1))]
+
+
+def _factors(reach: Reach, numbers: Sequence[int]) -> tuple[Int64Array, Int64Array]:
+    """Return significands whose products are some numbers, once for each that has any below `_MOST_FACTORS`."""
+    high_a, high_b = (spec.largest_significand for spec in reach.operands)
+    every, found = np.arange(1, min(high_a, _MOST_FACTORS) + 1), list[tuple[int, int]]()
+    for number in numbers:
+        fits = every[(number % every == 0) & (number // every <= high_b)]
+        found += [(int(one), number // int(one)) for one in fits[len(fits) // 2 :][:1]]
+    x, y = np.array(found or [(1, 1)]).T
+    return x, y
 
 
 def _lowest_bits(mantissa: Int64Array, top: Int64Array) -> Int64Array:
@@ -185,6 +214,9 @@ def examples(reach: Reach) -> tuple[Example, ...]:
                 some = found.setdefault((thing, place), [])
                 if len(some) < _EXAMPLES and all(example.unit != unit for example in some):
                     some.append(Example(thing, place, unit, at))
+            if place != 1 and has_tables(reach):  # above the largest exponent elements are mostly clamped
+                for thing, at in things_at(piece, unit, fits):
+                    found.setdefault((thing, 0), [Example(thing, place, unit, at)])
     return tuple(example for some in found.values() for example in some)
 
 

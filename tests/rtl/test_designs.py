@@ -47,7 +47,8 @@ SMALLEST = {
     "decode": "few_bits",
     "add": "one_magnitude_bit",
     "multiply": "one_magnitude_bit",
-} | {"dot": "aligned_wraps"}
+    "dot": "aligned_wraps",
+}
 """Unit -> what its device is built for when it has the set that users make."""
 
 
