@@ -9,7 +9,7 @@ import pytest
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit
 from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
-from bfpemu.reference.elementwise import sum_of
+from bfpemu.reference.elementwise import product_of, sum_of
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import number, power_of_two
 from bfpemu.vectors.answers import expected
@@ -25,7 +25,7 @@ from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import SourceStimulus
 from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
 
-ENCODING = ["encode", "add", "requantize"]
+ENCODING = ["encode", "add", "multiply", "requantize"]
 
 
 def operand(items, prefix, spec):
@@ -45,9 +45,9 @@ def blocks_of(found, vector):
         values = [read_float(bits, problem.dtype, problem.target.conversion) for bits in items["x"]]
     else:
         values = operand(items, "a_", problem.a_flat.format)
-    if problem.unit == "add":
-        others = operand(items, "b_", problem.b_flat.format)
-        values = [sum_of(x, y) for x, y in zip(values, others, strict=True)]
+    if problem.unit in ("add", "multiply"):
+        others, both = operand(items, "b_", problem.b_flat.format), {"add": sum_of, "multiply": product_of}
+        values = [both[problem.unit](x, y) for x, y in zip(values, others, strict=True)]
     size = problem.target.format.block_size
     return [values[first : first + size] for first in range(0, len(values), size)]
 
