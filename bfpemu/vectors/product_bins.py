@@ -25,7 +25,7 @@ from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.meetings import Meetings, Piece
-from bfpemu.vectors.product_tables import has_tables, table_family, things_at
+from bfpemu.vectors.product_tables import table_families, things_at
 from bfpemu.vectors.reach import Reach
 
 PLACES = ("inside", "above", "below")
@@ -73,8 +73,7 @@ def product_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
         return []
     known = dict.fromkeys([*(example.thing for example in examples(reach)), *deciding_pairs(reach)])
     found = [_kept(family, set(known)) for family in _families(reach, level, 0)]
-    products_known = [name for name in known if name.startswith("product.")]
-    return [*found, table_family(reach, level, products_known)] if products_known else found
+    return [*found, *table_families(reach, level, list(known))]
 
 
 def _families(reach: Reach, level: int, lanes: int) -> list[Family[BlockFacts]]:
@@ -214,8 +213,8 @@ def examples(reach: Reach) -> tuple[Example, ...]:
                 some = found.setdefault((thing, place), [])
                 if len(some) < _EXAMPLES and all(example.unit != unit for example in some):
                     some.append(Example(thing, place, unit, at))
-            if place != 1 and has_tables(reach):  # above the largest exponent elements are mostly clamped
-                for thing, at in things_at(piece, unit, fits):
+            if place != 1:  # above the largest exponent most elements are clamped
+                for thing, at in things_at(reach, piece, unit, fits):
                     found.setdefault((thing, 0), [Example(thing, place, unit, at)])
     return tuple(example for some in found.values() for example in some)
 

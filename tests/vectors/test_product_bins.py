@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
@@ -55,6 +57,10 @@ def holds(group, words, items, preset):
         scales = [power_of_two(items[f"{w}_exponents"][0] - spec.exponent_bias - spec.fraction_bits) for w in "ab"]
         own = scales[0] * scales[1]
         return block[lane].signed == int(words[0]) * own and unit == own * power_of_two(int(words[1][6:]))
+    if group == "shift":
+        odd, half, one = value // 1 % 2 == 1, Fraction(1, 2), power_of_two(-int(words[0][6:]))
+        rests = {"above_tie": half + one, "below_tie": half - one, "one": one, "ones": 1 - one}
+        return value % 1 == rests.get(words[1], half) and odd == {"tie_even": False, "tie_odd": True}.get(words[1], odd)
     if place_of(block, preset) != words[0] or block[lane].negative != ("neg" in words):
         return False
     whole, quarters, more = int(value), int(value * 4) % 4, value * 4 % 1 != 0
@@ -74,17 +80,19 @@ def test_the_first_vector_of_a_bin_has_the_product_that_its_name_says(name):
     vectors, report, seen = vectors_of(made), made.report(), set()
     for bin_, entry in report.items():
         group, *words = bin_.split(".")
-        if group in ("cell", "edge", "product"):
+        if group in ("cell", "edge", "product", "shift"):
             assert holds(group, words, vectors[entry["first"]], preset), bin_
-            seen.add((group, words[0] if group != "product" else ""))
+            seen.add((group, words[0] if group in ("cell", "edge") else ""))
     places = {("cell", place) for place in ("inside", "above", "below")}
-    assert seen >= places | {("edge", "above"), ("product", "")}
+    assert seen >= places | {("edge", "above"), ("product", ""), ("shift", "")}
 
 
 def test_every_lane_has_every_cell_that_one_has():
     preset = Preset(BFPSpec("m4", 4, 3, 4, use_subnormals=True), CONVERSIONS["floor"])
     report = Directed(plan_of(Problem("multiply", preset), 1, seed=1)).report()
-    things = {name.rpartition(".")[0] for name in report if name.startswith(("cell.", "edge.", "rest.", "product."))}
+    things = {
+        name.rpartition(".")[0] for name in report if name.startswith(("cell.", "edge.", "rest.", "product.", "shift."))
+    }
     assert len(things) > 200
     assert all("hits" in report[f"{thing}.lane{lane}"] for thing in things for lane in range(3))
 
@@ -99,5 +107,5 @@ def test_operands_of_other_formats_and_conversions_of_other_kinds_have_none_or_a
     random = Preset(BFPSpec("m", 4, 2, 5), Conversion(rounding="stochastic"))
     names = plan_of(Problem("multiply", random), 1, seed=1).families
     assert not any(
-        name.startswith(("cell.", "edge.", "rest.", "product.")) for family in names for name in family.names
+        name.startswith(("cell.", "edge.", "rest.", "product.", "shift.")) for family in names for name in family.names
     )
