@@ -89,9 +89,10 @@ def thing_of(name: str) -> str:
 
 def _kept(family: Family[BlockFacts], known: set[str]) -> Family[BlockFacts]:
     """Return a family with the bins of some things only, and of all lanes."""
-    kept = [n for n, name in enumerate(family.names) if thing_of(name) in known or _is_lane(name)]
+    has_things = any(thing_of(name) in known for name in family.names)
+    kept = [n for n, name in enumerate(family.names) if thing_of(name) in known or (has_things and _is_lane(name))]
     table = np.full(len(family.names) + 1, -1)
-    table[kept] = np.arange(len(kept))
+    table[np.array(kept, np.int64)] = np.arange(len(kept))
 
     def find(facts: BlockFacts) -> Int64Array:
         found: Int64Array = table[family.find(facts)]
