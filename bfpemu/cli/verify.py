@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bfpemu.cli.options import FILE, check_output, force_option, json_option
+
+
+class _Percentage(click.FloatRange):
+    """A number from 0 to 100; no comparison with NaN, which `FloatRange` takes, is ever true."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number of a word."""
+        found = super().convert(value, param, ctx)
+        if found != found:
+            self.fail(f"{value!r} is not a number from 0 to 100", param, ctx)
+        return found
 
 
 @click.command("verify")
@@ -27,9 +39,7 @@ from bfpemu.cli.options import FILE, check_output, force_option, json_option
     metavar="N",
     help="Explain so many; 0 explains all kept.",
 )
-@click.option(
-    "--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Status 4 when fewer bins are hit."
-)
+@click.option("--min-coverage", type=_Percentage(0, 100), metavar="PERCENT", help="Status 4 when fewer bins are hit.")
 @click.option("--html", type=FILE, metavar="REPORT.html", help="Write one file with the report and its plots, too.")
 @force_option
 @json_option

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bfpemu.errors import BfpFileError, BfpFormatError
+from bfpemu.vectors.output_items import csv_words, json_words
 from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
 
 _PIECE = 1 << 22
@@ -23,7 +21,6 @@ _LONGEST_HEAD = 1 << 16
 _MARKS = b"0123456789abcdefABCDEFxXzZ?"
 _LOWER = bytes.maketrans(b"ABCDEFXzZ?", b"abcdefxxxx")
 """Digits in lower case, and ``x`` for what is not known."""
-_COLUMN = re.compile(r"(?:expected\.|output\.)?(\w+)(?:\[(\d+)\])?$")
 
 
 def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Bytes]:
@@ -66,7 +63,7 @@ def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Bytes]:
             if kind != "hex":
                 whole = io.BufferedReader(_Joined(data, file))
                 text = io.TextIOWrapper(whole, encoding="utf-8", errors="replace", newline="")
-                yield from (_csv if kind == "csv" else _json)(text, where, layout)
+                yield from (csv_words if kind == "csv" else json_words)(text, where, layout)
                 return
         if not data:
             if rest:
@@ -102,7 +99,7 @@ def _kind(data: bytes) -> str:
     if head.startswith(b"{"):
         return "json"
     first = head.split(b"\n", 1)[0]
-    return "csv" if b"," in first and not first.startswith((b"//", b"#")) else "hex"
+    return "csv" if b"," in first and first.isascii() and not first.startswith((b"//", b"#")) else "hex"
 
 
 class _HexReader:
@@ -199,112 +196,29 @@ class _HexReader:
         text = word.replace("_", "")
         if text[:2] in ("0x", "0X"):
             text = text[2:]
-        if len(text) != self.digits:
-            raise BfpFormatError(
-                "device-output",
-                f"a word must have {self.digits} digits for {self.bits} bits (spec 12.12), got {len(text)} in line "
-                f"{self.lines} of {self.where}; print all digits, as %h does and %0h does not",
-            )
-        if not _are_digits(text.encode("utf-8"), len(text)) or text == "?":
+        if not _are_digits(text.encode("utf-8"), len(text)):
             raise BfpFormatError(
                 "device-output",
                 f"a word must be hexadecimal digits, x or z (spec 12.12), got {word[:40]!r} in line {self.lines} "
                 f"of {self.where}",
             )
+        if len(text) != self.digits:
+            raise BfpFormatError(
+                "device-output",
+                f"a word must have {self.digits} digits for {self.bits} bits (spec 12.12), got {len(text)} in line "
+                f"{self.lines} of {self.where}{self._advice(text)}",
+            )
         return text
+
+    def _advice(self, text: str) -> str:
+        """Return what to do about a word of another length, where there is one thing to do."""
+        if len(text) < self.digits:
+            return "; print all digits, as %h does and %0h does not"
+        if len(text) == self.bits and not text.translate(dict.fromkeys(map(ord, "01xXzZ"))):
+            return "; print hexadecimal digits, as %h does and %b does not"
+        return ""
 
 
 def _are_digits(text: bytes, count: int) -> bool:
     """Whether a text is so many digits and nothing else."""
     return len(text) == count and not text.translate(None, _MARKS)
-
-
-# ----------------------------------------------------------------------------------- CSV and JSON
-
-
-def _csv(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
-    rows = csv.reader(text)
-    header = next(rows, [])
-    places: dict[tuple[str, int], int] = {}
-    for place, column in enumerate(header):
-        match = _COLUMN.match(column.strip())
-        if match and not column.strip().startswith("stimulus."):
-            places[match[1], int(match[2] or 0)] = place
-    numbered = places.get(("vector", 0))
-    wanted = [(field.name, item) for field in layout.fields for item in range(field.count)]
-    missing = [key for key in wanted if key not in places]
-    if missing:
-        name, item = missing[0]
-        raise BfpFormatError("device-output", f"{where} must have a column {name}[{item}] (spec 12.12)")
-    for first, row in enumerate(rows):
-        if not row:
-            continue
-        if len(row) < len(header) or (numbered is not None and row[numbered].strip() != str(first)):
-            raise BfpFormatError(
-                "device-output",
-                f"rows of {where} must have all columns and follow each other (spec 12.12), got row {first}",
-            )
-        items = {field.name: [row[places[field.name, item]] for item in range(field.count)] for field in layout.fields}
-        yield _word(items, where, first, layout)
-
-
-def _json(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
-    count = 0
-    for line in text:
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-            found = found.get("expected", found.get("output", found))
-            items = {field.name: [_digits_of(item) for item in _as_list(found[field.name])] for field in layout.fields}
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            what = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise BfpFormatError(
-                "device-output",
-                f"object {count} of {where} must have the fields of 12.3 (spec 12.12), got {what}",
-            ) from error
-        yield _word(items, where, count, layout)
-        count += 1
-
-
-def _as_list(items: Any) -> list[Any]:
-    return items if isinstance(items, list) else [items]
-
-
-def _digits_of(item: Any) -> str:
-    """Return an item as hexadecimal digits; a number of JSON is not written in these."""
-    return f"{item:x}" if type(item) is int else str(item)
-
-
-def _word(items: dict[str, list[str]], where: str, row: int, layout: WordLayout) -> Bytes:
-    """Return one word of items in hexadecimal, of which unknown ones make all their digits unknown."""
-    value, unknown = 0, 0
-    for field in layout.fields:
-        if len(items[field.name]) != field.count:
-            raise BfpFormatError(
-                "device-output",
-                f"{field.name} must have {field.count} items (spec 12.12), got {len(items[field.name])} in row {row} "
-                f"of {where}",
-            )
-        for item, text in enumerate(items[field.name]):
-            digits = text.strip().lower().replace("_", "").removeprefix("0x")
-            place = field.lsb + item * field.width
-            if digits and set(digits) & set("xz?"):
-                unknown |= ((1 << field.width) - 1) << place
-                continue
-            try:
-                number = int(digits, 16)
-            except ValueError:
-                number = -1
-            if not 0 <= number < 1 << field.width:
-                raise BfpFormatError(
-                    "device-output",
-                    f"items of {field.name} must be hexadecimal of {field.width} bits (spec 12.12), "
-                    f"got {text[:40]!r} in row {row} of {where}",
-                )
-            value |= number << place
-    text = f"{value:0{layout.digits}x}"
-    if unknown:
-        marks = f"{unknown:0{layout.digits}x}"
-        text = "".join("x" if mark != "0" else digit for digit, mark in zip(text, marks, strict=True))
-    return np.frombuffer(text.encode(), np.uint8).reshape(1, -1)

@@ -33,6 +33,7 @@ _KEYS = {
     "coverage": dict,
     "files": dict,
 }
+_COUNTS = {"vectors": ("directed", "total"), "coverage": ("bins", "hit", "cannot_occur", "not_reached")}
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,14 @@ class VectorSet:
         path = self.folder / COVERAGE
         try:
             found: Any = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BfpFormatError("set-files", f"{str(path)!r} must be JSON (spec 12.10): {error}") from error
         states = {"hits", "cannot_occur", "not_reached"}
         is_report = isinstance(found, dict) and all(
-            isinstance(entry, dict) and len(states & set(entry)) == 1 and ("hits" in entry) == ("first" in entry)
+            isinstance(entry, dict)
+            and len(states & set(entry)) == 1
+            and ("hits" in entry) == ("first" in entry)
+            and all(type(entry[key]) is int for key in ("hits", "first") if key in entry)
             for entry in found.values()
         )
         if not is_report:
@@ -194,7 +198,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be UTF-8 (spec 12.7): {error.reason}") from error
     try:
         found: Any = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be JSON (spec 12.7): {error}") from error
     if not isinstance(found, dict) or not isinstance(found.get("version"), int):
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be an object with a version (spec 12.7)")
@@ -208,9 +212,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
             raise BfpFormatError(
                 "set-manifest", f"{str(path)!r} must have {key!r}, of type {kind.__name__} (spec 12.7)"
             )
-    counts = found["vectors"]
-    if not all(isinstance(counts.get(key), int) and counts[key] >= 0 for key in ("directed", "total")):
-        raise BfpFormatError("set-manifest", f"{str(path)!r} must count its vectors (spec 12.7), got {counts!r}")
+    for key, names in _COUNTS.items():
+        counts = found[key]
+        if not all(type(counts.get(name)) is int and counts[name] >= 0 for name in names):
+            raise BfpFormatError(
+                "set-manifest", f"{key!r} of {str(path)!r} must have the counts of spec 12.7, got {counts!r}"
+            )
+    if type(found.get("count")) not in (int, type(None)):
+        raise BfpFormatError("set-manifest", f"'count' of {str(path)!r} must be an integer or null (spec 12.7)")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -179,6 +180,8 @@ def test_coverage_too_low_is_status_4(sets, verify, monkeypatch):
         lambda lines: ['{"elements": ["1"]}'],
         lambda lines: ["{"],
         lambda lines: ["\0\0\0"],
+        lambda lines: ["vector," + "b" * 200_000],
+        lambda lines: ['{"elements": ' + "[" * 100_000],
     ],
 )
 def test_what_is_no_result_is_one_error(sets, verify, change):
@@ -186,6 +189,30 @@ def test_what_is_no_result_is_one_error(sets, verify, change):
     assert (status, len(text.splitlines())) == (2, 1)
     assert text.rstrip().endswith("[device-output]")
     assert "device-output" in CODES
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda lines: gzip.compress(joined(lines).encode()), "must be hexadecimal digits, x or z"),
+        (lambda lines: joined([*lines, "bench.sv:12: $finish called"]), "got 'bench.sv:12:' in line 665 of"),
+        (lambda lines: joined(line.lstrip("0") for line in lines), "print all digits, as %h does and %0h does not"),
+        (lambda lines: joined(f"{int(line, 16):020b}" for line in lines), "print hexadecimal digits, as %h does"),
+        (lambda lines: "".join(lines), "got 3320 in line 1 of"),
+    ],
+)
+def test_an_error_about_a_word_says_what_to_do(sets, verify, change, said):
+    found = sets("requantize")
+    assert (found.total, found.problem.expected.bits) == (664, 20)
+    status, text = verify(found, change(good(found)))
+    assert (status, said in text, text.rstrip().endswith("[device-output]")) == (2, True, True), text
+    assert ("print" in text) == ("print" in said)
+
+
+def test_a_coverage_that_is_no_number_is_refused(sets, capsys):
+    folder = sets("requantize").folder
+    assert main(["verify", str(folder), "-o", str(folder / "expected.hex"), "--min-coverage", "nan"]) == 2
+    assert "'nan' is not a number from 0 to 100" in capsys.readouterr().err
 
 
 def test_utf16_is_no_result_and_is_called_so(sets, verify):
@@ -209,7 +236,7 @@ def test_numbers_of_json_are_values_and_text_is_hexadecimal(sets, verify):
 def test_a_report_of_bins_with_the_right_hash_and_no_bins_is_one_error(sets, tmp_path, capsys):
     folder = tmp_path / "set"
     shutil.copytree(sets("requantize").folder, folder)
-    for text in ("[1]", "{", '{"a": {}}', '{"a": {"hits": 1}}'):
+    for text in ("[1]", "{", '{"a": {}}', '{"a": {"hits": 1}}', '{"a": {"hits": 1, "first": null}}', "[" * 100_000):
         (folder / "coverage.json").write_text(text, encoding="utf-8")
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         manifest["files"]["coverage.json"]["sha256"] = hashlib.sha256(text.encode()).hexdigest()
