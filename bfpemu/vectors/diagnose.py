@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from bfpemu.errors import BfpError
+from bfpemu.vectors.adder_faults import adder_faults
 from bfpemu.vectors.alternatives import alternatives
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.compare import Comparison
-from bfpemu.vectors.decode_guesses import other_decodings
+from bfpemu.vectors.decode_guesses import other_decodings, other_elements
+from bfpemu.vectors.encoder_faults import encoder_faults
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.slips import slips
@@ -49,12 +52,14 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
         return []
     sample = _Sample(comparison, _FEW_MATCHES)
     streams = list(_slips(comparison))
-    likely = _best([*streams, *sample.alternatives(), *sample.decodings(), *sample.transforms()], comparison)
+    likely = _best(
+        [*streams, *sample.alternatives(), *sample.transforms(), *sample.decodings(), *sample.faults()], comparison
+    )
     texts = {guess.text for guess in likely[:_FINALISTS]}
     # Close alternatives are told apart by the vectors on which the device is right.
     whole = _Sample(comparison, _MANY_MATCHES)
     of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
-    of_sets = [*whole.alternatives(texts), *whole.decodings(texts), *whole.transforms(texts)]
+    of_sets = [*whole.alternatives(texts), *whole.transforms(texts), *whole.decodings(texts), *whole.faults(texts)]
     return _best([*of_stream, *of_sets], comparison)[:most]
 
 
@@ -87,8 +92,8 @@ class _Sample:
         self.count, self.matches = len(numbers), len(agreeing)
         both = np.array(numbers + agreeing, np.int64)
         self.stimulus = found.words("stimulus").items_of(both)
-        right = found.words("expected").items_of(both)
-        self.right = self.problem.expected.pack(right)
+        self.items = found.words("expected").items_of(both)
+        self.right = self.problem.expected.pack(self.items)
         digits = (
             np.stack([digits for _, digits in kept]) if kept else np.zeros((0, self.problem.expected.digits), np.uint8)
         )
@@ -117,9 +122,38 @@ class _Sample:
 
     def decodings(self, texts: Container[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every other way of decoding into a float, or for those of `texts`."""
-        for text, patterns in other_decodings(self.problem, self.stimulus) if self.count else ():
+        if not self.count:
+            return
+        given = self.problem.expected.unpack(self.got)
+        elements = other_elements(self.problem, self.stimulus, given)
+        for text, patterns in chain(other_decodings(self.problem, self.stimulus), elements):
             if texts is None or text in texts:
                 yield self.guess(text, self.problem.expected.pack({"y": patterns}))
+
+    def faults(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+        """Yield a guess for every fault of one stage of a unit, or for those of `texts`."""
+        if not self.count:
+            return
+        given = self.problem.expected.unpack(self.got)
+        for text, make in encoder_faults(self.problem, self.stimulus, self.items, given):
+            if texts is None or text in texts:
+                yield self.guess(text, make())
+        likely = self._likely_in_adder() if texts is None else texts
+        for text, make in adder_faults(self.problem, self.stimulus, self.items):
+            if text in likely:
+                yield self.guess(text, make())
+
+    def _likely_in_adder(self) -> set[str]:
+        """Return the faults of an adder, of which there are many, that give some of a few results."""
+        few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
+        stimulus, right = (
+            {name: items[few] for name, items in fields.items()} for fields in (self.stimulus, self.items)
+        )
+        return {
+            text
+            for text, make in adder_faults(self.problem, stimulus, right)
+            if (make() == self.got[few]).all(axis=1).any()
+        }
 
     def transforms(self, texts: Container[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every way in which right words or the stimulus may be turned, or for those of `texts`."""

@@ -200,7 +200,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         found: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be JSON (spec 12.7): {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("version"), int):
+    if not isinstance(found, dict) or type(found.get("version")) is not int:
         raise BfpFormatError("set-manifest", f"{str(path)!r} must be an object with a version (spec 12.7)")
     if found["version"] != VERSION:
         raise BfpFormatError(
@@ -231,10 +231,8 @@ def _check_file(folder: Path, name: str, facts: Any, total: int) -> None:
         with (folder / name).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-    except OSError as error:
-        raise BfpFormatError(
-            "set-files", f"file {name!r} of {str(folder)!r} must be there: {error.strerror}"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError for a name that no file can have
+        raise BfpFormatError("set-files", f"file {name!r} of {str(folder)!r} must be there: {error}") from error
     if digest.hexdigest() != facts.get("sha256"):
         raise BfpFormatError(
             "set-files",

@@ -161,6 +161,7 @@ def other_stimuli(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, S
         items = stimulus[field.name]
         if field.name == "x":
             yield "bytes of every x reversed on their way in", {**stimulus, "x": _bytes_reversed(items, field.width)}
+            yield "NaN without the quiet bit read as infinities", {**stimulus, "x": _infinities(problem, items)}
         preset = presets.get(field.name)
         if field.count > 1 and (preset is not None or field.name == "x"):
             for text, lanes in _lane_orders(items):
@@ -175,6 +176,15 @@ def other_stimuli(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, S
             yield f"{side} subtracted instead of added", {**stimulus, f"{side}_elements": negated}
     if problem.b is not None and problem.b != problem.format and problem.a_flat.format == problem.b_flat.format:
         yield "operands swapped", _swapped(stimulus)
+
+
+def _infinities(problem: Problem, x: AnyArray) -> AnyArray:
+    """Return patterns with an infinity in place of each NaN whose highest bit of the fraction is 0."""
+    fraction = np.uint64((1 << problem.kind.fraction_bits) - 1)
+    ones = np.uint64(((1 << problem.kind.exponent_bits) - 1) << problem.kind.fraction_bits)
+    is_quiet = x & np.uint64(1 << (problem.kind.fraction_bits - 1)) != 0
+    found: AnyArray = np.where((x & ones == ones) & ~is_quiet, x & ~fraction, x)
+    return found
 
 
 def _swapped(stimulus: Stimulus) -> Stimulus:

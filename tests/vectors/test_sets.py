@@ -299,6 +299,8 @@ MORE_BROKEN = [
     ("set-manifest", lambda manifest, folder: manifest["formats"]["format"]["format"].update(mantissa_bits=99)),
     ("set-manifest", lambda manifest, folder: manifest["files"].update({"../x": {"sha256": ""}})),
     ("set-manifest", lambda manifest, folder: manifest.update(version="1")),
+    ("set-manifest", lambda manifest, folder: manifest.update(version=True)),
+    ("set-files", lambda manifest, folder: manifest["files"].update({"x\0": {"sha256": ""}})),
     ("set-manifest", lambda manifest, folder: manifest.update(level=7)),
     ("set-manifest", lambda manifest, folder: manifest.update(level=True)),
     ("set-manifest", lambda manifest, folder: manifest.update(seed=-1)),
