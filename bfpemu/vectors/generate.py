@@ -27,6 +27,13 @@ from bfpemu.vectors.words import Fields
 VERSION = 1
 MANIFEST = "manifest.json"
 COVERAGE = "coverage.json"
+_NAMES = {
+    MANIFEST,
+    COVERAGE,
+    *(f"{side}.{ending}" for side in ("stimulus", "expected") for ending in ("hex", "coe", "mif")),
+    *(f"vectors{ending}" for ending in (".csv", ".jsonl", "_pkg.sv", ".svh")),
+}
+"""Of the files of a set (spec 12.5 to 12.10)."""
 _FILLING_EVERY = 4096
 _CROSSES_EVERY = 16
 
@@ -91,6 +98,7 @@ def generate(
     (True, 0)
     """
     _check_target(folder, force=force)
+    _check_space(request, folder)
     temporary = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.tmp"
     try:
         temporary.mkdir()
@@ -227,4 +235,23 @@ def _check_target(folder: Path, *, force: bool) -> None:
     if not (folder / MANIFEST).exists():
         raise BfpFileError(
             "output-unwritable", f"folder {str(folder)!r} must be a set to be replaced, has no {MANIFEST}"
+        )
+    others = sorted(path.name for path in folder.iterdir() if path.name not in _NAMES)
+    if others:
+        raise BfpFileError(
+            "output-unwritable",
+            f"folder {str(folder)!r} must have nothing but a set to be replaced, got {others[0]!r}; move it elsewhere",
+        )
+
+
+def _check_space(request: Request, folder: Path) -> None:
+    """Refuse a count whose words alone do not fit on the disk, before any are made."""
+    problem = request.problem
+    needed = (request.count or 0) * (problem.stimulus.digits + problem.expected.digits + 2)
+    free = shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise BfpFileError(
+            "output-unwritable",
+            f"the words of {request.count:,} vectors must fit on the disk of {str(folder)!r}: they have {needed:,} "
+            f"bytes, and {free:,} are free",
         )

@@ -351,7 +351,16 @@ def test_only_a_set_is_replaced_and_only_when_asked(tmp_path, capsys, sets):
     assert refused(capsys, *words, tmp_path / "set") == "output-unwritable"
     assert main([*words, str(tmp_path / "set"), "--force"]) == 0
     assert main(["vectors", "check", str(tmp_path / "set")]) == 0
+    (tmp_path / "set" / "bench.sv").write_text("module bench;", encoding="ascii")
+    assert refused(capsys, *words, tmp_path / "set", "--force") == "output-unwritable"
+    assert (tmp_path / "set" / "bench.sv").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "set"]
+
+
+def test_more_vectors_than_the_disk_holds_are_refused_before_any_is_made(tmp_path, capsys):
+    words = ["vectors", "generate", "--unit", "decode", "--format", "2x2x2", "--count", str(10**30), "--out"]
+    assert refused(capsys, *words, tmp_path / "set") == "output-unwritable"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_set_that_comes_out_otherwise_is_status_1(sets, tmp_path, capsys):
