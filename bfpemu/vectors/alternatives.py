@@ -127,6 +127,7 @@ def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
             others = tuple(choice for choice in type(value) if choice is not value and choice != "stochastic")
         elif isinstance(value, int) and field.name in _STEPS:
             others = tuple(value + step for step in _STEPS[field.name])
+            others += (0,) if field.name == "exponent_bias" and abs(value) > 1 else ()
         elif value is None:
             others = tuple(_INSTEAD_OF_NONE.get(field.name, ()))
         elif isinstance(value, int) and field.name in ("splits", "lanes"):

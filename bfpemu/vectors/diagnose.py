@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from bfpemu.vectors.compare import Comparison
 from bfpemu.vectors.decode_guesses import other_decodings, other_elements
 from bfpemu.vectors.encoder_faults import encoder_faults
 from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.operand_faults import operand_faults
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.slips import slips
 from bfpemu.vectors.transforms import other_stimuli, transforms
@@ -25,6 +27,7 @@ _MOST_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
 _FINALISTS = 12
 _FEW_MISMATCHES = 32
+_WITHOUT_FLAGS = ", but for flags"
 
 
 class Guess(NamedTuple):
@@ -105,10 +108,10 @@ class _Sample:
         explained = int(same[: self.count].sum())
         return Guess(text, explained, self.count, int((~same[self.count :]).sum()), self.matches)
 
-    def alternatives(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+    def alternatives(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every other value of every parameter, or for those of `texts`, that gives some result."""
         for text, make in alternatives(self.problem) if self.count else ():
-            if texts is not None and text not in texts:
+            if texts is not None and not {text, f"{text}{_WITHOUT_FLAGS}"} & texts:
                 continue
             try:
                 other = make()
@@ -119,8 +122,11 @@ class _Sample:
                 continue
             if words is not None:
                 yield self.guess(text, words)
+                if "flags" in self.items:
+                    items = {**self.problem.expected.unpack(words), "flags": self.items["flags"]}
+                    yield self.guess(f"{text}{_WITHOUT_FLAGS}", self.problem.expected.pack(items))
 
-    def decodings(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+    def decodings(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every other way of decoding into a float, or for those of `texts`."""
         if not self.count:
             return
@@ -130,7 +136,7 @@ class _Sample:
             if texts is None or text in texts:
                 yield self.guess(text, self.problem.expected.pack({"y": patterns}))
 
-    def faults(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+    def faults(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every fault of one stage of a unit, or for those of `texts`."""
         if not self.count:
             return
@@ -142,6 +148,11 @@ class _Sample:
         for text, make in adder_faults(self.problem, self.stimulus, self.items):
             if text in likely:
                 yield self.guess(text, make())
+
+        for text, other, stimulus in operand_faults(self.problem, self.stimulus):
+            words = self._words(other, stimulus) if texts is None or text in texts else None
+            if words is not None:
+                yield self.guess(text, words)
 
     def _likely_in_adder(self) -> set[str]:
         """Return the faults of an adder, of which there are many, that give some of a few results."""
@@ -155,7 +166,7 @@ class _Sample:
             if (make() == self.got[few]).all(axis=1).any()
         }
 
-    def transforms(self, texts: Container[str] | None = None) -> Iterator[Guess]:
+    def transforms(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every way in which right words or the stimulus may be turned, or for those of `texts`."""
         for text, words in transforms(self.problem, self.right, self.got) if self.count else ():
             if texts is None or text in texts:

@@ -26,6 +26,7 @@ def transforms(problem: Problem, right: Bytes, got: Bytes) -> Iterator[Turned]:
     yield from _codes(problem, items)
     yield from _substitutes(problem, items, given)
     yield from _flags(problem, items)
+    yield from _flags_of_nan(problem, items, given)
 
 
 def _orders(problem: Problem, right: Bytes, items: Fields) -> Iterator[Turned]:
@@ -151,6 +152,18 @@ def _flags(problem: Problem, items: Fields) -> Iterator[Turned]:
     yield "flags in the opposite order", pack({**items, "flags": turned})
 
 
+def _flags_of_nan(problem: Problem, items: Fields, given: Fields) -> Iterator[Turned]:
+    """Yield words in which the flags of a NaN, which nothing else follows, are those that the device gives."""
+    if "flags" not in items or "result" not in items:
+        return
+    kind = problem.output
+    infinity, sign = ((1 << kind.exponent_bits) - 1) << kind.fraction_bits, 1 << (problem.expected.fields[0].width - 1)
+    is_nan = items["result"] & np.uint64(sign - 1) > np.uint64(infinity)
+    if (is_nan & (given["flags"] != items["flags"])).any():
+        flags = np.where(is_nan, given["flags"], items["flags"])
+        yield "a NaN result has other flags", problem.expected.pack({**items, "flags": flags})
+
+
 # -------------------------------------------------------------------------------------- stimulus
 
 
@@ -162,6 +175,9 @@ def other_stimuli(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, S
         if field.name == "x":
             yield "bytes of every x reversed on their way in", {**stimulus, "x": _bytes_reversed(items, field.width)}
             yield "NaN without the quiet bit read as infinities", {**stimulus, "x": _infinities(problem, items)}
+        if field.name.endswith("exponents") and field.count > 1:
+            first = np.repeat(items[:, :1], field.count, axis=1)
+            yield f"every block has the first of the {field.name}", {**stimulus, field.name: first}
         preset = presets.get(field.name)
         if field.count > 1 and (preset is not None or field.name == "x"):
             for text, lanes in _lane_orders(items):

@@ -197,6 +197,8 @@ STIMULI = [
     ("add", "b_elements", lambda codes: np.uint64(0) - codes & np.uint64(7), "b subtracted instead of added"),
     ("multiply", "a_elements", lambda codes: codes ^ np.uint64(4), "a_elements read as offset binary"),
     ("dot", "b_elements", lambda codes: codes[:, ::-1], "lanes reversed in the stimulus b_elements"),
+    ("dot", "b_elements", lambda codes: codes * np.uint64([1, 0, 1, 0, 1, 0]), "element 1 of every block is not added"),
+    ("dot", "b_exponents", lambda codes: codes[:, [0, 0, 0]], "every block has the first of the b_exponents"),
     (
         "decode",
         "elements",
