@@ -190,7 +190,8 @@ def _aligned(low: Int64Array, apart: Int64Array, cut: str) -> Int64Array:
     lost = found << apart != low
     if cut == "sticky":
         return found | lost
-    return found + (lost & (low < 0)) if cut == "cut" else found
+    upward: Int64Array = found + (lost & (low < 0))
+    return upward if cut == "cut" else found
 
 
 def _numbers(size: npt.NDArray[np.uint64], negative: Mask, unit: Int64Array) -> Numbers:

@@ -87,11 +87,11 @@ def other_elements(problem: Problem, stimulus: Fields, given: Fields) -> Iterato
     half = 1 << (spec.exponent_bits - 1)
     if spec.exponent_bits < 10:
         below = dataclasses.replace(spec, exponent_bias=spec.exponent_bias + 2 * half, fraction_bits=spec.fraction_bits)
-        words = expected(
+        read_signed = expected(
             dataclasses.replace(problem, format=dataclasses.replace(problem.format, format=below)), stimulus
         )
         high = np.repeat(stimulus["exponents"] >= half, spec.elements_per_block or 1, axis=1)[:, : codes.shape[1]]
-        yield "exponent codes are read as signed numbers", np.where(high, words["y"], right).astype(np.uint64)
+        yield "exponent codes are read as signed numbers", np.where(high, read_signed["y"], right).astype(np.uint64)
     is_reserved = spec.nan_code is not None
     exponents = np.repeat(stimulus["exponents"], spec.elements_per_block or 1, axis=1)[:, : codes.shape[1]]
     is_nan: Mask = (exponents == spec.all_ones_code) & is_reserved

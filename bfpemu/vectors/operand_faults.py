@@ -31,8 +31,8 @@ def operand_faults(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, 
     if problem.unit != "dot" or problem.dot_unit is None or problem.b is None:
         return
     a = stimulus["a_elements"]
-    size = problem.format.format.block_size
-    for lane in range(min(size, _MOST_LANES)) if isinstance(size, int) and size > 1 else ():
+    size = problem.a_flat.format.elements_per_block or 1
+    for lane in range(min(size, _MOST_LANES)) if size > 1 else ():
         left = np.where(np.arange(a.shape[1]) % size == lane, np.uint64(0), a)
         yield f"element {lane} of every block is not added", problem, {**stimulus, "a_elements": left}
     takes_any_format = problem.dot_unit.a_format is None and problem.dot_unit.b_format is None
