@@ -188,10 +188,9 @@ def _zero_blocks(problem: Problem, elements: Int64Array) -> Mask:
 def _aligned(low: Int64Array, apart: Int64Array, cut: str) -> Int64Array:
     found = low >> apart
     lost = found << apart != low
-    if cut == "sticky":
-        return found | lost
-    upward: Int64Array = found + (lost & (low < 0))
-    return upward if cut == "cut" else found
+    added = {"sticky": lost & (found & 1 == 0), "cut": lost & (low < 0), "down": np.zeros_like(lost)}
+    upward: Int64Array = found + added[cut]
+    return upward
 
 
 def _numbers(size: npt.NDArray[np.uint64], negative: Mask, unit: Int64Array) -> Numbers:
