@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
 from bfpemu.vectors.operand_stimulus import joined
-from bfpemu.vectors.plan import Plan
+from bfpemu.vectors.plan import Plan, Search
 from bfpemu.vectors.product_bins import product_families
 from bfpemu.vectors.product_stimulus import LaneProducts
 from bfpemu.vectors.reach import Reach
@@ -47,7 +47,7 @@ from bfpemu.vectors.words import Fields
 from bfpemu.vectors.zero_operand import ZeroOperands, zero_operand_families
 
 _SOUGHT = 39
-"""The piece of the last search, of which there are fewer than 40 (`Plan`)."""
+"""The piece of the last search; there are fewer than 40 (`Plan`)."""
 
 
 class ElementwisePlan(Plan):
@@ -79,13 +79,22 @@ class ElementwisePlan(Plan):
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
             yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
 
-    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Look at all numbers of narrow operands with all places where they can be rounded."""
+    def searches(self) -> Sequence[Search]:
+        """Return a search among few vectors, then one among all numbers of narrow operands where they are rounded."""
         closing = Closing(Reach(self.problem), self.seed, self.level)
+        return (
+            lambda missing: (self._supplied(closing.few(missing), _SOUGHT - 1), {}),
+            lambda missing: self._sought(closing, missing),
+        )
+
+    def _sought(self, closing: Closing, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         stimulus, reasons = closing.sought(self.families, missing)
-        if stimulus:
-            stimulus = acceptable(self.problem, self._with_supplied(stimulus, len(stimulus["a_elements"]), _SOUGHT))
-        return stimulus, reasons
+        return self._supplied(stimulus, _SOUGHT), reasons
+
+    def _supplied(self, stimulus: Stimulus, number: int) -> Stimulus:
+        if not stimulus:
+            return {}
+        return acceptable(self.problem, self._with_supplied(stimulus, len(stimulus["a_elements"]), number))
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of the blocks of results."""
@@ -120,8 +129,11 @@ class DotPlan(Plan):
         if isinstance(self._stimulus, BlockDotStimulus):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 
-    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Make sums for single bins."""
+    def searches(self) -> Sequence[Search]:
+        """Return the one that makes sums for single bins."""
+        return (self._sums,)
+
+    def _sums(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         if not isinstance(self._stimulus, BlockDotStimulus):
             return DotClosing(self.problem, self.seed, self.level).sought(missing), {}
         found = BlockDotClosing(self.problem, self.seed, self.level).sought(missing)

@@ -13,6 +13,8 @@ from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.facts import Int64Array, UInt64Array
 from bfpemu.vectors.reach import Reach
 
+_POWERS = np.uint64(1) << np.arange(64, dtype=np.uint64)
+
 
 class Taken(NamedTuple):
     """Numbers behind a source chain, in the units they had before it."""
@@ -69,10 +71,8 @@ class ChainEnds:
     def taken(self, values: Int64Array, down: int) -> Taken:
         """Return normalised magnitudes behind the chain, so many binades below where it holds all of them."""
         magnitude = np.abs(values).astype(np.uint64)
-        top = np.zeros(len(values), np.int64)
-        for place in range(63, -1, -1):
-            top = np.where((top == 0) & (magnitude >> np.uint64(place) != 0), place + 1, top)
-        mantissa = np.where(magnitude != 0, magnitude << (64 - np.maximum(top, 1)).astype(np.uint64), np.uint64(0))
+        top = np.searchsorted(_POWERS, magnitude, side="right").astype(np.int64)
+        mantissa = magnitude << (64 - np.maximum(top, 1)).astype(np.uint64)
         most = self.highest - int(top.max(initial=0)) - down
         numbers = Numbers(np.full((1, len(top)), FINITE), (values < 0)[None], mantissa[None], (top + most)[None])
         take_rows(self.source, kernel_steps(self.conversion.source_chain), numbers)
@@ -87,6 +87,8 @@ def _key(found: Taken) -> bytes:
 def _united(parts: list[Taken], values: Int64Array) -> Taken:
     """Return each number of some parts once."""
     at, mantissa, top = (np.concatenate(column) for column in zip(*parts, strict=True))
-    every = np.stack([top.astype(np.uint64), mantissa, (values[at] < 0).astype(np.uint64)])
-    first = np.unique(every, axis=1, return_index=True)[1]
+    negative = values[at] < 0
+    order = np.lexsort((negative, mantissa, top.astype(np.uint64)))
+    same = [np.diff(column[order].astype(np.uint64)) == 0 for column in (top, mantissa, negative)]
+    first = order[np.append(True, ~np.logical_and.reduce(same))]
     return Taken(at[first], mantissa[first], top[first])

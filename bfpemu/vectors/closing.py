@@ -50,6 +50,16 @@ class Closing(NumberVectors):
         super().__init__(reach, seed, level)
         self.meetings = Meetings(reach)
 
+    def few(self, missing: set[str]) -> Stimulus:
+        """Return a few vectors that may hit missing bins, and need no search."""
+        rows: list[Vector] = []
+        if "block.two_holders" in missing and self.lanes > 1:
+            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
+        if any(name.startswith(("range.", "exponent.")) for name in missing):
+            rows += self._lowest()
+        far = FarPairs(self.reach, self.seed, self.level).vectors(missing) if self.finds_far else {}
+        return joined([piece for piece in (self._laid(rows), far) if piece])
+
     def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors that may hit missing bins, and why others of them cannot occur."""
         wanted = [
@@ -66,13 +76,7 @@ class Closing(NumberVectors):
             rows, reasons = self._of_numbers(wanted, missing)
             stimulus = {}
         reasons |= self._not_raised(missing)
-        if "block.two_holders" in missing and self.lanes > 1:
-            rows += [Vector([Lane(lane, 1, 1) for lane in (0, 1)], *codes) for codes in [self._codes(0, None)] if codes]
-        if any(name.startswith(("range.", "exponent.")) for name in missing):
-            rows += self._lowest()
-        far = FarPairs(self.reach, self.seed, self.level).vectors(missing) if self.finds_far else {}
-        pieces = [piece for piece in (stimulus, self._laid(rows)) if piece]
-        return joined([*pieces, far] if far else pieces), reasons
+        return joined([piece for piece in (stimulus, self._laid(rows)) if piece]), reasons
 
     @property
     def finds_far(self) -> bool:

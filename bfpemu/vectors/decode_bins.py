@@ -13,6 +13,7 @@ from bfpemu.vectors.lane_family import named_lanes
 from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.result_kind_bins import kind_families
+from bfpemu.vectors.result_kinds import result_kinds, things_of
 from bfpemu.vectors.source_numbers import has_infinity_codes, operand_tops
 from bfpemu.vectors.words import AnyArray
 
@@ -113,11 +114,17 @@ def _why_no_result(problem: Problem, number: int) -> str | None:
     if number in (2, 3) and low >= 1 - bias:
         return f"no value lies below 2 ** {1 - bias}"
     has_code = has_infinity_codes(spec) and (has_patterns or number == 7)
-    if number in (6, 7) and high + is_wide <= bias and not has_code:
+    if number in (6, 7) and not has_code and (high + is_wide <= bias or (high <= bias and not _rounds_up(problem))):
         return f"no value lies above the largest {problem.dtype}"
     if number in (4, 5) and (high + is_wide < 1 - bias or low > bias):
         return f"no value is a normal {problem.dtype}"
     return None
+
+
+def _rounds_up(problem: Problem) -> bool:
+    """Whether rounding may make an infinity of a number: of the largest of a sign, if of any."""
+    kinds, names = result_kinds(problem), things_of(problem)["becomes"]
+    return not kinds.is_complete or any(names[number].endswith("infinity") for number in kinds.examples["becomes"])
 
 
 _ENDS = ("nan_block.zero", "nan_block.other", "least", "largest")

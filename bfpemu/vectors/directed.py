@@ -39,16 +39,19 @@ class Directed:
     parts: list[Part] = field(default_factory=list)
     count: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
-    """Why bins cannot occur that the last search did not find."""
+    """Why bins cannot occur that the searches did not find."""
 
     def __post_init__(self) -> None:
         """Make them."""
         self.tally = Tally(self.plan.families)
         for piece in self.plan.directed():
             self._add(piece)
-        missing = {name for name in self.tally.missing() if not name.startswith(CROSS)}
-        if missing:
-            stimulus, self.reasons = self.plan.sought(missing)
+        for search in self.plan.searches():
+            missing = {name for name in self.tally.missing() - set(self.reasons) if not name.startswith(CROSS)}
+            if not missing:
+                break
+            stimulus, reasons = search(missing)
+            self.reasons |= reasons
             if stimulus and (chosen := self._that_hit(stimulus, missing)):
                 self._add(chosen)
         if self.plan.level > 1 and not self.plan.problem.results:

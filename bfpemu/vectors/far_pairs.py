@@ -66,11 +66,11 @@ class FarPairs(NumberVectors):
         is_finite = numbers.kinds == FINITE
         tops = np.where(is_finite, numbers.tops - 1, special)
         counts = (is_finite & (numbers.mantissas != 0)) | (~is_finite & self.reach.counts_specials)
-        found: dict[tuple[int, bool], Codes] = {}
-        for row, column in np.argwhere(counts).tolist():
-            key = int(tops[row, column]), bool(numbers.negatives[row, column])
-            found.setdefault(key, (codes[column], exponents[row]))
-        return found
+        rows, columns = np.nonzero(counts)
+        keys = 2 * tops[rows, columns] + numbers.negatives[rows, columns]
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        places = zip(keys[first].tolist(), rows[first].tolist(), columns[first].tolist(), strict=True)
+        return {(key >> 1, bool(key & 1)): (codes[column], exponents[row]) for key, row, column in places}
 
     def _laid_out(self, rows: list[Row]) -> Stimulus:
         found: Stimulus = {}

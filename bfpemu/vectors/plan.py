@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -33,6 +33,8 @@ from bfpemu.vectors.within_bins import within_families, within_patterns
 from bfpemu.vectors.words import AnyArray, Fields
 
 _RANDOM, _GIVEN = 31, 32
+Search = Callable[[set[str]], tuple[Stimulus, dict[str, str]]]
+"""Missing bins -> vectors that may hit some of them, and why others cannot occur."""
 
 
 class Plan:
@@ -72,9 +74,9 @@ class Plan:
     def _pieces(self) -> Iterator[Stimulus]:
         raise NotImplementedError
 
-    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Return vectors that may hit bins which none of `directed` hits, and why others of these cannot occur."""
-        return {}, {}
+    def searches(self) -> Sequence[Search]:
+        """Return searches for bins which none of `directed` hits; each sees what those before it left."""
+        return ()
 
     def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
         """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
@@ -126,8 +128,11 @@ class EncodePlan(Plan):
         codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
         return {"exponents": codes.astype(np.uint64)[:, None]}
 
-    def sought(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Make blocks for single bits far below the unit."""
+    def searches(self) -> Sequence[Search]:
+        """Return the one that makes blocks for single bits far below the unit."""
+        return (self._single_bits,)
+
+    def _single_bits(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         stimulus = sought_bits(self.problem, missing)
         return acceptable(self.problem, stimulus) if stimulus else {}, {}
 
