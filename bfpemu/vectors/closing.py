@@ -88,17 +88,17 @@ class Closing(NumberVectors):
     ) -> tuple[list[Vector], dict[str, str]]:
         """Return vectors of one number at its place and of two numbers, and why there are none for some bins."""
         found: dict[str, list[Example]] = {}
-        for piece in self.meetings.pieces() if wanted else ():
+        pairs = Pairs(self.meetings, missing)
+        for piece in self.meetings.pieces() if wanted or pairs.left else ():
             self._look(piece, wanted, found)
+            pairs.look(piece)
         noun = _NOUNS[self.problem.unit]
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
         reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self._looked_at_all else {}
         rows = [row for some in found.values() for row in self._vectors(some)]
-        if any(name.startswith(("largest.", "distance.")) for name in missing):
-            pairs = Pairs(self.meetings, missing)
-            reasons |= pairs.reasons
-            rows += self._paired(pairs)
+        reasons |= pairs.reasons()
+        rows += self._paired(pairs)
         if self.reach.is_loose:
             rows += self._beside_infinity(missing)
             if self.b is not None and any(name.startswith("distance.") for name in missing):
@@ -207,7 +207,7 @@ class Closing(NumberVectors):
         wanted: list[tuple[Family[BlockFacts], dict[int, str]]],
         found: dict[str, list[Example]],
     ) -> None:
-        for unit in self.meetings.units(piece) if piece.numbers else ():
+        for unit in self.meetings.units(piece) if piece.numbers and wanted else ():
             chosen = np.flatnonzero(self.meetings.fits(piece, unit))
             if not chosen.size:
                 continue

@@ -184,14 +184,15 @@ class Meetings:
 
     def _piece(self, step: int, x: Int64Array, y: Int64Array, values: Int64Array) -> Piece:
         values, first = np.unique(values, return_index=True)
-        return self._at(step, x[first], y[first], values, self.chain.taken(values, 0), None)
+        return self._at(step, x[first], y[first], values, self.chain.taken(values), None)
 
     def _pieces_at(self, step: int, x: Int64Array, y: Int64Array, values: Int64Array) -> Iterator[Piece]:
         """Yield numbers where a source chain only rounds them to its bits, and as they are at the ends of its range."""
         values, first = np.unique(values, return_index=True)
         x, y = x[first], y[first]
-        places = None if self.reach.is_loose else self._places(step)
-        for place, taken in self.chain.everywhere(values, places):
+        is_loose = self.reach.is_loose
+        places = (self.reach.lowest_bit_read, self.reach.highest_read) if is_loose else self._places(step)
+        for place, taken in self.chain.everywhere(values, places, at_once=is_loose):
             yield self._at(step, x, y, values, taken, place)
 
     def _at(

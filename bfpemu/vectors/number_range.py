@@ -155,6 +155,11 @@ class NumberRange(Operands):
         return sum(lows) if self.problem.unit == "multiply" else min(lows)
 
     @property
+    def highest_read(self) -> int:
+        """``floor(log2)`` of the largest result, before a source chain."""
+        return self._tops_read[1]
+
+    @property
     def lowest_bit_read(self) -> int:
         """The place of the lowest bit of the results, before a source chain."""
         lows = [operand_lowest_bit(spec) for spec in self.operands]

@@ -43,28 +43,29 @@ class Pairs:
                 wanted.setdefault((parts[1], parts[2]), []).append((len(wanted), name))
         self.found: list[tuple[int, Pair]] = []
         """Lanes with pairs to be tried there."""
-        self.reasons: dict[str, str] = {}
-        """Why other bins cannot occur."""
-        self._search(wanted)
+        self.left = wanted
+        """Ways and signs of which no piece has a pair yet, with lanes and names of their bins."""
 
-    def _search(self, wanted: dict[tuple[str, str], list[tuple[int, str]]]) -> None:
-        left = dict(wanted)
-        for piece in self.meetings.pieces():
-            for way, sign in list(left):
-                if pairs := self._pairs(piece, way, sign == "neg"):
-                    lanes = self.meetings.problem.elements
-                    self.found += [(lane % lanes, pair) for lane, _ in wanted[way, sign] for pair in pairs]
-                    # Pieces of further steps say the same of the largest; distances are cheap.
-                    del left[way, sign]
+    def look(self, piece: Piece) -> None:
+        """Look for what is left among the numbers of a piece."""
+        lanes = self.meetings.problem.elements
+        for way, sign in list(self.left):
+            if pairs := self._pairs(piece, way, sign == "neg"):
+                # Pieces of further steps say the same of the largest; distances are cheap.
+                places = self.left.pop((way, sign))
+                self.found += [(lane % lanes, pair) for lane, _ in places for pair in pairs]
+
+    def reasons(self) -> dict[str, str]:
+        """Return why bins cannot occur, once all pieces were looked at."""
         problem = self.meetings.problem
         if self.meetings.is_narrow and not self.meetings.reach.is_loose:
-            known = {key: places for key, places in left.items() if self._looked_at_all(key[0])}
-            self.reasons = {name: NO_PAIR for places in known.values() for _, name in places}
-        elif problem.unit != "add" and not self.shifts and self.meetings.has_whole_blocks:
+            known = [places for (way, _), places in self.left.items() if self._looked_at_all(way)]
+        elif self.left and problem.unit != "add" and not self.shifts and self.meetings.has_whole_blocks:
             loose = LooseTops(self.meetings)
-            for (way, sign), places in left.items():
-                if not loose.have(way, sign == "neg"):
-                    self.reasons |= {name: NO_PAIR for _, name in places}
+            known = [places for (way, sign), places in self.left.items() if not loose.have(way, sign == "neg")]
+        else:
+            known = []
+        return {name: NO_PAIR for places in known for _, name in places}
 
     def _looked_at_all(self, way: str) -> bool:
         """Whether every two numbers of a block that may lie so are in one piece."""
