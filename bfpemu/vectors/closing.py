@@ -15,7 +15,7 @@ import numpy as np
 from bfpemu.codec.translate import kernel_source
 from bfpemu.formats import ExponentRule
 from bfpemu.vectors.code_stimulus import few_significands, telling_exponents
-from bfpemu.vectors.facts import BlockFacts
+from bfpemu.vectors.facts import BlockFacts, facts_at
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.far_pairs import FarPairs
 from bfpemu.vectors.filling import Stimulus
@@ -31,6 +31,8 @@ GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
 """Bins of one number and the place where it is rounded."""
 _EXAMPLES = 12
 _ENOUGH = 120
+_FAR = 66
+"""Bits before the binary point, or zeros behind it, beyond which numbers are alike."""
 NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
 _NOUNS = {"add": "sum", "multiply": "product", "requantize": "number"}
 
@@ -95,7 +97,8 @@ class Closing(NumberVectors):
         noun = _NOUNS[self.problem.unit]
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
-        reasons = {name: NO_MEETING.format(noun) for name in names - set(found)} if self._looked_at_all else {}
+        names -= set(found) | self._of_nan(wanted)
+        reasons = {name: NO_MEETING.format(noun) for name in names} if self.meetings.is_narrow else {}
         rows = [row for some in found.values() for row in self._vectors(some)]
         reasons |= pairs.reasons()
         rows += self._paired(pairs)
@@ -108,10 +111,26 @@ class Closing(NumberVectors):
         return rows, reasons
 
     @property
-    def _looked_at_all(self) -> bool:
-        """Whether the meetings are those of all numbers; a NaN that counts as one has two bits."""
-        is_one_bit = all(spec.magnitude_bits == 1 for spec in self.meetings.operands)
-        return self.meetings.is_narrow and not (self.reach.counts_nan and is_one_bit)
+    def _has_nan(self) -> bool:
+        """Whether a NaN counts as a number that no meeting has: one of two bits."""
+        return self.reach.counts_nan and all(spec.magnitude_bits == 1 for spec in self.meetings.operands)
+
+    def _of_nan(self, wanted: list[tuple[Family[BlockFacts], dict[int, str]]]) -> set[str]:
+        """Return missing bins that the number of a NaN has at some place."""
+        if not self._has_nan:
+            return set()
+        values = np.array([3, -3])
+        unit = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent - 1
+        (_, taken), *_ = self.meetings.chain.everywhere(values, (unit, unit), at_once=True)
+        places = np.arange(-_FAR, _FAR + 1)
+        columns = (np.repeat(column, len(places)) for column in (values[taken.at] < 0, taken.mantissa))
+        units = np.zeros(len(places) * len(taken.at), np.int64)
+        facts = facts_at(self.problem, *columns, np.tile(places, len(taken.at)), units)
+        return {
+            numbers[number]
+            for family, numbers in wanted
+            for number in set(np.unique(family.find(facts)).tolist()) & set(numbers)
+        }
 
     def _not_raised(self, missing: set[str]) -> dict[str, str]:
         """Return why the rule `even` never raises the exponent of the largest numbers."""
@@ -119,7 +138,13 @@ class Closing(NumberVectors):
         name = f"exponent.code{reach.wanted_ends[1] + 1 + self.target.exponent_bias}"
         is_even = self.problem.target.conversion.exponent_rule is ExponentRule.EVEN
         largest = np.uint64(self.target.largest_significand << (64 - bits))
-        if not is_even or name not in missing or not self._looked_at_all or reach.most_kept_bits > bits:
+        if (
+            not is_even
+            or name not in missing
+            or not self.meetings.is_narrow
+            or self._has_nan
+            or reach.most_kept_bits > bits
+        ):
             return {}
         if any((piece.mantissa > largest).any() for piece in self.meetings.pieces()):
             return {}

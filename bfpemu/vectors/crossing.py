@@ -17,6 +17,7 @@ from bfpemu.vectors.encode_cross_stimulus import EncodeCrossStimulus
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable, filling
+from bfpemu.vectors.lane_turns import has_lanes
 from bfpemu.vectors.operand_stimulus import OperandStimulus, joined
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.reach import Reach
@@ -67,7 +68,7 @@ class Crossing:
             more += [found for found in [chosen.of([moved])] if found]
         base = joined([base, *more])
         for turn in range(1, self.problem.target.format.elements_per_block or 1):
-            yield {name: np.roll(items, turn, axis=1) if _has_lanes(name) else items for name, items in base.items()}
+            yield {name: np.roll(items, turn, axis=1) if has_lanes(name) else items for name, items in base.items()}
 
     def _encode(self) -> Iterator[Stimulus]:
         for patterns in EncodeCrossStimulus(Reach(self.problem), self.plan.seed, self.plan.level).pieces():
@@ -197,10 +198,6 @@ class Left:
 def piece_of(stimulus: Stimulus) -> AnyArray:
     """Return the items of a field, whose first axis is that of vectors."""
     return next(iter(stimulus.values()))
-
-
-def _has_lanes(name: str) -> bool:
-    return name in ("x", "random") or name.endswith("elements")
 
 
 def _other(spec: BFPSpec) -> int:

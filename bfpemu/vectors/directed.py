@@ -13,7 +13,8 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.crossing import Crossing, Left
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.families import CROSS, Tally, bins_of
-from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.lane_turns import turned
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.traced import TracedVector
@@ -46,7 +47,7 @@ class Directed:
         self.tally = Tally(self.plan.families)
         for piece in self.plan.directed():
             self._add(piece)
-        for search in self.plan.searches():
+        for search in (self._turned, *self.plan.searches(), self._turned):
             missing = {name for name in self.tally.missing() - set(self.reasons) if not name.startswith(CROSS)}
             if not missing:
                 break
@@ -72,6 +73,13 @@ class Directed:
             self.tally.add(facts, self.count, rows_of(stimulus))
             self.parts.append(Part(stimulus, answer, facts.vectors if isinstance(facts, DotFacts) else None))
             self.count += rows_of(stimulus)
+
+    def _turned(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors for missing bins of single lanes; those of dot products are made for every lane."""
+        if self.plan.problem.unit == "dot":
+            return {}, {}
+        stimulus = turned([part.stimulus for part in self.parts], self.tally.first, missing)
+        return acceptable(self.plan.problem, stimulus) if stimulus else {}, {}
 
     def _cross(self) -> None:
         """Add what hits crosses of bins; there are at most as many of these vectors as crosses (spec 12.14)."""
