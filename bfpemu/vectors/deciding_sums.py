@@ -40,16 +40,20 @@ class DecidingSums(OperandStimulus):
             if self.reach.spec.magnitude_bits <= high.spec.magnitude_bits:
                 yield self.laid(high, low, self._maxima(high.spec, low.spec))
                 yield self.laid(high, low, self._rests(high.spec, low.spec))
-            yield self.laid(high, low, self._cancelling(high.spec, low.spec))
+            # What is left of a sum is its lowest bit, which a source chain may flush.
+            yield self.laid(high, low, self._cancelling(high.spec, low.spec), lowest=self.reach.tops[0])
             yield self._lone(high, low)
         yield self._beyond()
 
-    def laid(self, high: Side, low: Side, rows: Iterable[Row]) -> Stimulus:
-        """Return vectors whose blocks are the rows; those that the codes cannot hold are left out."""
+    def laid(self, high: Side, low: Side, rows: Iterable[Row], lowest: int | None = None) -> Stimulus:
+        """Return vectors whose blocks are the rows; those that the codes cannot hold are left out.
+
+        The unit of the lower operand is no lower than `lowest`, where codes are high enough.
+        """
         found: list[Stimulus] = []
         repeats = -(-self.lanes // self.size)
         for one, two, apart in rows:
-            low_code = max(low.middle - apart // 2, 0)
+            low_code = max(low.middle - apart // 2, 0 if lowest is None else lowest - _scale(low.spec, 0), 0)
             high_code = apart + _scale(low.spec, low_code) - _scale(high.spec, 0)
             # A sum that lifts the exponent needs one above it.
             down = min(max(high_code + 1 - high.spec.largest_exponent_code, 0), low_code)

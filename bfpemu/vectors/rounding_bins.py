@@ -161,6 +161,8 @@ def runs_bins(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         ones = number + 1
+        if ones > reach.precision:
+            return f"a number here has {reach.precision} bits"
         reason = reach.why_not_so_low(ones + 1) or reach.why_no_end((1 << ones) - 1, ones + 1)
         return reason or reach.why_no_low_bits(ones)
 
