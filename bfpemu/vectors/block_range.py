@@ -17,6 +17,7 @@ from bfpemu.formats import (
     NegativeZeroCode,
     ReservedExponent,
     Rounding,
+    SourceStep,
     SourceSubnormals,
     StepCarry,
     StepOverflow,
@@ -171,13 +172,16 @@ class BlockRange(NumberRange):
     def keeps_low_bits(self) -> bool:
         """Whether a source chain leaves a sum of near operands as it is, and moves no bits of one of far operands.
 
-        The latter is rounded to a multiple of the higher operand's unit, or as the lower operand is by itself.
+        The latter is rounded to a multiple of the higher operand's unit, or as the lower operand is by itself; or it is
+        cut, and where that takes a bit of the lower operand, this lies below a quarter of the unit: a sum then has two
+        zeros behind the binary point, or two ones or more. A sum that saturates is the largest of its block, and has
+        ones alone behind the binary point.
         """
         bits = max((spec.magnitude_bits for spec in self.operands), default=0)
         return all(
-            step.overflow is StepOverflow.UNBOUNDED
+            (step.overflow is StepOverflow.UNBOUNDED or (is_cut and self._saturates_to_ones(step)))
             and step.carry is StepCarry.EXPONENT
-            and step.rounding is Rounding.TIES_TO_EVEN
+            and (step.rounding is Rounding.TIES_TO_EVEN or is_cut)
             and step.fraction_bits > 2 * bits
             and (
                 step.underflow is StepUnderflow.FLUSH
@@ -187,7 +191,13 @@ class BlockRange(NumberRange):
                 )
             )
             for step in self.problem.target.conversion.source_chain
+            for is_cut in (step.rounding is Rounding.TOWARD_ZERO,)
         )
+
+    def _saturates_to_ones(self, step: SourceStep) -> bool:
+        """Whether a sum that saturates has three ones or more behind the binary point of its element."""
+        is_long = step.fraction_bits > self.most_kept_bits + 2
+        return step.overflow is StepOverflow.SATURATE and is_long and not self.clamps_above
 
     @cached_property
     def lowest_bit(self) -> int:
