@@ -99,7 +99,10 @@ class EncodeStimulus(SourceStimulus):
         # Above the finite patterns only an infinity is left, which a policy reads as a number.
         holder = self.source.of(0, 1, high) or self.source.infinity
         far = self._turned([pattern for pattern in cells if pattern], holder, 3)
-        lower = self.source.of(0, 1, high - 1)
+        # A special that counts as a number may lie far above all others, of which a chain may round the largest up.
+        point = self.source.fraction_bits
+        largest = (self.source.of(0, (2 << point) - 1, top - point) for top in range(high - 1, low, -1))
+        lower = self.source.of(0, 1, high - 1) or next((one for one in largest if one), None)
         if lower and not all(self.reach.has_top(top) for top in range(low, high + 1)):
             # Where a binade has no number, its distance from another largest one may be there.
             rest = [pattern for pattern in cells if pattern and pattern & ~self.sign <= lower]

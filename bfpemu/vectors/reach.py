@@ -57,6 +57,8 @@ class Reach(BlockRange):
             lifted = self.spec.largest_exponent - self.spec.largest_shift
             if low - bits - places < lowest_bit and lifted - bits - places > self.tops[1]:
                 return "an infinity lifts the exponent farther, and numbers alone give none so high"
+        if alone and self.problem.unit == "encode" and self.follows_maximum and not self._has_lone_bit(bits + places):
+            return "no number lies so far below another that is read"
         least = self.spec.smallest_exponent - bits - self.spec.largest_shift
         keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
         if self.problem.unit == "encode" or self.is_given or self.is_loose or keeps_low or self.infinity_lifts:
@@ -69,6 +71,19 @@ class Reach(BlockRange):
         if self.most_kept_bits - is_raised - 1 + places <= lowest:
             return None
         return f"the bits of a block lie within {lowest + 1} places"
+
+    def _has_lone_bit(self, places: int) -> bool:
+        """Whether a number of `encode` may begin so many places below the exponent of a block with another one."""
+        tops = [top for top in range(self.tops[0], self.tops[1] + 1) if self.has_top(top)]
+        if self.is_given or self.infinity_lifts or len(tops) == self.tops[1] - self.tops[0] + 1:
+            return True
+        ends, some = (self.spec.smallest_exponent, self.spec.largest_exponent), set(tops)
+        wanted = {(top, self.wanted(top, is_power=one, is_largest=not one)) for top in tops for one in (True, False)}
+        return any(
+            (low := min(max(exponent, ends[0]), ends[1]) - shift - places) in some and low <= top
+            for top, exponent in wanted
+            for shift in range(self.spec.largest_shift + 1)
+        )
 
     def why_no_low_bits(self, depth: int) -> str | None:
         """Return why no sum has a pattern of so many bits behind its guard bit, or None when one may.
