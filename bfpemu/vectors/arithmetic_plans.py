@@ -121,7 +121,7 @@ class DotPlan(Plan):
         return found
 
     def _crosses(self) -> list[Family[Any]]:
-        return [] if self.problem.results else dot_crosses(self.problem, self._stimulus)
+        return dot_crosses(self.problem, self._stimulus)
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()

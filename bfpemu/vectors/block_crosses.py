@@ -21,13 +21,16 @@ from bfpemu.vectors.reach import Reach
 _SPECIAL = ("infinity", "quiet_nan", "signalling_nan")
 
 
-def block_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[Any]]:
-    """Return the crosses of an encoding unit; without `has_lanes` those that tell no lanes apart."""
-    reach = Reach(problem)
-    groups = _by_group(block_families(problem, 2))
+def block_crosses(problem: Problem, *, has_lanes: bool = True, reach: Reach | None = None) -> list[Family[Any]]:
+    """Return the crosses of an encoding unit; without `has_lanes` those that tell no lanes apart.
+
+    `reach` says which numbers it encodes.
+    """
+    reach = reach or Reach(problem)
+    groups = _by_group(block_families(problem, 2, reach))
     lane = lanes_axis(reach.spec.elements_per_block or 1) if has_lanes else None
     places = Places(reach)
-    tells_lanes = has_lanes and 24 * problem.elements <= MOST_IN_A_CROSS
+    tells_lanes = has_lanes and 24 * (problem.results or problem.elements) <= MOST_IN_A_CROSS
     rounded = Axis(groups["round"], _without(2), of_element=True)
     distance = Axis(groups["distance"], _distance_of(places), of_element=True)
     reached = Axis(groups["range"], _without())
@@ -46,7 +49,7 @@ def block_crosses(problem: Problem, *, has_lanes: bool = True) -> list[Family[An
         label = _without() if tells_lanes else _without(3)
         special = Axis(kinds, lambda name: label(name) if name.split(".")[1] in _SPECIAL else None)
         found.append(cross_family("special", [special, Axis(groups["zero"], _without())], _why_no_zero(problem)))
-    elif problem.b is not None:
+    elif problem.b is not None and not problem.results:
         found += operand_crosses(problem, has_lanes=has_lanes)
     return found
 

@@ -12,7 +12,7 @@ from bfpemu.formats import BFPSpec
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.block_crosses import block_crosses, exponent_ends, kinds_of_codes
 from bfpemu.vectors.code_stimulus import code_of
-from bfpemu.vectors.dot_cross_stimulus import DotCrossStimulus
+from bfpemu.vectors.dot_cross_stimulus import BlockDotCrossStimulus, DotCrossStimulus
 from bfpemu.vectors.encode_cross_stimulus import EncodeCrossStimulus
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
@@ -48,7 +48,7 @@ class Crossing:
             if len(next(iter(piece.values()), ())):
                 yield self._supplied(piece)
         share = _DOT_SHARE if self.problem.unit == "dot" else 1
-        rows = max(_ELEMENTS // share // self.problem.elements, 64)
+        rows = max(_ELEMENTS // share // self.problem.elements // (self.problem.results or 1), 64)
         for begin in range(0, rows, 1024):
             # The filling of the set itself starts at the same seed, and at vector 0.
             yield filling(self.problem, self.plan.seed ^ 1 << 63, begin, min(1024, rows - begin))
@@ -94,17 +94,23 @@ class Crossing:
             telling |= {
                 f"{prefix}{name.removeprefix(side.prefix)}": np.concatenate([own[name], apart[name]]) for name in own
             }
+        if self.problem.results:  # every row of the second operand is alike
+            repeats = (1, self.problem.results)
+            telling |= {name: np.tile(items, repeats) for name, items in telling.items() if name.startswith("b_")}
         yield telling
         if self.problem.unit == "dot":
-            yield from DotCrossStimulus(self.problem, self.plan.seed, self.plan.level).pieces()
+            kind = BlockDotCrossStimulus if self.problem.results else DotCrossStimulus
+            yield from kind(self.problem, self.plan.seed, self.plan.level).pieces()
         elif self.problem.unit != "decode":
             yield self._alone(stimulus)
 
     def _alone(self, stimulus: OperandStimulus) -> Stimulus:
-        """Return one small or extreme significand in every lane among zeros, at the ends of the exponents."""
+        """Return one bit or a small or extreme significand in every lane among zeros, at the ends of the exponents."""
         one = np.eye(self.problem.elements, dtype=np.uint64)
         low, high = stimulus.a.spec.significand_ends
-        codes = [code_of(stimulus.a.spec, value) for value in (low, -3, -2, -1, 1, 2, 3, high) if low <= value <= high]
+        bits = [sign << bit for bit in range(stimulus.a.spec.magnitude_bits) for sign in (-1, 1)]
+        values = dict.fromkeys((low, -3, -2, -1, 1, 2, 3, high, *bits))
+        codes = [code_of(stimulus.a.spec, value) for value in values if low <= value <= high]
         elements = np.concatenate([one * np.uint64(code) for code in codes])
         found = []
         for end in (0, 1, -1, -2):

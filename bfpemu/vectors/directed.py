@@ -21,6 +21,8 @@ from bfpemu.vectors.traced import TracedVector
 from bfpemu.vectors.words import AnyArray, Fields
 
 _PIECE_BITS = 1 << 23
+_OF_RESULTS = ("output.", "lane.", *(f"{CROSS}{name}." for name in ("rounding", "tie", "largest")))
+"""How the names of bins of dot products start whose lanes are those of a block of results."""
 
 
 class Part(NamedTuple):
@@ -55,7 +57,7 @@ class Directed:
             self.reasons |= reasons
             if stimulus and (chosen := self._that_hit(stimulus, missing)):
                 self._add(chosen)
-        if self.plan.level > 1 and not self.plan.problem.results:
+        if self.plan.level > 1:
             self._cross()
 
     def report(self) -> dict[str, dict[str, Any]]:
@@ -75,11 +77,12 @@ class Directed:
             self.count += rows_of(stimulus)
 
     def _turned(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Return vectors for missing bins of single lanes; those of dot products are made for every lane."""
-        if self.plan.problem.unit == "dot":
-            return {}, {}
-        stimulus = turned([part.stimulus for part in self.parts], self.tally.first, missing)
-        return acceptable(self.plan.problem, stimulus) if stimulus else {}, {}
+        """Return vectors for missing bins of single lanes; of dot products lanes are those of a block of results."""
+        problem = self.plan.problem
+        if problem.unit == "dot":
+            missing = {name for name in missing if name.startswith(_OF_RESULTS)} if problem.results else set()
+        stimulus = turned([part.stimulus for part in self.parts], self.tally.first, missing, problem.results)
+        return acceptable(problem, stimulus) if stimulus else {}, {}
 
     def _cross(self) -> None:
         """Add what hits crosses of bins; there are at most as many of these vectors as crosses (spec 12.14)."""
@@ -96,6 +99,10 @@ class Directed:
                     self._add({name: items[rows] for name, items in stimulus.items()})
             if not left:
                 return
+        missing = {name for name in self.tally.missing() if name.startswith(CROSS)}
+        stimulus, _ = self._turned(missing)
+        if stimulus and (chosen := self._that_hit(stimulus, missing)):
+            self._add(chosen)
 
     def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> Stimulus:
         """Return one vector for each missing bin that some vector hits."""

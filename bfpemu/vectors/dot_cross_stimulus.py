@@ -8,6 +8,7 @@ from itertools import product
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.dot_terms import Term
 from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.shared_rows import SharedRows
 
 
 class DotCrossStimulus(DotStimulus):
@@ -30,7 +31,7 @@ class DotCrossStimulus(DotStimulus):
 
     def _far_addends(self) -> Stimulus:
         """Return a number of all bits of the accumulator or output, and then an addend at every distance from it."""
-        point = (self.unit.accumulator.format or self.problem.output).fraction_bits
+        point = self.rounded_to.fraction_bits
         addends = [sign * value for value in (1, 3, self.most) for sign in (1, -1)]
         vectors = []
         for odd, addend, step in product((0, 1), addends, range(-6, point + 4)):
@@ -41,9 +42,17 @@ class DotCrossStimulus(DotStimulus):
 
     def _small_addends(self) -> Stimulus:
         """Return a subnormal number, and then an addend with bits below the last one of subnormal numbers."""
-        held = self.unit.accumulator.format or self.problem.output
+        held = self.rounded_to
         vectors = []
         for one, addend, lift, step in product((1, 3), (1, -1, 5, -5, 7, -7), range(3), range(11)):
             lowest = 1 - held.bias - held.fraction_bits + lift
             vectors.append([Term(0, one, lowest), Term(1, addend, lowest - step)])
         return self.rows(vectors)
+
+
+class BlockDotCrossStimulus(SharedRows, DotCrossStimulus):
+    """Vectors of one row and several, whose results make a block."""
+
+    def pieces(self) -> Iterator[Stimulus]:
+        """Yield rows of both operands."""
+        yield from (self._far_addends(), self._small_addends())

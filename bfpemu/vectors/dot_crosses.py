@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
-from bfpemu.vectors.block_crosses import operand_crosses
+from bfpemu.vectors.block_crosses import block_crosses, operand_crosses
 from bfpemu.vectors.crosses import Axis, Labels, cross_family
 from bfpemu.vectors.dot_bins import accumulator_cells, dot_families
 from bfpemu.vectors.dot_facts import DotFacts, additions, named_family
 from bfpemu.vectors.dot_stimulus import DotStimulus
-from bfpemu.vectors.families import CROSS, Family
+from bfpemu.vectors.facts import BlockFacts
+from bfpemu.vectors.families import CROSS, Family, Indices
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.result_reach import ResultReach
 
 _RESULTS = ("zero", "subnormal", "normal", "infinity")
 _OUTPUT, _ACCUMULATOR = "round.output.", "round.accumulator."
@@ -22,6 +24,9 @@ _STEPS = ("0", "1", "2", "3to4", "5to8", "9to16", "17to32", "farther")
 
 def dot_crosses(problem: Problem, stimulus: DotStimulus) -> list[Family[Any]]:
     """Return the crosses of `dot`: operands, the accumulator's additions, the output, flags."""
+    if problem.results:
+        blocks = [_of_block(family) for family in block_crosses(problem, reach=ResultReach(problem))]
+        return [*operand_crosses(problem), *blocks]
     groups = {family.names[0].partition(".")[0]: family for family in dot_families(problem, stimulus)}
     result = Axis(groups["result"], _result_of)
     rounded = Axis(groups["round"], lambda name: name.removeprefix(_OUTPUT) if name.startswith(_OUTPUT) else None)
@@ -33,6 +38,19 @@ def dot_crosses(problem: Problem, stimulus: DotStimulus) -> list[Family[Any]]:
         _flag_pairs(problem, groups["flag"], flags),
         cross_family("flagged", [Axis(groups["flag"], _each_of(flags[1:])), result], _why_not_flagged(problem)),
     ]
+
+
+def _of_block(family: Family[BlockFacts]) -> Family[DotFacts]:
+    """Return a cross of an encoded block as one of the block of results."""
+
+    def find(facts: DotFacts) -> Indices:
+        assert facts.block is not None
+        return family.find(facts.block)
+
+    def parts(number: int) -> list[list[str]]:
+        return [[f"output.{name}" for name in part] for part in family.parts(number)]
+
+    return Family(family.names, find, family.absent, parts)
 
 
 def _result_of(name: str) -> str | None:

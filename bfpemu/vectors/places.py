@@ -207,9 +207,10 @@ class Places:
         kind = labels[0].partition(".")[2]
         if not self.is_known or kind == "infinity":
             return None
-        here = [place for place in self._in_range(labels[1]) if place.kept >= self.bits + (kind in _BEYOND)]
+        places, is_beyond = self._in_range(labels[1]), kind in _BEYOND
+        here = [place for place in places if (place.kept > self.bits if is_beyond else place.kept == self.bits)]
         if not here:
-            where = "above" if kind in _BEYOND else "as large as"
+            where = "above" if is_beyond else "as large as"
             return f"no element of such a block is {where} the largest significand"
         if any(place.bits >= self.bits + _BITS_BELOW.get(kind, 0) for place in here if self._may_exceed(place, kind)):
             return None

@@ -24,13 +24,22 @@ CASES = [
         ("add", name)
         for name in ("mx4", "mx6", "tt_bfp4_b_hw", "tt_bfp4_b_host_legacy", "bfp2", "flexpoint16", "flex16_5")
     ),
+    # NaN that count as numbers, bins of one lane, chains that flush what cancels, that cut sums or saturate them.
+    *(("add", name) for name in ("tt_bfp2_b_hw_precise", "tt_bfp2_a_hw", "intel_fp16", "intel_fp16_weights")),
     *(("decode", name) for name in ("mx4", "tt_bfp2_b_hw")),
+]
+OTHER_FLOATS = [
+    # Numbers just below an infinity, the neighbour below a half, and holders below an infinity that counts as a number.
+    ("decode", "flex16_5", "float16"),
+    ("decode", "bfp12", "bfloat16"),
+    ("encode", "mx6", "float64"),
+    ("encode", "tt_bfp4_b_hw", "float16"),
 ]
 
 
-@pytest.mark.parametrize(("unit", "name"), CASES)
-def test_no_bin_is_silently_empty_and_no_reason_is_contradicted(unit: str, name: str) -> None:
-    problem = problem_of(unit, resolve(name))
+@pytest.mark.parametrize(("unit", "name", "dtype"), [*((*case, "float32") for case in CASES), *OTHER_FLOATS])
+def test_no_bin_is_silently_empty_and_no_reason_is_contradicted(unit: str, name: str, dtype: str) -> None:
+    problem = problem_of(unit, resolve(name), dtype)
     plan = plan_of(problem, 1, 1)
     made = Directed(plan)
     assert made.contradictions() == {}

@@ -16,7 +16,8 @@ from bfpemu.vectors.families import CROSS, Family, Tally, bins_of
 from bfpemu.vectors.filling import filling
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
-from tests.vectors.conftest import KEEPING, PROBLEMS
+from bfpemu.vectors.sets import open_set
+from tests.vectors.conftest import KEEPING, KEPT, PROBLEMS
 
 SMALL = PROBLEMS | {"dot": Problem("dot", resolve("3x2x4"), dot_unit=KEEPING, elements=4)}
 UNITS = ["decode", *(pytest.param(unit, marks=pytest.mark.slow) for unit in ("encode", "requantize", "dot"))]
@@ -67,6 +68,24 @@ def test_level_two_keeps_level_one_and_adds_no_more_vectors_than_crosses(unit):
     assert names <= set(report)
     made = sum(len(next(iter(piece.values()))) for piece in found.plan.directed())
     assert made <= found.count <= made + len(report)
+
+
+@pytest.mark.slow
+def test_results_that_make_a_block_have_the_crosses_of_an_encoded_block():
+    problem = open_set(KEPT / "dot_into_blocks").problem
+    made = Directed(plan_of(problem, 2, 1))
+    crosses = crosses_of(made.report())
+    assert made.contradictions() == {}
+    assert {name.split(".")[1] for name in crosses} == {
+        "rounding", "clamping", "saturation", "tie", "largest", "operands", "exponents",
+    }  # fmt: skip
+    # What a small format leaves are exponents that flush and distances that its sums do not have.
+    assert sum("hits" in entry for entry in crosses.values()) > 0.85 * len(crosses)
+    assert all("hits" in entry for name, entry in crosses.items() if name.startswith(("cross.tie", "cross.operands")))
+    stimulus = np.concatenate([part.stimulus["b_elements"].reshape(-1, 4, 6) for part in made.parts]).astype(int)
+    a = np.concatenate([part.stimulus["a_elements"] for part in made.parts]).astype(int)
+    wanted = ((a[:, 2] == 0) & (stimulus[:, :, 2] == 1).any(axis=1)).sum()
+    assert crosses["cross.operands.a_zero.b_one.lane2"]["hits"] == wanted > 0
 
 
 @pytest.mark.slow
