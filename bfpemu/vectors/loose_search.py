@@ -68,6 +68,8 @@ class LooseSearch:
         """Mantissas of which some place has missing bins: sign and bits before the binary point -> the bins."""
         self._known = np.zeros(0, np.uint64)
         self._hits = np.zeros(0, np.uint64)
+        self._tells = np.zeros((0, 2, len(_KEPT)), np.bool_)
+        """Whether a mantissa of `_hits` has missing bins: by sign and bits before the binary point."""
         self._compared: set[bytes] = set()
         self.pairs: dict[str, list[Pair]] = {}
         for block in blocks:
@@ -105,9 +107,10 @@ class LooseSearch:
         for unit, at in zip(holders.unit.tolist(), holders.at.tolist(), strict=True):
             kept = np.clip(block.top[chosen] - unit, -_FAR, _FAR)
             fits = self._fits(block, chosen, at)
+            fits &= self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + _FAR]
             for own, places_kept in zip(chosen[fits].tolist(), kept[fits].tolist(), strict=True):
                 key = bool(block.negative[own]), places_kept
-                for name in self.telling[int(block.mantissa[own])].get(key, ()):
+                for name in self.telling[int(block.mantissa[own])][key]:
                     self._note(name, block, own, at)
 
     def _fits(self, block: LooseBlock, chosen: Int64Array, at: int) -> Mask:
@@ -135,6 +138,10 @@ class LooseSearch:
                     hits = self.telling.setdefault(int(columns[0][at]), {})
                     hits.setdefault(place, []).append(numbers[int(bins[at])])
         self._hits = np.array(sorted(self.telling), np.uint64)
+        self._tells = np.zeros((len(self._hits), 2, len(_KEPT)), np.bool_)
+        for row, mantissa in enumerate(self._hits.tolist()):
+            for negative, kept in self.telling[mantissa]:
+                self._tells[row, int(negative), kept + _FAR] = True
 
     # ------------------------------------------------------------------ two numbers of a block
 
