@@ -47,7 +47,7 @@ from bfpemu.vectors.words import Fields
 from bfpemu.vectors.zero_operand import ZeroOperands, zero_operand_families
 
 _SOUGHT = 39
-"""The piece of the last search; there are fewer than 40 (`Plan`)."""
+"""The piece of the last search, and before it that of the first; there are fewer than 40 pieces (`Plan`)."""
 
 
 class ElementwisePlan(Plan):

@@ -1,7 +1,7 @@
 """A last search of `add`, `multiply` and `requantize` for bins that no other directed vector hits (spec 12.10).
 
-Every number that the operands make is looked at with every place where a block can round it. What is found there
-is tried in vectors; what is not found cannot occur.
+A few vectors come first, which cost little. Then every number that the operands make is looked at with every place
+where a block can round it. What is found there is tried in vectors; what is not found cannot occur.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The directed vectors of a set: those of the plan, then a last search for bins that are left (spec 12.8, 12.10)."""
+"""The directed vectors of a set: those of the plan, then searches for bins that are left (spec 12.8, 12.10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A last search of `encode` for single bits far below the unit that no other directed vector has (spec 12.10)."""
+"""A last search of `encode` for bits far below the unit that no other directed vector has (spec 12.10)."""
 
 from __future__ import annotations
 
