@@ -77,7 +77,8 @@ class ChainEnds:
         for down in self._ends(whole, places):
             # Nothing but its bits happens to a number that no step has at an end, here and in the middle.
             some = np.flatnonzero(self._is_at_end(whole, 0) | self._is_at_end(whole, down))
-            found = self._chained(_Whole(*(column[some] for column in whole)), down, self._most(whole))
+            chosen = _Whole(whole.negative[some], whole.mantissa[some], whole.top[some])
+            found = self._chained(chosen, down, self._most(whole))
             at = some[found.at]
             differs = (found.mantissa != mantissa[at]) | (found.top != top[at])
             at = at[differs]

@@ -123,9 +123,10 @@ class Closing(NumberVectors):
         unit = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent - 1
         (_, taken), *_ = self.meetings.chain.everywhere(values, (unit, unit), at_once=True)
         places = np.arange(-_FAR, _FAR + 1)
-        columns = (np.repeat(column, len(places)) for column in (values[taken.at] < 0, taken.mantissa))
-        units = np.zeros(len(places) * len(taken.at), np.int64)
-        facts = facts_at(self.problem, *columns, np.tile(places, len(taken.at)), units)
+        negative = np.repeat(values[taken.at] < 0, len(places))
+        mantissa = np.repeat(taken.mantissa, len(places))
+        tops = np.tile(places, len(taken.at))
+        facts = facts_at(self.problem, negative, mantissa, tops, np.zeros(len(tops), np.int64))
         return {
             numbers[number]
             for family, numbers in wanted
