@@ -18,6 +18,7 @@ from bfpemu.vectors.deciding_sums import DecidingSums
 from bfpemu.vectors.decision_bins import decision_families
 from bfpemu.vectors.decision_stimulus import DecidingCodes
 from bfpemu.vectors.decode_bins import code_family, lane_family
+from bfpemu.vectors.dot_addition_bins import added, addition_family
 from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.dot_bins import dot_families
 from bfpemu.vectors.dot_carry_bins import carry_family
@@ -113,6 +114,7 @@ class DotPlan(Plan):
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
         found.append(carry_family(self.problem, self._stimulus))
         found.append(lost_family(self.problem, self._stimulus))
+        found.append(addition_family(self.problem, self._stimulus))
         if self.problem.results:
             found += result_families(self.problem, self._stimulus, self.level)
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
@@ -126,6 +128,7 @@ class DotPlan(Plan):
     def _pieces(self) -> Iterator[Stimulus]:
         yield from self._stimulus.pieces()
         yield lost_bits(self._stimulus)
+        yield added(self._stimulus)
         if isinstance(self._stimulus, BlockDotStimulus):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 
