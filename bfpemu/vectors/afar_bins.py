@@ -102,21 +102,21 @@ def _telling(reach: Reach) -> list[int]:
 
 @lru_cache(maxsize=4096)
 def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
-    """Return sums whose lower operand changes the exponent, at most one for each pair of exponents."""
-    found: dict[tuple[int, int], Lifting] = {}
+    """Return sums whose lower operand changes the exponent, at most one of each sign for each pair of exponents."""
+    found: dict[tuple[int, int, bool], Lifting] = {}
     for high in _telling(reach):
         without = wanted(reach, abs(high) << apart) - apart
         if way == "exact":
             spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
             on_edge = {ExponentRule.RCEIL: spec.largest_significand, ExponentRule.CEIL: 1}.get(rule)
             if on_edge is not None and abs(high) == on_edge:
-                found[without, without] = Lifting(high, 0, without, without)
+                found[without, without, high > 0] = Lifting(high, 0, without, without)
             continue
         for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
             total = abs((high << apart) + low)
             with_ = wanted(reach, total) - apart if total else without
             if (with_ > without) if way == "raises" else (with_ < without):
-                found.setdefault((without, with_), Lifting(high, low, without, with_))
+                found.setdefault((without, with_, high > 0), Lifting(high, low, without, with_))
     return tuple(found.values())
 
 
@@ -178,7 +178,7 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
         found = []
         lane = np.where(facts.nonzero, facts.mantissa >> _below(facts.highest[:, None] - facts.top), 0).argmax(axis=1)
         rows = np.arange(len(lane))
-        is_edge = facts.mantissa[rows, lane] == _edge(reach)
+        is_edge = facts.mantissa[rows, lane] == edge(reach)
         for which, side in enumerate(sides_of(facts)):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
@@ -211,40 +211,55 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
 
 
 def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
-    apart, away = distances(reach), GOES_AWAY[reach.problem.target.conversion.rounding]
+    apart = distances(reach)
     things = [f"apart{distance}.{way}" for distance in apart for way in ROUNDING_WAYS]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        found = []
+        for places, way in roundings_of(reach, facts):
+            at = numbered(apart, places)
+            found.append(np.where((way >= 0) & (at >= 0), at * len(ROUNDING_WAYS) + way, -1))
+        return np.stack(found, axis=-1)
+
+    def absent(number: int) -> str | None:
+        place, way = divmod(number, len(ROUNDING_WAYS))
+        return why_no_rounding(reach, apart[place], decidings(reach, _alike(reach, apart[place]), ROUNDING_WAYS[way]))
+
+    return lane_family("afar", things, reach.spec.elements_per_block or 1, level, find, absent)
+
+
+def _alike(reach: Reach, apart: int) -> int:
+    return min(apart, far_alike(reach))
+
+
+def why_no_rounding(reach: Reach, apart: int, cells: Sequence[Deciding]) -> str | None:
+    """Return why the lower operand decides no rounding at a distance, given where it could."""
+    if is_placed(reach, apart, cells):
+        return None
+    if cells:
+        return "so far below the other, an operand leaves it no exponent at which it is rounded otherwise"
+    return f"{reach.problem.target.conversion.rounding} rounds no number otherwise that is so little more or less"
+
+
+def roundings_of(reach: Reach, facts: BlockFacts) -> Iterator[tuple[Int64Array, Int64Array]]:
+    """Yield how far either operand lies below the other, and which of `ROUNDING_WAYS` its numbers bring about or -1."""
+    away = GOES_AWAY[reach.problem.target.conversion.rounding]
     spec, largest = reach.spec, np.uint64(reach.spec.largest_significand)
 
-    def rounded(whole: UInt64Array, facts: BlockFacts, rest: UInt64Array, sticky: Mask) -> Int64Array:
+    def rounded(whole: UInt64Array, rest: UInt64Array, sticky: Mask) -> Int64Array:
         below = sticky | (rest << np.uint64(1) != 0)
         odd, guard = (whole & np.uint64(1)).astype(np.int64), (rest >= HALF).astype(np.int64)
         found: Int64Array = whole.astype(np.int64) + away[8 * facts.negative + 4 * odd + 2 * guard + below]
         return found
 
-    def find(facts: BlockFacts) -> Int64Array:
-        found = []
-        unit = (facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
-        own = rounded(facts.whole, facts, facts.rest, facts.sticky)
-        for side in sides_of(facts):
-            _, whole, rest, sticky = split(side.high, side.high_top, unit)
-            other = rounded(whole, facts, rest, sticky)
-            way = np.where(own > other, 0, np.where(own < other, 1, -1))
-            known = facts.rounds & (side.low != 0) & (side.high != 0) & (side.high_negative == facts.negative)
-            known &= (facts.whole < largest) & (whole < largest)
-            at = numbered(apart, side.apart)
-            found.append(np.where(known & (way >= 0) & (at >= 0), at * len(ROUNDING_WAYS) + way, -1))
-        return np.stack(found, axis=-1)
-
-    def absent(number: int) -> str | None:
-        place, way = divmod(number, len(ROUNDING_WAYS))
-        cells = decidings(reach, min(apart[place], far_alike(reach)), ROUNDING_WAYS[way])
-        if is_placed(reach, apart[place], cells):
-            return None
-        if cells:
-            return "so far below the other, an operand leaves it no exponent at which it is rounded otherwise"
-        return f"{reach.problem.target.conversion.rounding} rounds no number otherwise that is so little more or less"
-
-    return lane_family("afar", things, reach.spec.elements_per_block or 1, level, find, absent)
+    unit = (facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
+    own = rounded(facts.whole, facts.rest, facts.sticky)
+    for side in sides_of(facts):
+        _, whole, rest, sticky = split(side.high, side.high_top, unit)
+        other = rounded(whole, rest, sticky)
+        known = facts.rounds & (side.low != 0) & (side.high != 0) & (side.high_negative == facts.negative)
+        known &= (facts.whole < largest) & (whole < largest)
+        yield side.apart, np.where(known & (own != other), np.where(own > other, 0, 1), -1)
 
 
 class _Side(NamedTuple):
@@ -286,7 +301,7 @@ def _below(places: Int64Array) -> UInt64Array:
     return np.clip(places, 0, 63).astype(np.uint64)
 
 
-def _edge(reach: Reach) -> np.uint64:
+def edge(reach: Reach) -> np.uint64:
     """Return the mantissa that the rule compares with: the largest significand, or a power of two."""
     spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
     if rule is ExponentRule.RCEIL:

@@ -21,6 +21,8 @@ from bfpemu.vectors.afar_bins import (
 )
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.filling import Stimulus
+from bfpemu.vectors.lanes import crosses_lanes
+from bfpemu.vectors.nudge_bins import signed_decidings, signed_liftings, things_of
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.reach import Reach
@@ -44,12 +46,14 @@ class AfarSums(OperandStimulus):
         for high, low in ((self.a, self.b), (self.b, self.a)):
             turn = count()
             rows = [row for apart in distances(self.reach) for row in self._exponents(high, low, apart, next(turn))]
+            rows += self._signed(high, low)
             if not is_stochastic:
                 # The operands take turns, so that each distance has both roundings in every lane but one.
                 own = [
                     apart for apart in distances(self.reach) if self.level > 1 or (apart % 2 == 0) == (high is self.a)
                 ]
                 rows += [row for apart in own for row in self._roundings(high, low, apart)]
+                rows += self._signed_roundings(high, low)
             yield joined(rows)
 
     def _exponents(self, high: Side, low: Side, apart: int, turn: int) -> Iterator[Stimulus]:
@@ -65,6 +69,35 @@ class AfarSums(OperandStimulus):
             lower = np.where(here, pair.low, 1 if way == "exact" else 0)
             code = next(placements(self.reach, apart, pair))
             yield self._laid(high, low, np.where(here, pair.high, 0), lower, code, apart)
+
+    def _signed(self, high: Side, low: Side) -> Iterator[Stimulus]:
+        """Yield blocks whose exponent the lower operand changes, or just does not, in each lane, beside either sign."""
+        things = things_of(self.reach, EXPONENT_WAYS)
+        is_crossed = crosses_lanes(len(things), self.size, self.level)
+        for number, (apart, way, sign) in enumerate(things):
+            pairs = signed_liftings(self.reach, apart, way, sign)
+            if not pairs or (way == "exact" and self.size == 1):
+                continue
+            for lane in self.lane if is_crossed else [number % self.size]:
+                # The operands take turns.
+                if (lane + number) % 2 == (high is self.a):
+                    pair, here = pairs[(lane + number) % len(pairs)], self.lane == lane
+                    code = next(placements(self.reach, apart, pair))
+                    lower = np.where(here, pair.low, 1 if way == "exact" else 0)
+                    yield self._laid(high, low, np.where(here, pair.high, 0), lower, code, apart)
+
+    def _signed_roundings(self, high: Side, low: Side) -> Iterator[Stimulus]:
+        """Yield blocks in whose lanes, all but one, the lower operand decides a rounding of one sign."""
+        for number, (apart, way, sign) in enumerate(things_of(self.reach, ROUNDING_WAYS)):
+            cells = signed_decidings(self.reach, apart, way, sign)
+            cells = [cell for cell in cells if is_placed(self.reach, apart, [cell])]
+            if not cells or number // 2 % 2 == (high is self.a):
+                continue
+            code = next(placements(self.reach, apart, cells[0]))
+            for holds in (0, self.size // 2) if self.size > 1 else (0,):
+                here = (self.lane == holds) & (self.size > 1)
+                one, two = np.where(here, cells[0].holder, cells[0].high), np.where(here, 0, cells[0].low)
+                yield self._laid(high, low, one, two, code, apart)
 
     def _roundings(self, high: Side, low: Side, apart: int) -> Iterator[Stimulus]:
         """Yield blocks in whose lanes the lower operand decides a rounding; each lane but one, which holds the unit."""

@@ -31,6 +31,7 @@ from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.nudge_bins import nudge_families
 from bfpemu.vectors.operand_stimulus import joined
 from bfpemu.vectors.plan import Plan, Search
 from bfpemu.vectors.product_bins import product_families
@@ -63,6 +64,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
             found += afar_families(Reach(self.problem), self.level)
+            found += nudge_families(Reach(self.problem), self.level)
             found += zero_operand_families(Reach(self.problem))
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
