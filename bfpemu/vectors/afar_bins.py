@@ -144,7 +144,8 @@ def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
                     found.append(Deciding(holder, high, low))
         if {one.high > 0 for one in found} == {True, False}:
             break
-    return tuple(dict.fromkeys([*found[:4], *(one for one in found if one.high < 0)][:8]))
+    above, below = ([one for one in found if (one.high > 0) == sign][:4] for sign in (True, False))
+    return (*below, *above)
 
 
 def placements(reach: Reach, apart: int, pair: Lifting | Deciding) -> Iterator[int]:
