@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
+from bfpemu.reference.float_format import rational
 from bfpemu.vectors.directed import Directed
 from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
@@ -110,3 +112,47 @@ def test_elements_that_lack_one_bit_of_the_end_stand_in_every_lane(rule, range_)
         assert (16 - code if words[1] == "neg" else code) == end - (1 << bit)
         names.add(name)
     assert len(names) == 3 * 6
+
+
+def test_in_every_lane_what_the_lower_operand_has_there_alone_moves_the_exponent():
+    problem = Problem("add", Preset(BFPSpec("m4", 4, 2, 5), Conversion(exponent_rule="ceil")))
+    made, spec = Directed(plan_of(problem, 1, 1)), problem.a_flat.format
+    report = {key: entry for key, entry in made.report().items() if key.startswith("nudges.exponent.")}
+    assert made.contradictions() == {}
+    assert not any("not_reached" in entry for entry in report.values())
+    rows = [
+        {field: items[row].tolist() for field, items in part.stimulus.items()}
+        for part in made.parts
+        for row in range(len(part.stimulus["a_elements"]))
+    ]
+    seen = set()
+    for key, entry in report.items():
+        if "first" not in entry or ".exact." in key:
+            continue
+        _, _, apart, way, sign, lane = key.split(".")
+        items, at = rows[entry["first"]], int(lane.removeprefix("lane"))
+        units = {side: items[f"{side}_exponents"][0] for side in "ab"}
+        high, low = sorted("ab", key=units.__getitem__, reverse=True)
+        assert units[high] - units[low] == int(apart.removeprefix("apart"))
+        assert [bool(code) for code in items[f"{low}_elements"]] == [place == at for place in range(2)]
+        higher, lower = (
+            decode_block(EncodedBlock(units[side], (), tuple(items[f"{side}_elements"])), spec) for side in (high, low)
+        )
+        assert (higher[at].signed < 0) == (sign == "neg")
+        sums = [rational(x.signed + y.signed) for x, y in zip(higher, lower, strict=True)]
+        moved = encode_block(sums, problem.target).exponent_code - encode_block(higher, problem.target).exponent_code
+        assert moved > 0 if way == "raises" else moved < 0
+        seen.add((way, sign, at))
+    assert {("raises", sign, lane) for sign in ("pos", "neg") for lane in range(2)} <= seen
+
+
+def test_both_paths_of_a_float_adder_round_at_every_distance_and_leave_numbers_at_every_place():
+    held = FloatFormat(exponent_bits=6, fraction_bits=7)
+    unit = DotProductUnit(accumulator=Accumulator(kind="float", format=held), output=held)
+    problem = Problem("dot", Preset(BFPSpec("m4", 4, 4, 5)), dot_unit=unit, elements=12)
+    report = Directed(plan_of(problem, 1, 1)).report()
+    found = {key for key, entry in report.items() if key.startswith(("added.", "leaves.")) and entry.get("hits")}
+    assert {key for key in report if key.startswith(("added.", "leaves."))} == found
+    assert {f"leaves.apart{apart}.places{apart + places}" for apart in (0, 1) for places in range(1, 7)} <= found
+    # A sum that stays in its binade, one place apart, is rounded where its lowest bit is a tie.
+    assert {f"added.opposite.apart1.stays.lsb{bit}.guard1.sticky0" for bit in (0, 1)} <= found
