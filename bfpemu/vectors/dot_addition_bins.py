@@ -18,7 +18,7 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
 
 _STREAM = 57
-_CANDIDATES, _EACH = 4096, 2
+_CANDIDATES, _EACH = 16384, 2
 _FEWEST_FRACTION_BITS = 4
 """Of shorter floats some of the names have no numbers."""
 _STEPS = {1: "carry", 0: "stays", -1: "falls"}
