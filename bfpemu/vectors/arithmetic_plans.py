@@ -31,6 +31,9 @@ from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable
+from bfpemu.vectors.merge_bins import merge_families
+from bfpemu.vectors.merge_stimulus import MergedBlocks
+from bfpemu.vectors.near_maxima import near_families
 from bfpemu.vectors.nudge_bins import nudge_families
 from bfpemu.vectors.operand_stimulus import joined
 from bfpemu.vectors.plan import Plan, Search
@@ -66,6 +69,9 @@ class ElementwisePlan(Plan):
             found += afar_families(Reach(self.problem), self.level)
             found += nudge_families(Reach(self.problem), self.level)
             found += zero_operand_families(Reach(self.problem))
+        if self.problem.unit == "requantize":
+            reach = Reach(self.problem)
+            found += [*near_families(reach, self.level), *merge_families(reach, self.level)]
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
@@ -77,6 +83,7 @@ class ElementwisePlan(Plan):
             yield from LaneProducts(Reach(self.problem), self.seed, self.level).pieces()
         if self.problem.unit == "requantize":
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
+            yield from MergedBlocks(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "add":
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
             yield from AfarSums(self.problem, self.seed, self.level).pieces()

@@ -131,7 +131,8 @@ def deepest_rest(reach: Reach) -> int:
         return min(reach.precision, _DEEPEST)
     if problem.unit == "requantize":
         # The one number that saturates in a chain has all of its bits, and none of them alone.
-        return max(reach.precision_rounded - max(reach.most_kept_bits, 0), 0)
+        kept = 0 if reach.merges else max(reach.most_kept_bits, 0)
+        return max(reach.precision_rounded - kept, 0)
     a, b = problem.a_flat.format.magnitude_bits, problem.b_flat.format.magnitude_bits
     if problem.unit == "multiply":
         return min(reach.precision, _DEEPEST)

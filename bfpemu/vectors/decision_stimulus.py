@@ -12,6 +12,7 @@ from bfpemu.vectors.decision_bins import deepest_maximum
 from bfpemu.vectors.encode_stimulus import EncodeStimulus
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lanes import in_turn
+from bfpemu.vectors.near_maxima import near_blocks
 from bfpemu.vectors.operand_stimulus import OperandStimulus
 from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_stimulus import Patterns
@@ -117,28 +118,34 @@ def beyond_blocks(reach: Reach, lanes: int) -> list[list[tuple[int, int]]]:
 
 
 class DecidingCodes(OperandStimulus):
-    """Blocks of `requantize`: one maximum that decides, and elements above the largest at a supplied exponent."""
+    """Blocks of `requantize`: one maximum that decides, and elements above the largest, whose exponent is held."""
 
     def pieces(self) -> Sequence[Stimulus]:
         """Return operands."""
         reach = Reach(self.problem)
         size = min(self.problem.target.format.elements_per_block or 1, self.lanes)
+        beyond = [self._beyond(reach)] if reach.is_given or reach.clamps_above else []
         if reach.is_given:
-            return [self._beyond(reach)]
-        if size == 1:
-            return []
-        pairs, rows, exponents = deciding_pairs(reach), [], []
-        signed = self.a.spec.has_sign
+            return beyond
+        pairs = near_blocks(reach)
+        pairs += [(larger, smaller) for _, larger, smaller in deciding_pairs(reach)] if size > 1 else []
+        rows, exponents, signed = [], [], self.a.spec.has_sign
         for number, lane in in_turn(len(pairs), size, self.level):
-            _, larger, smaller = pairs[number]
+            larger, smaller = pairs[number]
             row = np.full(self.lanes, smaller)
             row[lane::size] = larger
             rows.append(np.where((np.arange(self.lanes) + lane) % 2 == 1, -row, row) if signed else row)
             exponents.append(self.a.middle)
-        return [self.without_shifts(self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents)))]
+        if not rows:
+            return beyond
+        fields = self.fields(self.a, codes_of(self.a.spec, np.array(rows)), np.array(exponents))
+        return [self.without_shifts(fields), *beyond]
 
     def _beyond(self, reach: Reach) -> Stimulus:
-        """Return numbers with one bit beside the first one above an element, and the exponents that make them so."""
+        """Return numbers with one bit beside the first one above an element, and the exponents that make them so.
+
+        An exponent of the result that is not supplied is the largest.
+        """
         spec, low = reach.spec, -1 if self.a.spec.has_sign else 1
         wide = spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits
         down = max(wide + 1 - self.a.spec.magnitude_bits, 0)
@@ -149,11 +156,13 @@ class DecidingCodes(OperandStimulus):
         most = min(spec.largest_exponent_code, self.a.spec.largest_exponent_code - between)
         if least > most:
             return self.fields(self.a, np.zeros((1, self.lanes)), 0)
+        given = (least + most) // 2 if reach.is_given else spec.largest_exponent_code
+        if given > most:
+            return self.fields(self.a, np.zeros((1, self.lanes)), 0)
         blocks = np.array(beyond_blocks(reach, self.lanes))
         signs, integers = blocks[..., 0], blocks[..., 1]
         fits = integers & ((1 << down) - 1) == 0
         rows = np.where(fits, (integers >> down) * np.where(signs == 1, low, 1), 0)
-        given = (least + most) // 2
         codes = np.full((len(rows), reach.problem.blocks(reach.problem.target)), given, np.uint64)
         fields = self.fields(self.a, codes_of(self.a.spec, rows), given + between)
-        return self.without_shifts(fields) | {"exponents": codes}
+        return self.without_shifts(fields) | ({"exponents": codes} if reach.is_given else {})

@@ -35,7 +35,7 @@ class ElementStimulus(OperandStimulus):
             yield self.exponents(side)
             yield self.reserved(side)
         if self.b is None:
-            yield from (self.cells(), self.largest(self.a), self.block_distances(), self.far_blocks())
+            yield from (self.cells(), self.largest(self.a), self.block_distances())
         else:
             yield from (self.ladder(self.b), self.far(self.b), self.corners(self.b), self.largest(self.a))
             for top in (self.a.spec.largest_exponent_code, 0):
@@ -189,26 +189,6 @@ class ElementStimulus(OperandStimulus):
         rows[:, self.lanes - room :] = np.resize(values, (count, room))
         turned = np.concatenate([np.roll(rows, turn, axis=1) for turn in range(min(turns, self.lanes))])
         return self.fields(self.a, codes_of(self.a.spec, turned), exponent)
-
-    def far_blocks(self) -> Stimulus:
-        """Return vectors with one block at the largest exponent, and another at every one."""
-        codes = telling_exponents(self.a.spec)
-        found = []
-        for value in (1, -1 if self.a.spec.has_sign else 1):
-            elements = codes_of(self.a.spec, np.full((len(codes), self.lanes), value))
-            exponents = np.repeat(np.array(codes)[:, None], self.a.blocks, axis=1)
-            for row in range(len(codes)):
-                exponents[row, row % self.a.blocks] = self.a.spec.largest_exponent_code
-            size = -(-self.lanes // self.a.blocks)
-            low, high = self.a.spec.significand_ends
-            for row in range(len(codes)):
-                block = row % self.a.blocks
-                elements[row, block * size : (block + 1) * size] = 0
-                elements[row, block * size] = codes_of(
-                    self.a.spec, np.array([low if row // self.a.blocks % 2 else high])
-                )[0]
-            found.append(self.fields(self.a, elements, exponents))
-        return joined(found)
 
     def product_cells(self, b: Side) -> Stimulus:
         """Return products around every place where they are rounded, beside the largest product."""

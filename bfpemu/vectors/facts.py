@@ -14,7 +14,7 @@ import numpy.typing as npt
 from bfpemu.arithmetic import exact_values
 from bfpemu.arithmetic.exact_values import Operation
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import ExponentRule, ReservedExponent
+from bfpemu.formats import BFPSpec, Encoding, ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.answers import operand_values
@@ -111,7 +111,7 @@ def facts_of_numbers(
     may_flush = conversion.exponent_rule is not ExponentRule.GIVEN and not spec.use_subnormals
     is_flushed = has_number & may_flush & (wanted < spec.smallest_exponent) & (code == 0)
     if conversion.exponent_rule is ExponentRule.EVEN:
-        is_flushed &= ~_any_element(answer, blocks, size)
+        is_flushed &= ~_any_element(answer, spec, blocks, size)
     unit = (code - spec.exponent_bias - spec.fraction_bits - conversion.post_truncate_bits)[:, None]
     if spec.sub_block_size is not None:
         shifts = answer["shifts"].astype(np.int64).reshape(-1, spec.shifts_per_block)
@@ -201,8 +201,10 @@ def _by_block(array: AnyArray, blocks: int, size: int) -> AnyArray:
     return padded.reshape(-1, size)
 
 
-def _any_element(answer: Fields, blocks: int, size: int) -> Any:
-    return _by_block(answer["elements"] != 0, blocks, size).any(axis=1)
+def _any_element(answer: Fields, spec: BFPSpec, blocks: int, size: int) -> Any:
+    """Return which blocks have an element other than 0 and -0."""
+    sign = 1 << spec.magnitude_bits if spec.encoding is Encoding.SIGN_MAGNITUDE else 0
+    return _by_block(answer["elements"] & ~np.uint64(sign) != 0, blocks, size).any(axis=1)
 
 
 def _wanted(problem: Problem, highest: Int64Array, largest: UInt64Array) -> Int64Array:

@@ -1,4 +1,4 @@
-"""Blocks of `encode` whose largest magnitude, or the next, with one bit more gives another exponent (spec 12.10)."""
+"""Blocks whose largest magnitude, or the next, with one bit more gives another exponent (spec 12.10)."""
 
 from __future__ import annotations
 
@@ -88,10 +88,11 @@ def _why_never(reach: Reach) -> str | None:
     is_rceil = reach.problem.target.conversion.exponent_rule is ExponentRule.RCEIL
     if is_rceil and reach.precision <= spec.magnitude_bits:
         return "no number lies between the largest significand and the next power of two"
-    return None
+    low, high = visible_exponents(reach, np.array(reach.wanted_ends)).tolist()
+    return "every block has one exponent" if low == high else None
 
 
-def _blocks(reach: Reach) -> list[tuple[int, int]]:
+def near_blocks(reach: Reach) -> list[tuple[int, int]]:
     """Return (largest, others): integers of as many bits as numbers have.
 
     First those that lack a bit, then those that are in order by one. With `ceil` a power of two lacks every bit, and
@@ -112,7 +113,7 @@ def _blocks(reach: Reach) -> list[tuple[int, int]]:
 def near_patterns(stimulus: EncodeStimulus) -> Iterator[Patterns]:
     """Yield blocks for these bins: the largest magnitude in every lane in turn."""
     reach, source, sign = stimulus.reach, stimulus.source, stimulus.sign
-    own = _blocks(reach)
+    own = near_blocks(reach)
     if not own:
         return
     spec = reach.spec

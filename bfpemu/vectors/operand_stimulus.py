@@ -16,9 +16,12 @@ from bfpemu.vectors.code_stimulus import (
 )
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.words import AnyArray
 
 _MOST_CROSSED = 2048
+_ROOM = 4
+"""Exponents between numbers in the middle and both ends of the result's."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,14 @@ class Side:
     prefix: str
     spec: BFPSpec
     blocks: int
+    between: tuple[int, int] | None = None
+    """The ends of the exponent codes at which large numbers are neither flushed nor clamped, where these are known."""
 
     @property
     def middle(self) -> int:
         """An exponent code near that of 1."""
-        return min(max(self.spec.exponent_bias, 0), self.spec.largest_exponent_code)
+        low, high = self.between or (self.spec.exponent_bias, self.spec.exponent_bias)
+        return min(max(min(max(self.spec.exponent_bias, low), high), 0), self.spec.largest_exponent_code)
 
 
 class OperandStimulus:
@@ -41,7 +47,7 @@ class OperandStimulus:
     def __init__(self, problem: Problem, seed: int, level: int) -> None:
         self.problem, self.seed, self.level = problem, seed, level
         self.lanes = problem.elements
-        self.a = Side("a_", problem.a_flat.format, problem.blocks(problem.a_flat))
+        self.a = Side("a_", problem.a_flat.format, problem.blocks(problem.a_flat), _codes_between(problem))
         self.b = Side("b_", problem.b_flat.format, problem.blocks(problem.b_flat)) if problem.b else None
 
     @property
@@ -180,6 +186,17 @@ class OperandStimulus:
             exponents = np.clip(side.middle + steps, 0, side.spec.largest_exponent_code)
             found |= self.fields(side, elements, exponents)
         return found
+
+
+def _codes_between(problem: Problem) -> tuple[int, int] | None:
+    """Return the first and last exponent code of `requantize` whose large numbers are neither flushed nor clamped."""
+    if problem.unit != "requantize" or problem.needs_exponents:
+        return None
+    reach = Reach(problem)
+    source, target = problem.a_flat.format, problem.target.format
+    first = reach.wanted(source.magnitude_bits - 1 - source.fraction_bits - source.exponent_bias)
+    room = min(_ROOM, (target.largest_exponent - target.smallest_exponent) // 2)
+    return target.smallest_exponent + room - first, target.largest_exponent - room - first
 
 
 def coded(side: Side, elements: AnyArray, exponents: AnyArray | int) -> Stimulus:

@@ -28,6 +28,13 @@ class Operands:
         return [preset.format for preset in (self.problem.a_flat, self.problem.b and self.problem.b_flat) if preset]
 
     @property
+    def merges(self) -> bool:
+        """Whether a block of the result takes elements of several blocks of one operand."""
+        if self.problem.unit != "requantize":
+            return False
+        return bool((self.operands[0].elements_per_block or 1) % (self.spec.elements_per_block or 1))
+
+    @property
     def precision_rounded(self) -> int:
         """Bits of a number behind the source chain that does not saturate in it."""
         steps = self.problem.target.conversion.source_chain

@@ -39,7 +39,8 @@ def stimulus_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
     ]
     if unit == "decode":
         return operand
-    return [(f"{side}_{name}", width, count) for side in "ab" for name, width, count in operand]
+    sides = "a" if unit == "requantize" else "ab"
+    return [(f"{side}_{name}", width, count) for side in sides for name, width, count in operand]
 
 
 def expected_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
@@ -49,16 +50,29 @@ def expected_widths(unit: str, choice: Choice) -> list[tuple[str, int, int]]:
         return [("y", 32, elements)]
     if unit == "dot":
         return [("result", 32, 1), ("flags", 5, 1)]
-    return [("elements", spec.mantissa_bits, elements), ("exponents", spec.exponent_bits, 1)]
+    spec = choice.target.format
+    assert isinstance(spec.block_size, int)
+    return [
+        ("elements", spec.mantissa_bits, elements),
+        ("exponents", spec.exponent_bits, elements // spec.block_size),
+    ]
 
 
 def answer(unit: str, choice: Choice, items: Items) -> Items:
     """Return the items of the expected word, from the reference model."""
-    return {"encode": _encode, "decode": _decode, "add": _add, "multiply": _multiply, "dot": _dot}[unit](choice, items)
+    models = {
+        "encode": _encode,
+        "decode": _decode,
+        "add": _add,
+        "multiply": _multiply,
+        "requantize": _requantize,
+        "dot": _dot,
+    }
+    return models[unit](choice, items)
 
 
 def _encoded(choice: Choice, values: Sequence[Value]) -> Items:
-    block = encode_block(values, choice.preset)
+    block = encode_block(values, choice.target)
     return [list(block.element_codes), [block.exponent_code]]
 
 
@@ -87,6 +101,19 @@ def _multiply(choice: Choice, items: Items) -> Items:
 def _operands(choice: Choice, items: Items) -> Iterator[tuple[Value, Value]]:
     a, b = (_values(choice.format, *items[first : first + 2]) for first in (0, 2))
     return zip(a, b, strict=True)
+
+
+def _requantize(choice: Choice, items: Items) -> Items:
+    spec, target = choice.format, choice.target.format
+    elements, exponents = items
+    assert isinstance(spec.block_size, int)
+    assert isinstance(target.block_size, int)
+    values: list[Value] = []
+    for block, exponent in enumerate(exponents):
+        values += _values(spec, elements[spec.block_size * block : spec.block_size * (block + 1)], [exponent])
+    blocks = [values[first : first + target.block_size] for first in range(0, len(values), target.block_size)]
+    encoded = [_encoded(choice, block) for block in blocks]
+    return [[code for codes, _ in encoded for code in codes], [code for _, (code,) in encoded]]
 
 
 def _dot(choice: Choice, items: Items) -> Items:

@@ -104,5 +104,51 @@ DOT = [
     _dot("aligned_fine", _SMALL, 4, kind="aligned", bits=40, fraction_bits=30),
 ]
 
-CHOICES = {"encode": ENCODE, "decode": DECODE, "add": ADD, "multiply": MULTIPLY, "dot": DOT}
+
+def _conversion(
+    name: str, source: BFPSpec, target: BFPSpec, *, simulators: tuple[str, ...] = ("icarus",), **conversion: Any
+) -> Choice:
+    assert isinstance(source.block_size, int)
+    assert isinstance(target.block_size, int)
+    result = Preset(target, Conversion(**conversion))
+    elements = max(source.block_size, target.block_size)
+    return Choice(name, Preset(source), elements, simulators=simulators, result=result)
+
+
+_NARROW = BFPSpec("m4", 4, 4, 4)
+_SIGNED = BFPSpec("s4", 4, 4, 5, encoding="sign_magnitude")
+
+REQUANTIZE = [
+    _conversion("merges", BFPSpec("m8", 8, 4, 6), BFPSpec("m5", 5, 8, 5), simulators=BOTH),
+    *(
+        _conversion(f"{rule}_{mode}", BFPSpec("m7", 7, 2, 5), _NARROW, exponent_rule=rule, rounding=mode)
+        for number, mode in enumerate(ROUNDINGS)
+        for rule in (("floor", "ceil")[number % 2],)
+    ),
+    _conversion("splits", BFPSpec("m6", 6, 8, 5), BFPSpec("m4", 4, 4, 5), exponent_rule="ceil"),
+    _conversion(
+        "widens",
+        _SIGNED,
+        BFPSpec("m9", 9, 2, 4, use_subnormals=True),
+        exponent_rule="floor",
+        significand_range="symmetric",
+    ),
+    _conversion("sign_magnitude", BFPSpec("m6", 6, 4, 4, exponent_reserved="none"), _SIGNED, rounding="ties_away"),
+    _conversion(
+        "narrow_exponents",
+        BFPSpec("e6", 6, 2, 6, exponent_bias=20, exponent_reserved="zero"),
+        BFPSpec("e3", 4, 4, 3, exponent_bias=-6, use_subnormals=True, exponent_reserved="none"),
+        exponent_rule="floor",
+    ),
+    _conversion("one_magnitude_bit", BFPSpec("m3", 3, 2, 3), BFPSpec("m2", 2, 4, 3), rounding="ties_toward_zero"),
+]
+
+CHOICES = {
+    "encode": ENCODE,
+    "decode": DECODE,
+    "add": ADD,
+    "multiply": MULTIPLY,
+    "requantize": REQUANTIZE,
+    "dot": DOT,
+}
 """Unit of spec 12.2 -> what its devices are built for."""

@@ -11,6 +11,7 @@ from bfpemu.formats import (
     ExponentRule,
     InfinityPolicy,
     Preset,
+    ReservedExponent,
     Rounding,
     SignificandRange,
 )
@@ -43,11 +44,18 @@ class Choice:
     dot_unit: DotProductUnit | None = None
     simulators: tuple[str, ...] = ("icarus",)
     """Which simulators run it; for Verilator a C++ compiler works for a second."""
+    result: Preset | None = None
+    """Of the result, where it has a format of its own."""
 
     @property
     def format(self) -> BFPSpec:
-        """The format of the operands and of the result."""
+        """The format of the operands."""
         return self.preset.format
+
+    @property
+    def target(self) -> Preset:
+        """What results are encoded in."""
+        return self.result or self.preset
 
 
 MODULES = {
@@ -56,6 +64,7 @@ MODULES = {
     "add": ("adder_parallel", "adder_serial"),
     "multiply": ("multiplier_parallel", "multiplier_serial"),
     "dot": ("dot_tree", "dot_serial"),
+    "requantize": ("converter_parallel", "converter_serial"),
 }
 """Unit of spec 12.2 -> its two micro-architectures."""
 
@@ -64,6 +73,8 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
     """Return the parameters of a device of a unit."""
     spec = choice.format
     assert isinstance(spec.block_size, int)
+    if unit == "requantize":
+        return {"N": choice.elements, **_of_source(spec), **_of_result(choice.target)}
     is_sign_magnitude = spec.encoding is Encoding.SIGN_MAGNITUDE
     return {
         "N": spec.block_size,
@@ -82,9 +93,32 @@ def parameters(unit: str, choice: Choice) -> dict[str, int]:
     }
 
 
+def _of_block(spec: BFPSpec) -> dict[str, int]:
+    """Return the parameters of a format whose blocks are converted, or the result of that."""
+    assert isinstance(spec.block_size, int)
+    return {
+        "BLOCK": spec.block_size,
+        "MANTISSA_BITS": spec.mantissa_bits,
+        "EXPONENT_BITS": spec.exponent_bits,
+        "EXPONENT_BIAS": spec.exponent_bias,
+        "SIGN_MAGNITUDE": int(spec.encoding is Encoding.SIGN_MAGNITUDE),
+        "RESERVED": [ReservedExponent.NAN, ReservedExponent.ZERO, ReservedExponent.NONE].index(spec.exponent_reserved),
+    }
+
+
+def _of_source(spec: BFPSpec) -> dict[str, int]:
+    return {f"A_{name}": value for name, value in _of_block(spec).items()}
+
+
+def _of_result(preset: Preset) -> dict[str, int]:
+    spec = preset.format
+    fields = _of_block(spec) | _of_conversion(spec, preset.conversion)
+    return fields | {"SYMMETRIC": max(fields["SYMMETRIC"], fields["SIGN_MAGNITUDE"])}
+
+
 def _of_conversion(spec: BFPSpec, conversion: Conversion) -> dict[str, int]:
     return {
-        "RULE": {ExponentRule.RCEIL: 0, ExponentRule.FLOOR: 1, ExponentRule.CEIL: 2}[conversion.exponent_rule],
+        "RULE": [ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL].index(conversion.exponent_rule),
         "ROUNDING": NUMBER_OF_ROUNDING[conversion.rounding],
         "SYMMETRIC": int(conversion.significand_range is SignificandRange.SYMMETRIC),
         "USE_SUBNORMALS": int(spec.use_subnormals),

@@ -74,7 +74,7 @@ class VectorSet:
 def problem_of(unit: str, choice: Choice) -> Problem:
     """Return what the sets of a device are about (spec 12.2)."""
     elements = choice.elements if unit == "dot" else 0
-    return Problem(unit, choice.preset, dot_unit=choice.dot_unit, elements=elements)
+    return Problem(unit, choice.preset, result=choice.result, dot_unit=choice.dot_unit, elements=elements)
 
 
 def level_one(unit: str, choice: Choice, folder: Path) -> VectorSet:

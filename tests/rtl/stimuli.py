@@ -22,6 +22,8 @@ def stimuli(unit: str, choice: Choice, random_count: int, seed: int = 1) -> list
         return [[block] for block in _float_blocks(choice, random_count, random.Random(seed))]
     if unit == "decode":
         return list(_code_blocks(choice, random_count, random.Random(seed)))
+    if unit == "requantize":
+        return list(_code_rows(choice, random_count, random.Random(seed)))
     return list(_code_pairs(choice, random_count, random.Random(seed), is_dot=unit == "dot"))
 
 
@@ -102,6 +104,37 @@ def _code_blocks(choice: Choice, random_count: int, source: random.Random) -> It
     for _ in range(random_count):
         codes = [source.getrandbits(spec.mantissa_bits) for _ in range(n)]
         yield [codes, [source.randrange(spec.all_ones_code)]]
+
+
+def _code_rows(choice: Choice, random_count: int, source: random.Random) -> Iterator[Items]:
+    """Yield blocks of codes: all exponents, distances of exponents, ties beside a largest number, one lane alone."""
+    spec, n, corners = choice.format, choice.elements, _corner_codes(choice)
+    largest = spec.largest_exponent_code
+    assert isinstance(spec.block_size, int)
+    blocks, middle = n // spec.block_size, min(max(spec.exponent_bias, 0), largest)
+    half = 1 << (spec.mantissa_bits - 1)
+    for exponent in range(spec.all_ones_code + 1):
+        for shift, other in ((0, exponent), (exponent, middle), (exponent // 2, largest)):
+            codes = [corners[(lane + shift) % len(corners)] for lane in range(n)]
+            yield [codes, [(exponent, other)[block % 2] for block in range(blocks)]]
+            yield [[codes[0], *[0] * (n - 1)], [(exponent, other)[block % 2] for block in range(blocks)]]
+    for distance in range(-spec.mantissa_bits - 6, spec.mantissa_bits + 7):
+        for block in range(blocks):
+            exponents = [min(max(middle + distance * (at == block), 0), largest) for at in range(blocks)]
+            yield [[corners[(lane * 3 + distance) % len(corners)] for lane in range(n)], exponents]
+            yield [[(1, half - 1)[lane // spec.block_size == block] for lane in range(n)], exponents]
+    for start in range(2 * half if half <= 64 else 128):  # every code beside a largest number
+        for holder in (half - 1, half, half >> 1, (half >> 1) + 1):
+            row = [(start + lane * 5) % (2 * half) & (holder | half) for lane in range(n)]
+            row[start % n] = holder
+            yield [row, [middle] * blocks]
+    for lane in range(n):
+        for code in (0, *corners):
+            yield [[code if slot == lane else 0 for slot in range(n)], [middle - (slot % 2) for slot in range(blocks)]]
+    for _ in range(random_count):
+        spread = source.choice([0, 1, 4, spec.mantissa_bits])
+        exponents = [min(max(middle + source.randint(-spread, spread), 0), largest) for _ in range(blocks)]
+        yield [[source.getrandbits(spec.mantissa_bits) for _ in range(n)], exponents]
 
 
 def _code_pairs(choice: Choice, random_count: int, source: random.Random, *, is_dot: bool) -> Iterator[Items]:

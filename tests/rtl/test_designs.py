@@ -48,6 +48,7 @@ SMALLEST = {
     "add": "one_magnitude_bit",
     "multiply": "one_magnitude_bit",
     "dot": "aligned_wraps",
+    "requantize": "one_magnitude_bit",
 }
 """Unit -> what its device is built for when it has the set that users make."""
 
