@@ -70,7 +70,7 @@ def _sources(facts: BlockFacts) -> Sources:
     is_zero = ~has_number[:, block].reshape(-1, size)
     on_top = facts.nonzero & (facts.top == facts.highest[:, None])
     holds = on_top & (facts.mantissa == np.where(on_top, facts.mantissa, np.uint64(0)).max(axis=1)[:, None])
-    numbers = facts.nonzero & facts.finite.all(axis=1)[:, None]
+    numbers = facts.nonzero & np.logical_and.reduce(facts.finite, axis=1)[:, None]
     return Sources(blocks, code, is_zero, holds, np.where(numbers, code, -1).max(axis=1))
 
 
