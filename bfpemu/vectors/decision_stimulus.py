@@ -154,15 +154,17 @@ class DecidingCodes(OperandStimulus):
         between += down - (wide - spec.magnitude_bits)
         least = max(0, -between)
         most = min(spec.largest_exponent_code, self.a.spec.largest_exponent_code - between)
-        if least > most:
+        if reach.is_given and least > most:
             return self.fields(self.a, np.zeros((1, self.lanes)), 0)
         given = (least + most) // 2 if reach.is_given else spec.largest_exponent_code
-        if given > most:
-            return self.fields(self.a, np.zeros((1, self.lanes)), 0)
+        # Where the operand has no such exponent, its numbers have zeros behind them or before them.
+        code = min(max(given + between, 0), self.a.spec.largest_exponent_code)
+        up = min(max(given + between - code, 0), self.a.spec.magnitude_bits)
+        down = min(down + max(code - given - between, 0), wide + 1)
         blocks = np.array(beyond_blocks(reach, self.lanes))
-        signs, integers = blocks[..., 0], blocks[..., 1]
-        fits = integers & ((1 << down) - 1) == 0
+        signs, integers = blocks[..., 0], blocks[..., 1] << up
+        fits = (integers & ((1 << down) - 1) == 0) & (integers >> down <= self.a.spec.largest_significand)
         rows = np.where(fits, (integers >> down) * np.where(signs == 1, low, 1), 0)
         codes = np.full((len(rows), reach.problem.blocks(reach.problem.target)), given, np.uint64)
-        fields = self.fields(self.a, codes_of(self.a.spec, rows), given + between)
+        fields = self.fields(self.a, codes_of(self.a.spec, rows), code)
         return self.without_shifts(fields) | ({"exponents": codes} if reach.is_given else {})

@@ -169,17 +169,18 @@ class MergedBlocks(OperandStimulus):
     # ------------------------------------------------------------------------------------ rounding
 
     def _rests(self) -> Iterator[Stimulus]:
-        """Yield numbers below the largest whose last bit decides about their rounding, however far behind the point."""
+        """Yield numbers below the largest whose last bit may decide about their rounding, however far down it is."""
         conversion, spec, bits = self.problem.target.conversion, self.spec, self.spec.magnitude_bits
         holder, offset = 1 << (bits - 1), spec.exponent_bias + spec.fraction_bits
         exponent = self.reach.wanted(self.within - offset + bits - 1, is_power=True)
         unit = exponent - self.problem.target.format.fraction_bits - conversion.post_truncate_bits
-        for depth in range(1, bits):
+        for depth in range(1, bits + 1):
+            numbers = {(1 << depth) - 1, 1, 1 << depth | 1}
             for negative in (0, 1):
-                for odd, guard, _ in deciding_cells(conversion.rounding, negative, guard_decides=False):
-                    number, code = odd << depth + 1 | guard << depth | 1, unit - depth - 1 + offset
-                    if number >> bits or not 0 <= code <= self.within:
-                        continue
-                    for block in dict.fromkeys((0, self.a.blocks - 1)):
-                        yield self._pair(block, holder, self.within, number, code, depth + negative)
-                        yield self._pair(block, holder, self.within, number, code, depth + negative + 1)
+                cells = deciding_cells(conversion.rounding, negative, guard_decides=False)
+                numbers |= {odd << depth + 1 | guard << depth | 1 for odd, guard, _ in cells}
+            code = unit - depth - 1 + offset
+            for number in sorted(numbers) if 0 <= code <= self.within else ():
+                for block in dict.fromkeys((0, self.a.blocks - 1)) if number < 1 << bits else ():
+                    yield self._pair(block, holder, self.within, number, code, depth)
+                    yield self._pair(block, holder, self.within, number, code, depth + 1)
