@@ -128,6 +128,19 @@ def _code_rows(choice: Choice, random_count: int, source: random.Random) -> Iter
             row = [(start + lane * 5) % (2 * half) & (holder | half) for lane in range(n)]
             row[start % n] = holder
             yield [row, [middle] * blocks]
+    for block in range(blocks):
+        exponents = [spec.all_ones_code if at == block else middle for at in range(blocks)]
+        yield [[corners[lane % len(corners)] for lane in range(n)], exponents]
+        for width in range(1, spec.mantissa_bits - 1):  # leading ones and the last bit, below ones of a higher exponent
+            number = half - (half >> width) | 1
+            codes = [
+                number if lane == spec.block_size * block else lane // spec.block_size != block for lane in range(n)
+            ]
+            for apart in range(1, spec.mantissa_bits):
+                yield [
+                    [*map(int, codes)],
+                    [middle if at == block else min(middle + apart, largest) for at in range(blocks)],
+                ]
     for lane in range(n):
         for code in (0, *corners):
             yield [[code if slot == lane else 0 for slot in range(n)], [middle - (slot % 2) for slot in range(blocks)]]
