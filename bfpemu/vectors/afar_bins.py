@@ -12,7 +12,8 @@ import numpy as np
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.vectors.answers import operand_values
-from bfpemu.vectors.decision_bins import GOES_AWAY, visible_exponents, widest_step
+from bfpemu.vectors.decision_bins import visible_exponents, widest_step
+from bfpemu.vectors.element_rounding import GOES_AWAY
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _by_block, _wanted, split
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family

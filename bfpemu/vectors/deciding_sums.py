@@ -9,8 +9,9 @@ import numpy as np
 
 from bfpemu.formats import BFPSpec, ExponentRule, Rounding
 from bfpemu.vectors.code_stimulus import codes_of
-from bfpemu.vectors.decision_bins import deciding_cells, deepest_maximum, deepest_rest, widest_step
+from bfpemu.vectors.decision_bins import deepest_maximum, deepest_rest, widest_step
 from bfpemu.vectors.decision_stimulus import beyond_blocks
+from bfpemu.vectors.element_rounding import deciding_cells
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined

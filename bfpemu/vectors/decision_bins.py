@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import product
-
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import Conversion, ExponentRule, Rounding
-from bfpemu.reference.rounding import round_to_integer
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _wanted
+from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.vectors.element_rounding import fewest_bits, rounded
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
@@ -111,18 +108,6 @@ def _why_no_maximum(reach: Reach, depth: int) -> str | None:
 
 # -------------------------------------------------------------------- the rounding of an element
 
-GOES_AWAY: dict[Rounding, Mask] = {
-    mode: np.array(
-        [
-            abs(round_to_integer(sign * (2 + odd + Fraction(guard, 2) + Fraction(below, 4)), mode)) > 2 + odd
-            for sign, odd, guard, below in product((1, -1), (0, 1), (0, 1), (0, 1))
-        ]
-    )
-    for mode in Rounding
-    if mode is not Rounding.STOCHASTIC
-}
-"""Whether a number goes away from zero: by its sign, its last kept bit, the guard bit, and bits below it."""
-
 
 def deepest_rest(reach: Reach) -> int:
     """Return how many bits behind the binary point have bins of their own."""
@@ -164,15 +149,15 @@ def deciding_rest(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFacts
         negative = facts.negative.astype(np.int64)
         inside = facts.rounds & (facts.whole < largest)
         whole = np.where(inside, facts.whole, _ZERO)
-        rounded = _rounded(conversion, bits, whole, facts.rest, facts.sticky, negative)
+        found = rounded(conversion, bits, whole, facts.rest, facts.sticky, negative)
         first = facts.rest & ~HALF, facts.sticky
-        guard = inside & facts.guard & (rounded != _rounded(conversion, bits, whole, *first, negative))
+        guard = inside & facts.guard & (found != rounded(conversion, bits, whole, *first, negative))
         left = facts.rest << _ONE
         is_single = (left & (left - _ONE) == 0) & (left != 0) & ~facts.sticky
         depth = 65 - bit_lengths(left)
         others = facts.rest & HALF, facts.sticky
         below = inside & is_single & (depth < deepest)
-        below &= rounded != _rounded(conversion, bits, whole, *others, negative)
+        below &= found != rounded(conversion, bits, whole, *others, negative)
         return np.stack([np.where(guard, negative, -1), np.where(below, 2 * depth + negative, -1)], axis=-1)
 
     return lane_family(
@@ -185,81 +170,19 @@ def deciding_rest(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFacts
     )
 
 
-def _rounded(
-    conversion: Conversion, bits: int, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array
-) -> UInt64Array:
-    """Return magnitudes as alignment, the bit that rounding ignores, and rounding leave them (spec 3.7).
-
-    Elements have `bits`, and none of them overflows; behind the binary point are 64 bits, and `sticky` is below them.
-    """
-    ignored = np.uint64((1 << 64) - 1)
-    if conversion.ignored_bit is not None:
-        ignored ^= np.uint64(1 << (64 - conversion.ignored_bit))
-    if conversion.alignment_bits is not None:
-        places = conversion.alignment_bits - bits
-        point, below = np.uint64(places), np.uint64(64 - places)
-        cut = rest << point
-        kept = whole << point | (rest >> below if places else _ZERO)
-        kept = kept + _goes_away(conversion.alignment_rounding, kept, cut, sticky, negative)
-        whole, sticky = kept >> point, np.zeros_like(sticky)
-        rest = kept << below if places else np.zeros_like(rest)
-    rest = rest & ignored
-    found: UInt64Array = whole + _goes_away(conversion.rounding, whole, rest, sticky, negative)
-    return found
-
-
-def _goes_away(
-    mode: Rounding, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array
-) -> UInt64Array:
-    """Return 1 where a number is rounded away from zero, and 0 where it is not."""
-    guard, below = rest >= HALF, sticky | (rest << _ONE != 0)
-    cell = 8 * negative + 4 * (whole & _ONE).astype(np.int64) + 2 * guard + below
-    found: UInt64Array = GOES_AWAY[mode][cell].astype(np.uint64)
-    return found
-
-
-def deciding_cells(mode: Rounding, negative: int, *, guard_decides: bool) -> list[tuple[int, int, int]]:
-    """Return the last kept bit, the guard bit, and whether bits below are set, where the guard or they decide."""
-    away, bit = GOES_AWAY[mode], 2 if guard_decides else 1
-    return [
-        (odd, guard, below)
-        for odd, guard, below in product((0, 1), (0, 1), (0, 1))
-        if (guard if guard_decides else below)
-        and away[8 * negative + 4 * odd + 2 * guard + below]
-        != away[8 * negative + (4 * odd + 2 * guard + below & ~bit)]
-    ]
-
-
 def _why_no_rest(reach: Reach, depth: int, negative: int) -> str | None:
     conversion = reach.problem.target.conversion
-    mode = conversion.rounding
-    if conversion.ignored_bit == depth + 1:
-        return "rounding ignores this bit"
-    is_plain = True
-    if conversion.alignment_bits is not None:
-        places = conversion.alignment_bits - reach.spec.magnitude_bits - conversion.post_truncate_bits
-        if depth >= places and conversion.alignment_rounding is Rounding.TOWARD_ZERO:
-            return f"alignment leaves {places} bits behind the binary point"
-        # A single bit that alignment keeps is as it was; beside the guard bit there may be others, which carry.
-        carries = conversion.alignment_rounding not in (Rounding.TOWARD_ZERO, Rounding.TO_ODD)
-        is_plain = depth < places and (depth > 0 or not carries)
-    deciding = deciding_cells(mode, negative, guard_decides=depth == 0)
-    if conversion.ignored_bit == 1:
-        deciding = [cell for cell in deciding if not cell[1]]
-    if not deciding and is_plain:
-        return f"no such bit changes what {mode} does with a {'negative' if negative else 'positive'} number"
-    spec = reach.spec
-    needs = []
-    for odd, guard, below in deciding:
-        if odd and spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits == 1:
-            continue
-        last = depth + 1 if depth else 1 + below
-        first = 0 if odd else 1 if guard else last
-        needs.append(last - first + 1)
-    if not needs and is_plain:
-        return "an element of one bit that is odd is the largest"
-    if is_plain and min(needs) > reach.precision:
-        return f"a number here has {reach.precision} bits, and this needs {min(needs)}"
+    bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
+    fewest = fewest_bits(conversion, bits, depth, negative)
+    if fewest is None:
+        if conversion.ignored_bit == depth + 1:
+            return "rounding ignores this bit"
+        if conversion.alignment_bits is not None and depth >= conversion.alignment_bits - bits:
+            return f"alignment leaves {conversion.alignment_bits - bits} bits behind the binary point"
+        sign = "negative" if negative else "positive"
+        return f"no such bit changes what {conversion.rounding} does with a {sign} number"
+    if fewest > reach.precision:
+        return f"a number here has {reach.precision} bits, and this needs {fewest}"
     return reach.why_not_so_low(depth + 1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bfpemu.formats import Conversion, Encoding, Rounding
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.decision_bins import GOES_AWAY
+from bfpemu.vectors.element_rounding import GOES_AWAY
 from bfpemu.vectors.facts import Int64Array, Mask, UInt64Array
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import Fields

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from bfpemu.formats.float_format import FloatFormat, Subnormals
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.trace import GroupStep, ResultStep
-from bfpemu.vectors.decision_bins import GOES_AWAY
 from bfpemu.vectors.dot_bins import held_bits
 from bfpemu.vectors.dot_facts import (
     DotFacts,
@@ -20,6 +19,7 @@ from bfpemu.vectors.dot_facts import (
     value_of,
 )
 from bfpemu.vectors.dot_stimulus import DotStimulus
+from bfpemu.vectors.element_rounding import GOES_AWAY
 from bfpemu.vectors.problem import Problem
 
 _NAMES = [
