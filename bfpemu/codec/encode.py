@@ -167,6 +167,20 @@ class BlockEncoder:
 
     def encode(self, blocks: npt.NDArray[np.int64], codes: Codes, workers: int) -> npt.NDArray[np.int64]:
         """Encode `blocks` into `codes`; return how many elements of each saturate."""
+        status, counts = self._run_pieces(blocks, codes, workers)
+        if status.any():
+            self._refuse(blocks, status)
+        return counts[:, SATURATED]
+
+    def refused(self, blocks: npt.NDArray[np.int64], codes: Codes) -> npt.NDArray[np.bool_]:
+        """Return which `blocks` the conversion refuses; `codes` are those of the others."""
+        found: npt.NDArray[np.bool_] = self._run_pieces(blocks, codes, 1)[0] != 0
+        return found
+
+    def _run_pieces(
+        self, blocks: npt.NDArray[np.int64], codes: Codes, workers: int
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Encode `blocks` into `codes`; return why each is refused, 0 where it is not, and its counts."""
         counts = np.zeros((blocks.size, 1), np.int64)
         status = np.zeros(blocks.size, np.uint8)
         step = max(GENERAL_PIECE // self.blocked.block_elements, 1)
@@ -176,9 +190,7 @@ class BlockEncoder:
             self._encode_piece(blocks[part], codes, status[part], counts[part])
 
         for_each(range(0, blocks.size, step), work, workers)
-        if status.any():
-            self._refuse(blocks, status)
-        return counts[:, SATURATED]
+        return status, counts
 
     def _encode_piece(
         self, blocks: npt.NDArray[np.int64], codes: Codes, status: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]

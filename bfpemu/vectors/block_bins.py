@@ -153,8 +153,7 @@ def _exponent_range(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         if reach.is_given:
             return "exponents are supplied, within the range"
-        overflow = reach.problem.target.conversion.exponent_overflow
-        if number > 5 and overflow is ExponentOverflow.ERROR:
+        if number > 5 and reach.refuses_large:
             return "the conversion refuses it"
         return reach.why_no_exponent(exponents[number])
 

@@ -55,7 +55,7 @@ class BlockRange(NumberRange):
     def has_top(self, top: int) -> bool:
         """Whether a number that is encoded has this ``floor(log2)``; of results any in their range."""
         problem = self.problem
-        is_read = problem.unit != "encode" or top in tops_read(problem.kind, problem.target.conversion)
+        is_read = problem.unit != "encode" or top in tops_read(problem.kind, problem.target)
         return is_read and self.tops[0] <= top <= self.tops[1]
 
     @property

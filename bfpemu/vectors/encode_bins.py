@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
+from bfpemu.vectors.acceptance import accepted, accepted_ends, fields_beside_zeros
 from bfpemu.vectors.facts import BlockFacts, Int64Array
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.lanes import crosses_lanes
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.source_patterns import SourcePatterns
 from bfpemu.vectors.words import AnyArray
 
@@ -46,13 +46,14 @@ def _words(facts: BlockFacts) -> AnyArray:
     return facts.stimulus["x"].astype(np.uint64)
 
 
-def _refused(problem: Problem, kind: int) -> str | None:
-    bias = (1 << (problem.kind.exponent_bits - 1)) - 1
-    if kind == 6 and Reach(problem).largest_accepted_top < bias:
-        return "the conversion refuses numbers as large"
-    if kind >= 8 and Reach(problem).refuses_nan:
-        return "the conversion refuses NaN"
-    return "the conversion refuses infinities" if kind == 7 and Reach(problem).refuses_infinity else None
+def _refused(problem: Problem, *patterns: int, beside_zeros: bool = False) -> str | None:
+    """Return why none of some patterns of one kind is in a block, or in one of zeros."""
+    if accepted(problem.kind, problem.target, np.array(patterns, np.uint64), beside_zeros=beside_zeros).any():
+        return None
+    infinity = ((1 << problem.kind.exponent_bits) - 1) << problem.kind.fraction_bits
+    magnitude = patterns[0] & ((1 << problem.kind.exponent_bits + problem.kind.fraction_bits) - 1)
+    what = "NaN" if magnitude > infinity else "infinities" if magnitude == infinity else "numbers as large"
+    return f"the conversion refuses {what}"
 
 
 def _kinds(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
@@ -90,7 +91,18 @@ def _kinds(problem: Problem, source: SourcePatterns, level: int) -> Family[Block
         negative = (words >> np.uint64(source.bits - 1)).astype(np.int64)
         return 2 * kind + negative
 
-    return lane_family("class", things, lanes, level, find, lambda thing: _refused(problem, thing // 2))
+    infinity = source.infinity
+    patterns = {
+        "max_normal": [infinity - 1],
+        "infinity": [infinity],
+        "quiet_nan": [infinity | 1 << (point - 1), infinity | (1 << point) - 1],
+        "signalling_nan": [infinity | 1, infinity | (1 << (point - 1)) - 1],
+    }
+
+    def absent(thing: int) -> str | None:
+        return _refused(problem, *patterns.get(_KINDS[thing // 2], [0]))
+
+    return lane_family("class", things, lanes, level, find, absent)
 
 
 def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
@@ -112,7 +124,12 @@ def _one_hot(problem: Problem, source: SourcePatterns, level: int) -> Family[Blo
         both = [np.where(alone, bit, -1), np.where(alone, bits + np.arange(lanes), -1)]
         return np.concatenate(both, axis=1)
 
-    return Family(names, find)
+    def absent(number: int) -> str | None:
+        if not crosses and number >= bits:
+            return None
+        return _refused(problem, 1 << (number // lanes if crosses else number), beside_zeros=True)
+
+    return Family(names, find, absent)
 
 
 def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
@@ -125,8 +142,8 @@ def _fields(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
         return np.where(finite.all(axis=1), np.where(finite, fields, -1).max(axis=1), -1)
 
     def absent(number: int) -> str | None:
-        most = Reach(problem).largest_accepted_top + (count >> 1)
-        return "the conversion refuses numbers as large" if number > max(most, 0) else None
+        taken = number in fields_beside_zeros(problem.kind, problem.target)
+        return None if taken else "the conversion refuses numbers as large"
 
     return Family(names, find, absent)
 
@@ -149,8 +166,9 @@ def _field_bits(problem: Problem, source: SourcePatterns, level: int) -> Family[
     def absent(bit: int) -> str | None:
         if problem.elements == 1:
             return "a block has one element"
-        most = Reach(problem).largest_accepted_top + source.bias
-        return "the conversion refuses numbers as large" if 1 << bit > most else None
+        fields = (accepted_ends(problem.kind, problem.target) >> np.uint64(source.fraction_bits + bit)).astype(np.int64)
+        taken = bool((fields & 1).any())
+        return None if taken else "the conversion refuses numbers as large"
 
     things = [f"bit{bit}" for bit in range(source.exponent_bits)]
     return lane_family("field_bit", things, problem.elements, level, find, absent)
@@ -179,7 +197,9 @@ def _specials(problem: Problem, source: SourcePatterns) -> Family[BlockFacts]:
         if problem.elements == 1 and number < 3:
             return "a block has one element"
         needs_nan, needs_infinity = number not in (2, 4), number in (0, 2, 4)
-        return (_refused(problem, 8) if needs_nan else None) or (_refused(problem, 7) if needs_infinity else None)
+        nan = [source.infinity | 1, source.infinity | (1 << source.fraction_bits) - 1]
+        reason = _refused(problem, *nan) if needs_nan else None
+        return reason or (_refused(problem, source.infinity) if needs_infinity else None)
 
     return Family([f"special.{name}" for name in _TOGETHER], find, absent)
 
@@ -195,5 +215,8 @@ def _payloads(problem: Problem, source: SourcePatterns, level: int) -> Family[Bl
         is_single = nan & (payload & (payload - np.uint64(1)) == 0) & (nan.sum(axis=1) == 1)[:, None]
         return np.where(is_single, bit_lengths(payload) - 1, -1)
 
+    def absent(bit: int) -> str | None:
+        return _refused(problem, source.infinity | 1 << bit)
+
     things = [f"bit{bit}" for bit in range(point)]
-    return lane_family("payload", things, problem.elements, level, find, lambda _: _refused(problem, 8))
+    return lane_family("payload", things, problem.elements, level, find, absent)

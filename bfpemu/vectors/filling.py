@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import DecodeUnderflow, NegativeZeroCode, ReservedExponent, SourceSubnormals
+from bfpemu.formats import DecodeUnderflow, ExponentOverflow, NegativeZeroCode, ReservedExponent
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE
+from bfpemu.vectors.acceptance import accepted, refused_blocks, whole_fields
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.dot_answers import refused_rows
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
-from bfpemu.vectors.reach import Reach
 from bfpemu.vectors.words import AnyArray
 
 _NEAR, _RUNS, _TIES, _UNIFORM = range(4)
@@ -107,7 +107,7 @@ def acceptable(problem: Problem, stimulus: Stimulus) -> Stimulus:
     """Return vectors without what the conversion refuses, or what cannot be supplied (spec 12.2)."""
     found = dict(stimulus)
     if problem.unit == "encode":
-        found["x"] = _accepted_patterns(problem, found["x"])
+        found["x"] = _accepted_patterns(problem, found)
     elif problem.unit == "dot":
         if problem.refuses_nan or problem.refuses_infinity:
             found |= _accepted_sums(problem, found)
@@ -121,30 +121,25 @@ def acceptable(problem: Problem, stimulus: Stimulus) -> Stimulus:
     return found
 
 
-def _accepted_patterns(problem: Problem, patterns: AnyArray) -> AnyArray:
-    kind = problem.kind
-    point, ones = np.uint64(kind.fraction_bits), (1 << kind.exponent_bits) - 1
-    field = (patterns >> point) & np.uint64(ones)
-    reach = Reach(problem)
-    most = min(reach.largest_accepted_top + (ones >> 1), ones)
-    if most >= ones and not reach.refuses_nan and not reach.refuses_infinity:
+def _accepted_patterns(problem: Problem, stimulus: Stimulus) -> AnyArray:
+    """Return blocks that the conversion takes: of one that it refuses, with lower numbers for what it refuses."""
+    kind, target, patterns = problem.kind, problem.target, stimulus["x"]
+    is_error = target.conversion.exponent_overflow is ExponentOverflow.ERROR
+    if not (is_error or problem.refuses_nan or problem.refuses_infinity):
         return patterns
-    is_special = field == np.uint64(ones)
-    is_nan = is_special & (patterns & np.uint64((1 << kind.fraction_bits) - 1) != 0)
-    refused = (is_nan & reach.refuses_nan) | (is_special & ~is_nan & reach.refuses_infinity)
-    refused |= ~is_special & (field > np.uint64(max(most, 0)))
-    lower = np.uint64(min(max(most, 0), ones - 1)) << point
-    found = np.where(refused, (patterns & ~(np.uint64(ones) << point)) | lower, patterns)
-    fractions = np.uint64((1 << kind.fraction_bits) - 1)
-    return found if most >= 1 else np.where(_is_large_subnormal(reach, found), found & ~fractions, found)
-
-
-def _is_large_subnormal(reach: Reach, patterns: AnyArray) -> AnyArray:
-    """Return which of patterns with the exponent field 0 are numbers that the conversion refuses."""
-    kind, bias = reach.problem.kind, (1 << (reach.problem.kind.exponent_bits - 1)) - 1
-    bits = max(reach.largest_accepted_top + bias + kind.fraction_bits, 0)  # of an accepted fraction read exactly
-    is_exact = reach.problem.target.conversion.source_subnormals is SourceSubnormals.EXACT
-    return patterns & np.uint64((1 << kind.fraction_bits) - 1) >= np.uint64(1 << bits if is_exact else 1)
+    rows = refused_blocks(kind, target, patterns, stimulus.get("random"))
+    if not rows.any():
+        return patterns
+    found, own = patterns.copy(), patterns[rows].astype(np.uint64)
+    point, ones = np.uint64(kind.fraction_bits), np.uint64((1 << kind.exponent_bits) - 1)
+    largest = whole_fields(kind, target) - 1
+    lower = own & ~(ones << point) | np.uint64(max(largest, 0)) << point
+    if largest < 0:
+        lower &= ~np.uint64((1 << kind.fraction_bits) - 1)
+    found[rows] = np.where(accepted(kind, target, own, beside_zeros=True), own, lower)
+    # Elements that are taken alone may be refused together, as with the rule even.
+    found[refused_blocks(kind, target, found, stimulus.get("random"))] = 0
+    return found
 
 
 def _accepted_sums(problem: Problem, stimulus: Stimulus) -> Stimulus:

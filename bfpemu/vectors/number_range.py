@@ -20,10 +20,10 @@ from bfpemu.formats import (
     NegativeZeroCode,
     StepCarry,
     StepOverflow,
-    StepUnderflow,
 )
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
+from bfpemu.vectors.acceptance import takes_more_beside_specials
 from bfpemu.vectors.operands import Operands
 from bfpemu.vectors.source_numbers import (
     chain_tops,
@@ -32,7 +32,7 @@ from bfpemu.vectors.source_numbers import (
     hides_saturated_bits,
     operand_lowest_bit,
     operand_tops,
-    source_tops,
+    tops_read,
     wraps,
 )
 
@@ -58,51 +58,19 @@ class NumberRange(Operands):
         return found if is_seen else others
 
     @cached_property
-    def largest_accepted_top(self) -> int:
-        """``floor(log2)`` of the largest number that `encode` is given: what the conversion refuses lies above."""
-        conversion = self.problem.target.conversion
-        most = 1 << 14
-        if conversion.exponent_overflow is ExponentOverflow.ERROR and not self.is_given:
-            # One for a carry of the rounding, one for a rule that raises an exponent afterwards.
-            most = self.spec.largest_exponent - self.wanted(0, is_largest=True) - 2
-        # What a chain makes of the smallest numbers may be too large already.
-        floors = [
-            step.minimum_exponent - step.fraction_bits * (step.underflow is StepUnderflow.GRADUAL)
-            for step in conversion.source_chain
-        ]
-        if most < max(floors, default=most):
-            most = -1 << 14
-        if self.problem.refuses_infinity:
-            for step in conversion.source_chain:
-                if step.overflow is StepOverflow.INFINITY:
-                    most = min(most, step.maximum_exponent - 1)
-        return most
-
-    @property
-    def refuses_nan(self) -> bool:
-        """Whether encoding refuses a NaN, also as a number that is too large (spec 3.3, 3.6)."""
-        policy = self.problem.target.conversion.nan
-        becomes = policy is NanPolicy.INFINITY and self.refuses_infinity
-        return self.problem.refuses_nan or becomes or (policy is NanPolicy.NUMBER and self._special_is_too_large)
-
-    @property
-    def refuses_infinity(self) -> bool:
-        """Whether encoding refuses an infinity, also as a number that is too large (spec 3.3, 3.6)."""
-        counts = self.problem.target.conversion.infinity is InfinityPolicy.NUMBER
-        return self.problem.refuses_infinity or (counts and self._special_is_too_large)
-
-    @property
-    def _special_is_too_large(self) -> bool:
-        special = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
-        return self.problem.unit == "encode" and special > self.largest_accepted_top
+    def refuses_large(self) -> bool:
+        """Whether `encode` is given no number that is too large for the largest exponent."""
+        problem = self.problem
+        is_error = problem.target.conversion.exponent_overflow is ExponentOverflow.ERROR
+        return is_error and not takes_more_beside_specials(problem.kind, problem.target)
 
     @cached_property
     def tops(self) -> tuple[int, int]:
         """``floor(log2)`` of the smallest and of the largest magnitude other than 0."""
         problem = self.problem
         if problem.unit == "encode":
-            smallest, largest = source_tops(problem.kind, problem.target.conversion)
-            return smallest, min(largest, self.largest_accepted_top)
+            found = tops_read(problem.kind, problem.target)
+            return min(found, default=0), max(found, default=0)  # a conversion may leave no number at all
         low, high = self._tops_read
         low, high = chain_tops(low, high, self._precision_of_largest, problem.target.conversion)
         if not self.has_plain_codes:

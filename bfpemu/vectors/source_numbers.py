@@ -31,6 +31,7 @@ from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import read_rows
 from bfpemu.sources import SourceKind
 from bfpemu.tensor import BFPTensor
+from bfpemu.vectors.acceptance import accepted_ends
 from bfpemu.vectors.code_stimulus import telling_codes, telling_exponents
 
 
@@ -89,24 +90,19 @@ def hides_saturated_bits(kind: SourceKind, target: Preset, others: int, most: in
 
 
 @cache
-def tops_read(kind: SourceKind, conversion: Conversion) -> frozenset[int]:
-    """Return every ``floor(log2)`` of the numbers that a source is read as.
+def tops_read(kind: SourceKind, target: Preset) -> frozenset[int]:
+    """Return every ``floor(log2)`` of the numbers that a source is read as, but of what the conversion refuses.
 
     The ends of each binade are read; what lies between comes out between, and within two binades.
 
     Examples
     --------
     >>> from bfpemu.sources import KINDS
-    >>> half = Conversion(source_subnormals="half")
+    >>> half = Preset(BFPSpec("m4", 4, 2, 5), Conversion(source_subnormals="half"))
     >>> sorted(set(range(-25, 16)) - tops_read(KINDS["float16"], half))
     [-15]
     """
-    point = kind.fraction_bits
-    fields = np.arange(1 << kind.exponent_bits, dtype=np.uint64) << np.uint64(point)
-    ones = np.uint64((1 << point) - 1)
-    powers = np.uint64(1) << np.arange(point, dtype=np.uint64)
-    words = np.concatenate([fields, fields | ones, powers, 2 * powers - np.uint64(1)])
-    found = numbers_of(words[None], kind, conversion)
+    found = numbers_of(accepted_ends(kind, target)[None], kind, target.conversion)
     return frozenset((found.tops[(found.kinds == FINITE) & (found.mantissas != 0)] - 1).tolist())
 
 
