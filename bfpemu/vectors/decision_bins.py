@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import ExponentRule, Rounding
+from bfpemu.formats import ExponentRule, NegativeZeroCode, Rounding
 from bfpemu.vectors.element_rounding import fewest_bits, rounded
 from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
+from bfpemu.vectors.source_numbers import wraps
 
 _SIGNS = ("pos", "neg")
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
@@ -223,21 +226,27 @@ def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | N
     if not reach.clamps_above:
         return "the rule leaves no number so large"
     unit = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
-    room = min([reach.tops[1], *(step.maximum_exponent for step in conversion.source_chain)]) - unit - bits
+    room = reach.tops[1] - unit - bits
     if room < 0 or (room == 0 and reach.largest_is_power):
         return "no number is so far above the largest significand at the largest exponent"
-    most = _largest_number(reach, unit, negative)
-    return "no number is so large" if most is not None and most < 1 << bits | 1 << bit else None
+    most = _largest_number(reach, negative)
+    is_less = most is not None and most < (1 << bits | 1 << bit) * Fraction(2) ** unit
+    return "no number is so large" if is_less else None
 
 
-def _largest_number(reach: Reach, unit: int, negative: int) -> int | None:
-    """Return the largest number with a sign in multiples of ``2 ** unit``, rounded up, when operands are codes."""
-    problem, total = reach.problem, 0
-    if problem.unit == "encode":
+def _largest_number(reach: Reach, negative: int) -> Fraction | None:
+    """Return a bound of the magnitudes of a sign, when operands are codes that stand for what they say."""
+    specs = reach.operands
+    is_other = any(wraps(spec) or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs)
+    if not specs or is_other or reach.counts_specials:
         return None
-    for spec in [problem.a_flat.format, *([problem.b_flat.format] if problem.b else [])]:
-        low, high = spec.significand_ends
-        shift = spec.largest_exponent - spec.fraction_bits - unit
-        most = -low if negative else high
-        total += most << shift if shift >= 0 else -(-most >> -shift)
+    total = Fraction(0)
+    for spec in specs:
+        most = -spec.significand_ends[0] if negative else spec.significand_ends[1]
+        total += most * Fraction(2) ** (spec.largest_exponent - spec.fraction_bits)
+    # What a step can hold, it rounds no smaller number above.
+    for step in reach.problem.target.conversion.source_chain:
+        bits = (total.numerator.bit_length() - 1) - (total.numerator & -total.numerator).bit_length() + 2
+        if bits > step.fraction_bits + 1 or total < Fraction(2) ** step.minimum_exponent:
+            return None
     return total

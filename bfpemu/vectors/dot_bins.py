@@ -228,9 +228,7 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
 def _largest_integer(stimulus: DotStimulus) -> int:
     """Return a bound of the magnitudes of all sums of an integer accumulator, in units of its last bit."""
     accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
-    product = max(-stimulus.low_a, stimulus.high_a) * max(-stimulus.low_b, stimulus.high_b)
-    drop = stimulus.unit.product_drop_bits
-    most = stimulus.group_elements * (-(-product >> drop) << drop)
+    most = stimulus.largest_sum
     if accumulator.kind is AccumulatorKind.FIXED:
         return groups * most << max(stimulus.ends[1] - accumulator.lsb_exponent, 0)
     room = accumulator.fraction_bits - stimulus._width()

@@ -98,7 +98,7 @@ def _why_no_group(stimulus: DotStimulus, bits: int, *, may_add: bool) -> str | N
     """Return why no number that goes into the accumulator has so many bits; a sum of two of its numbers may have."""
     if may_add and -(-stimulus.lanes // stimulus.group) > 1:
         return None
-    most = stimulus.most.bit_length()
+    most = stimulus.largest_sum.bit_length()
     return f"a group sum has at most {most} bits, and this needs {bits}" if most < bits else None
 
 
@@ -115,7 +115,7 @@ def _why_no_held(problem: Problem, stimulus: DotStimulus, bits: int, lowest: int
         found, last = held_bits(problem)
         width = found or 0
     else:
-        width, last = stimulus.most.bit_length(), stimulus.ends[0]
+        width, last = stimulus.largest_sum.bit_length(), stimulus.ends[0]
         if -(-stimulus.lanes // stimulus.group) > 1:
             return None
     if width < bits:

@@ -104,7 +104,7 @@ def _why_no_bit(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return None if stimulus.ends[0] <= lowest - depth else "no group sum has a bit so low"
         if stimulus.slots == 1:
             return "a vector has one slot"
-        needs = held.fraction_bits + depth - stimulus.most.bit_length() + 1
+        needs = held.fraction_bits + depth - stimulus.largest_sum.bit_length() + 1
         return f"exponents lie within {reach}" if reach < needs else None
 
     return absent

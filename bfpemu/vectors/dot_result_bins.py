@@ -46,7 +46,7 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
     output, stimulus = problem.output, DotStimulus(problem, 0, 1)
 
     def absent(name: str) -> str | None:
-        low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.most * stimulus.slots).bit_length()
+        low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.largest_sum * stimulus.groups).bit_length()
         accumulator = stimulus.unit.accumulator
         if accumulator.kind is AccumulatorKind.ALIGNED or stimulus.unit.product_drop_bits:
             high = stimulus.ends[1] + bits_of_sums(stimulus)  # what is rounded to fewer bits may be more
@@ -102,7 +102,8 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
             return reason
         # Its sums end before they overflow, and a power of two less a small number takes one that does. Rounded twice,
         # a sum is the largest number from two units below the power of two on.
-        has_plain_sums = not stimulus.unit.product_drop_bits and held.fraction_bits >= bits
+        has_shifts = stimulus.top_a or stimulus.top_b
+        has_plain_sums = not (stimulus.unit.product_drop_bits or has_shifts) and held.fraction_bits >= bits
         is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))
         if not is_above or not has_plain_sums or 2 * bits + 1 >= output.fraction_bits:
             return None

@@ -125,8 +125,8 @@ def why_no_sum(stimulus: DotStimulus) -> Callable[[str], str | None]:
             if stimulus.unit.sum_bits is None:
                 return "a group sum is exact"
             half = 1 << (stimulus.unit.sum_bits - 1)
-            if half > stimulus.most:
-                return f"a group sum is at most {stimulus.most}"
+            if half > stimulus.largest_sum:
+                return f"a group sum is at most {stimulus.largest_sum}"
         if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
             return "no product is negative"
         if name in ("sum.all_most_negative", "sum.zero_by_cancellation") and not (stimulus.low_a or stimulus.low_b):
@@ -201,7 +201,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return _why_not_all_bits(stimulus, name)
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
-        reach = stimulus.ends[1] - stimulus.ends[0] + bits_of_sums(stimulus)
+        reach = stimulus.ends[1] - _lowest_sum(stimulus) + bits_of_sums(stimulus)
         if "above" in name and not name.endswith("far"):
             return f"two sums lie within {reach} binades" if int(name.split(".")[2]) > reach else None
         if name.endswith("far") and reach < min(stimulus.window, 80):
@@ -211,11 +211,20 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
     return absent
 
 
+def _lowest_sum(stimulus: DotStimulus) -> int:
+    """Return the place below which nothing that is added has its leading bit."""
+    accumulator, lowest = stimulus.unit.accumulator, stimulus.ends[0]
+    if accumulator.kind is AccumulatorKind.FIXED:
+        return min(lowest, accumulator.lsb_exponent)
+    # What overflows may become the largest number.
+    return lowest if accumulator.format is None else min(lowest, accumulator.format.bias)
+
+
 def bits_of_sums(stimulus: DotStimulus) -> int:
     """Return how far the leading bit of what is added lies above the largest exponent at most, a carry included."""
     accumulator, drop = stimulus.unit.accumulator, stimulus.unit.product_drop_bits
-    groups = -(-stimulus.lanes // stimulus.group)
-    bits = (groups * (stimulus.most + (stimulus.group_elements << drop))).bit_length()
+    groups = stimulus.groups
+    bits = (groups * (stimulus.largest_sum + (stimulus.group_elements << drop))).bit_length()
     unit, held = stimulus.ends[1], accumulator.format
     if accumulator.kind is AccumulatorKind.FIXED:
         unit = accumulator.lsb_exponent
@@ -232,7 +241,8 @@ def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
     factors = max(stimulus.high_a, -stimulus.low_a), max(stimulus.high_b, -stimulus.low_b)
     most = stimulus.group_elements * factors[0] * factors[1]
     is_power = stimulus.most == most and most & (most - 1) == 0
-    if not exact or not is_power or min(factors) < 2 or stimulus.unit.product_drop_bits or stimulus.unit.sum_bits:
+    is_plain = not (stimulus.unit.product_drop_bits or stimulus.unit.sum_bits or stimulus.top_a or stimulus.top_b)
+    if not exact or not is_power or min(factors) < 2 or not is_plain:
         return None
     if name != f"cancel.{most.bit_length() - 1}":
         return None

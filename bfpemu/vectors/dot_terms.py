@@ -68,6 +68,23 @@ class DotTerms:
         return self.group_elements * max(self.high_a * self.high_b, self.low_a * self.low_b)
 
     @property
+    def largest_product(self) -> int:
+        """A bound of the magnitudes of products that are summed, in units of the largest shift codes (spec 6.4)."""
+        factors = max(-self.low_a, self.high_a) << self.top_a, max(-self.low_b, self.high_b) << self.top_b
+        drop = self.unit.product_drop_bits
+        return -(-math.prod(factors) >> drop) << drop
+
+    @property
+    def largest_sum(self) -> int:
+        """A bound of the magnitudes of group sums, in the same units."""
+        return self.group_elements * self.largest_product
+
+    @property
+    def groups(self) -> int:
+        """How many group sums a vector has."""
+        return -(-self.lanes // self.group)
+
+    @property
     def group_elements(self) -> int:
         """Elements of the first group of a slot."""
         return min(self.group, self.lanes)
@@ -163,7 +180,7 @@ class DotTerms:
 
     def _patterns(self) -> list[int]:
         """Return telling group sums."""
-        top = 1 << (self.most.bit_length() - 2)
+        top = 1 << max(self.most.bit_length() - 2, 0)
         return [1, -1, 3, -3, self.most, -self.most, top, -top, top + 1, -top - 1, top - 1, 5]
 
     @property

@@ -27,10 +27,7 @@ class ResultReach(Reach):
     @cached_property
     def _most(self) -> int:
         """A bound of the exact sum in units of the largest exponent; products that are rounded may go up."""
-        rows, drop = self.rows, self.rows.unit.product_drop_bits
-        product = max(rows.high_a * rows.high_b, rows.low_a * rows.low_b)
-        product = -(-product >> drop) << drop
-        return product * rows.lanes
+        return self.rows.largest_product * self.rows.lanes
 
     @cached_property
     def _carries(self) -> bool:
@@ -67,7 +64,7 @@ class ResultReach(Reach):
             return accumulator.format.fraction_bits + 1
         if accumulator.bits is not None:
             return max(accumulator.bits - 1, 1)
-        return rows.most.bit_length() if rows.ends[0] == rows.ends[1] or rows.group >= rows.lanes else _ANY
+        return rows.largest_sum.bit_length() if rows.ends[0] == rows.ends[1] or rows.group >= rows.lanes else _ANY
 
     @cached_property
     def tops(self) -> tuple[int, int]:
@@ -179,7 +176,7 @@ class ResultReach(Reach):
             return False
         corners = [x * y * sign for x in (rows.low_a, rows.high_a) for y in (rows.low_b, rows.high_b)]
         product = max(corners) if not rows.unit.product_drop_bits else max(map(abs, corners))
-        most = (product + (1 << rows.unit.product_drop_bits) - 1) * rows.lanes
+        most = ((product << rows.top_a + rows.top_b) + (1 << rows.unit.product_drop_bits) - 1) * rows.lanes
         # One more binade where rounding lifts a number of many bits.
         return rows.ends[1] + most.bit_length() - 1 + (most.bit_length() > held.fraction_bits + 1) > held.bias
 
