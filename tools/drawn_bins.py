@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,25 +15,36 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from bfpemu.errors import SpecError  # noqa: E402
-from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, NegativeZeroCode, ReservedExponent  # noqa: E402
+from bfpemu.formats import (  # noqa: E402
+    BFPSpec,
+    Conversion,
+    DecodeUnderflow,
+    Encoding,
+    NegativeZeroCode,
+    ReservedExponent,
+    Rounding,
+)
 from bfpemu.formats.preset import Preset  # noqa: E402
+from bfpemu.formats.unit import DotProductUnit  # noqa: E402
 from bfpemu.testing.strategies import conversions  # noqa: E402
 from bfpemu.testing.units import units  # noqa: E402
 from bfpemu.vectors.answers import expected  # noqa: E402
 from bfpemu.vectors.directed import Directed, pieces_of, rows_of  # noqa: E402
 from bfpemu.vectors.families import Tally  # noqa: E402
 from bfpemu.vectors.filling import Stimulus, acceptable, filling  # noqa: E402
+from bfpemu.vectors.generate import recheck  # noqa: E402
 from bfpemu.vectors.plan import plan_of  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
 
 _PIECE = 1 << 12
+_RECHECKED_EVERY = 41
 _MOST_DOT_VECTORS = 400
 """The reference model traces every vector of a dot product."""
 
 
 @st.composite
 def small_specs(draw: st.DrawFn) -> BFPSpec:
-    """Draw a format of 2 to 4 bits an element, 2 to 4 bits an exponent, blocks of 1 to 4."""
+    """Draw a format of 2 to 4 bits an element, 2 to 4 bits an exponent, blocks of 1 to 4 or of a whole tensor."""
     has_sign = draw(st.integers(0, 4)) > 0
     exponent_bits = draw(st.integers(2, 4))
     sub_block_size = draw(st.integers(1, 2)) if draw(st.integers(0, 3)) == 0 else None
@@ -48,7 +60,7 @@ def small_specs(draw: st.DrawFn) -> BFPSpec:
         "sub_block_size": sub_block_size,
         "sub_shift_bits": draw(st.integers(1, 2)) if sub_block_size else 0,
     }
-    size = draw(st.integers(1, 4))
+    size = draw(st.integers(1, 4) | st.integers(1, 4) | st.none())
     block_size = sub_block_size * draw(st.integers(1, 2)) if sub_block_size else size
     mantissa_bits = draw(st.integers(2, 4))
     return BFPSpec("drawn", mantissa_bits, block_size, exponent_bits, has_sign, draw(st.booleans()), **options)
@@ -56,9 +68,19 @@ def small_specs(draw: st.DrawFn) -> BFPSpec:
 
 @st.composite
 def small_presets(draw: st.DrawFn) -> Preset:
-    """Draw a small format with any conversion that fits it."""
+    """Draw a small format with any conversion that fits it, or with the default one."""
     spec = draw(small_specs())
-    return Preset(spec, draw(conversions(spec)))
+    return Preset(spec, draw(conversions(spec) | conversions(spec) | st.just(Conversion())))
+
+
+@st.composite
+def small_units(draw: st.DrawFn) -> DotProductUnit:
+    """Draw a dot-product unit, now and then with an output in small blocks."""
+    unit = draw(units())
+    preset = draw(small_presets()) if draw(st.integers(0, 3)) == 0 else None
+    if preset is None or preset.conversion.rounding is Rounding.STOCHASTIC:
+        return unit
+    return dataclasses.replace(unit, output=preset)
 
 
 @st.composite
@@ -68,14 +90,23 @@ def small_problems(draw: st.DrawFn, names: tuple[str, ...] = UNITS) -> Problem:
     second = st.none() | small_presets()
     words: dict[str, Any] = {}
     if unit in ("encode", "decode"):
-        words["dtype"] = draw(st.sampled_from(["float16", "bfloat16", "float32"]))
+        words["dtype"] = draw(st.sampled_from(["float16", "bfloat16", "float32", "float64"]))
     if unit in ("add", "multiply", "dot"):
         words["b"] = draw(second)
     if unit in ("add", "multiply", "requantize"):
         words["result"] = draw(second)
+        # What is no multiple of a block leaves a short one.
+        words["elements"] = draw(st.just(0) | st.just(0) | st.integers(1, 8))
     if unit == "dot":
-        words["dot_unit"] = draw(units())
+        words["dot_unit"] = draw(small_units())
         words["elements"] = draw(st.integers(1, 8))
+        words["shows_accumulator"] = draw(st.booleans())
+    whole = [preset for preset in (format, words.get("b"), words.get("result")) if preset]
+    if any(preset.format.block_size is None for preset in whole) and not words.get("elements"):
+        words["elements"] = draw(st.integers(1, 4))
+    output = words["dot_unit"].output if unit == "dot" else None
+    if isinstance(output, Preset) and output.format.block_size is None:
+        words["results"] = draw(st.integers(1, 4))
     try:
         return Problem(unit, format, **words)
     except SpecError:
@@ -125,9 +156,19 @@ def contradictions(
     """Return the bins of a level that an input hits although they are said to be impossible, with the reason of each.
 
     Where a stimulus word has at most `most_bits` bits, every input is looked at; else so many pseudo-random vectors.
+    The reference model computes some of the directed vectors again.
+
+    Raises
+    ------
+    DataError
+        ``set-disagreement``, if kernels and reference model differ.
     """
     plan = plan_of(problem, level, 1)
     made = Directed(plan)
+    first = 0
+    for part in made.parts:
+        recheck(problem, part.stimulus, part.answer, first, _RECHECKED_EVERY, part.traces)
+        first += rows_of(part.stimulus)
     found = made.contradictions()
     tally, first = Tally(plan.families), 0
     for stimulus in inputs(problem, most_bits, vectors, seed):

@@ -14,7 +14,7 @@ from bfpemu.reference.rounding import round_to_integer
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.decision_bins import visible_exponents, widest_step
 from bfpemu.vectors.element_rounding import GOES_AWAY
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _by_block, _wanted, split
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _wanted, by_block, split
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.reach import Reach
@@ -283,10 +283,10 @@ def sides_of(facts: BlockFacts) -> Iterator[_Side]:
         for which, preset in zip("ab", presets, strict=True)
     ]
     units = [
-        _by_block(_units(spec, facts.stimulus, which, problem.elements), facts.per_vector, size)
+        by_block(_units(spec, facts.stimulus, which, problem.elements), facts.per_vector, size)
         for spec, which in zip((preset.format for preset in presets), "ab", strict=True)
     ]
-    blocks = [[_by_block(array, facts.per_vector, size) for array in one[1:]] for one in numbers]
+    blocks = [[by_block(array, facts.per_vector, size) for array in one[1:]] for one in numbers]
     for low in (0, 1):
         (negative, mantissa, top), (_, other, _) = blocks[1 - low], blocks[low]
         yield _Side(units[1 - low] - units[low], mantissa, top, negative, other)

@@ -99,7 +99,7 @@ def facts_of_numbers(
     blocks, size = problem.result_blocks, problem.target.format.elements_per_block or 1
     kinds = numbers.kinds
     finite, infinite, negative, mantissa, top, cut = (
-        _by_block(array, blocks, size) for array in (kinds == FINITE, kinds == INFINITE, *numbers[1:], lost)
+        by_block(array, blocks, size) for array in (kinds == FINITE, kinds == INFINITE, *numbers[1:], lost)
     )
     mantissa = np.where(finite, mantissa, np.uint64(0))
     highest = np.where(mantissa != 0, top, -_FAR).max(axis=1)
@@ -192,7 +192,7 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     return values, lost
 
 
-def _by_block(array: AnyArray, blocks: int, size: int) -> AnyArray:
+def by_block(array: AnyArray, blocks: int, size: int) -> AnyArray:
     """Return (vectors, elements) as (vectors * blocks, elements of a block); a short block ends with zeros."""
     missing = blocks * size - array.shape[1]
     padded = np.pad(array, ((0, 0), (0, missing))) if missing else array
@@ -204,7 +204,7 @@ def _by_block(array: AnyArray, blocks: int, size: int) -> AnyArray:
 def _any_element(answer: Fields, spec: BFPSpec, blocks: int, size: int) -> Any:
     """Return which blocks have an element other than 0 and -0."""
     sign = 1 << spec.magnitude_bits if spec.encoding is Encoding.SIGN_MAGNITUDE else 0
-    return _by_block(answer["elements"] & ~np.uint64(sign) != 0, blocks, size).any(axis=1)
+    return by_block(answer["elements"] & ~np.uint64(sign) != 0, blocks, size).any(axis=1)
 
 
 def _wanted(problem: Problem, highest: Int64Array, largest: UInt64Array) -> Int64Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
-from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask
+from bfpemu.vectors.facts import HALF, BlockFacts, Int64Array, Mask, by_block
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.reach import Reach
 
@@ -250,7 +250,7 @@ def random_words_bins(reach: Reach) -> BlockFamily:
     names = [f"random.{name}" for name in ("one_below", "just_carries", "one_above", "word_zero", "word_ones")]
 
     def find(facts: BlockFacts) -> Int64Array:
-        word = facts.stimulus["random"].astype(np.uint64).reshape(facts.rest.shape)
+        word = by_block(facts.stimulus["random"].astype(np.uint64), facts.per_vector, facts.rest.shape[1])
         total = (facts.rest >> np.uint64(64 - bits)) + word
         edge = np.uint64(1 << bits)
         found = [total == edge - np.uint64(1), total == edge, total == edge + np.uint64(1)]
