@@ -74,7 +74,7 @@ def _fields(stimulus: EncodeStimulus) -> Patterns:
     """Return blocks whose largest element has one more bit in its exponent field than all others."""
     source, rows = stimulus.source, []
     # What the conversion refuses is left out: it would be replaced, and differ in more than a bit.
-    most = whole_fields(stimulus.reach.problem.kind, stimulus.reach.problem.target) - 1
+    most = max(whole_fields(stimulus.reach.problem.kind, stimulus.reach.problem.target) - 1, 0)
     middle, fraction = min(source.bias, most) >> 1, 1 << source.fraction_bits >> 1
     for bit, lane in in_turn(source.exponent_bits, stimulus.lanes, stimulus.level):
         high, low = middle | 1 << bit, middle & ~(1 << bit)

@@ -15,7 +15,7 @@ from bfpemu.formats import Rounding
 from bfpemu.vectors.afar_bins import distances, numbered, sides_of
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.code_stimulus import codes_of
-from bfpemu.vectors.facts import BlockFacts, Int64Array
+from bfpemu.vectors.facts import BlockFacts, Int64Array, by_block
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.operand_stimulus import OperandStimulus, Side, joined
@@ -45,7 +45,8 @@ def _zero_operands(reach: Reach) -> Family[BlockFacts]:
     def find(facts: BlockFacts) -> Int64Array:
         rows = np.arange(len(facts.mantissa))
         lane = np.where(facts.nonzero, facts.top, -(1 << 40)).argmax(axis=1)
-        shows = facts.nonzero.any(axis=1) & ~facts.is_nan & ((facts.whole != 0) & facts.rounds).any(axis=1)
+        elements = by_block(facts.answer["elements"], facts.per_vector, facts.mantissa.shape[1])
+        shows = facts.nonzero.any(axis=1) & ~facts.is_nan & (elements != 0).any(axis=1)
         found = []
         for which, side in enumerate(sides_of(facts)):
             at = numbered(apart, side.apart[rows, lane])
