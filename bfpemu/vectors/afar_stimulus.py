@@ -11,14 +11,10 @@ from bfpemu.formats import Rounding
 from bfpemu.vectors.afar_bins import (
     EXPONENT_WAYS,
     ROUNDING_WAYS,
-    decidings,
     distances,
-    far_alike,
     has_afar,
-    is_placed,
-    liftings,
-    placements,
 )
+from bfpemu.vectors.afar_pairs import decidings, far_alike, is_placed, liftings, placements
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lanes import crosses_lanes

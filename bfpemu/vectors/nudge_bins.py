@@ -14,20 +14,15 @@ from bfpemu.formats import Rounding
 from bfpemu.vectors.afar_bins import (
     EXPONENT_WAYS,
     ROUNDING_WAYS,
-    Deciding,
-    Lifting,
-    decidings,
     distances,
     edge,
-    far_alike,
     has_afar,
-    is_placed,
-    liftings,
     numbered,
     roundings_of,
     sides_of,
     why_no_rounding,
 )
+from bfpemu.vectors.afar_pairs import Deciding, Lifting, decidings, far_alike, is_placed, liftings
 from bfpemu.vectors.decision_bins import visible_exponents
 from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
@@ -120,7 +115,7 @@ def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
 
     def absent(number: int) -> str | None:
         distance, way, sign = things[number]
-        return why_no_rounding(reach, distance, signed_decidings(reach, distance, way, sign))
+        return why_no_rounding(reach, distance, way, signed_decidings(reach, distance, way, sign))
 
     size = reach.spec.elements_per_block or 1
     return lane_family("nudges.element", [_name(*thing) for thing in things], size, level, find, absent)

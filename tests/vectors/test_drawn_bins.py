@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
-from bfpemu.formats.unit import Accumulator, DotProductUnit
+from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.units import unit
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.directed import Directed
@@ -24,6 +24,13 @@ from tools.drawn_bins import contradictions, inputs, small_problems
 @given(small_problems(("encode", "decode", "add", "multiply", "requantize")))
 def test_no_input_of_a_drawn_format_hits_a_bin_that_is_said_to_be_impossible(problem):
     assert contradictions(problem, most_bits=10, vectors=300) == {}
+
+
+@pytest.mark.slow
+@settings(max_examples=4, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@given(small_problems(("dot",)).filter(lambda problem: problem.elements < 3))
+def test_no_vectors_of_a_drawn_dot_product_hit_a_bin_that_is_said_to_be_impossible(problem):
+    assert contradictions(problem, most_bits=8, vectors=60) == {}
 
 
 def m2(**words):
@@ -48,7 +55,37 @@ CASES = {
     "wraps": Problem("requantize", Preset(m2(decode_underflow="wrap"), Conversion(nan="zero"))),
     "flushes": Problem("add", Preset(m2(block_size=1, decode_underflow="flush"))),
     "one group": Problem("dot", Preset(m2(block_size=1)), elements=1, dot_unit=unit("exact")),
+    # Elements that truncation leaves nothing of, codes of other exponents, and short blocks with random words.
+    "truncates": Problem(
+        "add", Preset(m2(), Conversion(exponent_rule="even", exponent_offset=4, post_truncate_bits=4))
+    ),
+    "all ones": Problem(
+        "add",
+        Preset(m2(negative_zero_code="all_ones_exponent"), Conversion(exponent_rule="floor")),
+        Preset(BFPSpec("m3", 3, 1, 2, encoding="sign_magnitude", decode_underflow="wrap")),
+    ),
+    "short": Problem("requantize", Preset(m2(), Conversion(rounding="stochastic", random_bits=1)), elements=3),
 }
+
+
+def step(fraction_bits, minimum_exponent, maximum_exponent, **words):
+    """Return a step of a source chain."""
+    ends = {"minimum_exponent": minimum_exponent, "maximum_exponent": maximum_exponent}
+    return SourceStep(fraction_bits=fraction_bits, **ends, **words)
+
+
+REFUSES = {"exponent_overflow": "error"}
+ENCODED = {
+    # One block of one number: alignment carries into a bit that rounding ignores, a carry of the source chain goes
+    # beyond the largest exponent, which is refused, and so is every number.
+    "ignored": {"alignment_bits": 6, "alignment_rounding": "ties_away", "ignored_bit": 4, "rounding": "ties_away"},
+    "ignored guard": {"alignment_bits": 5, "alignment_rounding": "away_from_zero", "ignored_bit": 1},
+    "refused": {**REFUSES, "source_chain": (step(0, -14, 15, rounding="away_from_zero"),)},
+    "all refused": {**REFUSES, "source_chain": (step(4, 15, 15, underflow="smallest_normal"),)},
+    "only infinities": {**REFUSES, "source_chain": (step(4, -3, 2),), "infinity": "zero"},
+}
+
+SHIFTED = BFPSpec("m3", 3, 2, 4, sub_block_size=1, sub_shift_bits=1)
 
 DOTS = {
     # What a reason was wrong about: an end that is reached although one beside it is not, products that round up, two
@@ -59,12 +96,28 @@ DOTS = {
     "far": (Accumulator(kind="float", format="fp16"), {}),
 }
 
+SHIFTS = {
+    # Sums above those of the largest shift codes, and a sum above an accumulator that saturates.
+    "sums": (Accumulator(kind="exact"), {"sum_bits": 8}),
+    "saturates": (
+        Accumulator(kind="float", format=FloatFormat(exponent_bits=3, fraction_bits=2, overflow="saturate")),
+        {},
+    ),
+}
+
 
 @pytest.mark.parametrize("name", DOTS)
 def test_dot_products_agree_with_the_reasons_of_a_tiny_format(name):
     accumulator, words = DOTS[name]
     unit = DotProductUnit(accumulator=accumulator, **words)
     problem = Problem("dot", Preset(m3()), elements=4, dot_unit=unit)
+    assert contradictions(problem, most_bits=10, vectors=100) == {}
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_dot_products_of_shift_codes_agree_with_the_reasons(name):
+    accumulator, words = SHIFTS[name]
+    problem = Problem("dot", Preset(SHIFTED), elements=2, dot_unit=DotProductUnit(accumulator=accumulator, **words))
     assert contradictions(problem, most_bits=10, vectors=100) == {}
 
 
@@ -111,6 +164,22 @@ def test_every_input_agrees_with_the_reasons_of_a_tiny_format(name):
     assert problem.stimulus.bits <= 14
     assert sum(len(next(iter(piece.values()))) for piece in inputs(problem, 14, 0, 1)) == 1 << problem.stimulus.bits
     assert contradictions(problem, most_bits=14) == {}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_every_number_agrees_with_the_reasons_of_a_conversion(name):
+    conversion = Conversion(**{"exponent_rule": "floor", **ENCODED[name]})
+    problem = Problem("encode", Preset(BFPSpec("m4", 4, 1, 3), conversion), dtype="float16")
+    assert contradictions(problem, most_bits=16) == {}
+
+
+def test_numbers_beside_an_infinity_are_taken_where_they_are_refused_alone():
+    conversion = Conversion(exponent_overflow="error", infinity="saturate")
+    problem = Problem("encode", Preset(m3(), conversion), dtype="bfloat16")
+    report = Directed(plan_of(problem, 1, 1)).report()
+    assert "cannot_occur" in report["field.254"]  # the largest of a block without infinities
+    assert all("hits" in report[f"class.max_normal.pos.lane{lane}"] for lane in range(2))
+    assert contradictions(problem, vectors=500) == {}
 
 
 def test_a_hit_beside_a_reason_is_seen_and_the_report_shows_the_hit():
