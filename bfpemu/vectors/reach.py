@@ -103,10 +103,9 @@ class Reach(BlockRange):
             return None
         largest, bits = a.largest_significand, a.magnitude_bits
         offset = problem.target.conversion.exponent_offset - problem.target.conversion.post_truncate_bits
-        widths = [
-            ((largest << step) + largest).bit_length() - self.spec.magnitude_bits + offset for step in range(bits + 2)
-        ]
-        if widths[-1] > bits + 1 or depth < max(widths):
+        # The bits below the unit of the widest sum of which bits of the higher operand may be there too.
+        width = ((largest << bits + 1) + largest).bit_length() - self.spec.magnitude_bits + offset
+        if width > bits + 1 or depth <= bits:
             return None
         return "the bits of a sum below its unit are those of one operand, or fewer"
 
