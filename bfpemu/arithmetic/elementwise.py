@@ -19,7 +19,7 @@ from bfpemu.blocking import blocking
 from bfpemu.catalog import FormatLike, resolve
 from bfpemu.codec.codes import empty_codes
 from bfpemu.errors import DataError, DataTypeError
-from bfpemu.formats import Conversion
+from bfpemu.formats import Conversion, Preset
 from bfpemu.tensor import BFPTensor
 from bfpemu.threads import thread_count
 
@@ -200,6 +200,21 @@ def requantize(
     [1.0, 0.25]
     """
     return _computed(exact_values.keep, [a], _Options(format, axis, conversion, exponents, random_words, threads))
+
+
+def refused_blocks(
+    operation: Operation,
+    tensors: list[BFPTensor],
+    preset: Preset,
+    *,
+    exponents: npt.ArrayLike | None = None,
+    random_words: npt.ArrayLike | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Return which blocks of results the conversion refuses (spec 3.3, 3.6); parameters are those of `requantize`."""
+    blocked = blocking(preset.format, tensors[0].shape, -1)
+    given = supplied.checked(preset, blocked, exponents, random_words)
+    encoder = Elementwise(operation, [Reader(tensor, blocked) for tensor in tensors], blocked, preset, given)
+    return encoder.refused(np.arange(blocked.blocks), empty_codes(preset.format, blocked))
 
 
 def _computed(operation: Operation, tensors: list[Any], options: _Options) -> BFPTensor:

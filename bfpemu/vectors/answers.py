@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bfpemu.arithmetic import elementwise
-from bfpemu.arithmetic.exact_values import Reader
+from bfpemu.arithmetic import elementwise, exact_values
+from bfpemu.arithmetic.exact_values import Operation, Reader
 from bfpemu.blocking import blocking
 from bfpemu.formats import Preset
 from bfpemu.kernels.source import Numbers
@@ -16,6 +17,13 @@ from bfpemu.tensor import BFPTensor
 from bfpemu.vectors.dot_answers import codes_of_tensor, dot_answers, tensor_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Fields
+
+OPERATIONS: dict[str, Operation] = {
+    "add": exact_values.add,
+    "multiply": exact_values.multiply,
+    "requantize": exact_values.keep,
+}
+"""Unit -> what it makes of the numbers of its operands."""
 
 
 def expected(problem: Problem, stimulus: Fields) -> dict[str, AnyArray]:
@@ -41,6 +49,16 @@ def expected(problem: Problem, stimulus: Fields) -> dict[str, AnyArray]:
     b = tensor_of(problem, stimulus, "b_", problem.b_flat)
     function = elementwise.add if problem.unit == "add" else elementwise.multiply
     return codes_of_tensor(function(a, b, problem.target, threads=1, **supplied(problem, stimulus)))
+
+
+def refused_results(problem: Problem, stimulus: Fields) -> npt.NDArray[np.bool_]:
+    """Return which vectors of two operands, or of one, have a block of results that the conversion refuses."""
+    tensors = [tensor_of(problem, stimulus, "a_", problem.a_flat)]
+    if problem.b is not None:
+        tensors.append(tensor_of(problem, stimulus, "b_", problem.b_flat))
+    found = elementwise.refused_blocks(OPERATIONS[problem.unit], tensors, problem.target, **supplied(problem, stimulus))
+    refused: npt.NDArray[np.bool_] = np.asarray(found.reshape(len(tensors[0].element_codes), -1).any(axis=1))
+    return refused
 
 
 def supplied(problem: Problem, stimulus: Fields) -> dict[str, Any]:

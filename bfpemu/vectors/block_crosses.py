@@ -168,8 +168,10 @@ def _why_no_operand(problem: Problem) -> Callable[[Labels], str | None]:
             is_nan = label.endswith(f"code{spec.all_ones_code}") and spec.exponent_reserved is ReservedExponent.NAN
             if is_nan and problem.refuses_nan:
                 return "the conversion refuses NaN"
+            # What is an infinity may become a NaN beside another, and a reserved exponent another thing.
             is_infinity = spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY
-            if label.endswith("minus_zero") and is_infinity and (problem.refuses_nan or problem.refuses_infinity):
+            is_infinity &= spec.exponent_reserved is ReservedExponent.NONE
+            if label.endswith("minus_zero") and is_infinity and problem.refuses_nan and problem.refuses_infinity:
                 return "the conversion refuses infinities"
         return None
 

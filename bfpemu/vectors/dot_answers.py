@@ -84,9 +84,8 @@ def refused_rows(problem: Problem, stimulus: Fields) -> npt.NDArray[np.bool_]:
     """Return which vectors have an accumulator in the end that the output's conversion refuses (spec 3.3)."""
     state = sums_of(problem, row_pairs(problem, stimulus)).numbers[:, 0].reshape(-1, problem.results)
     is_nan, is_infinite = state == NOT_A_NUMBER, (state != NOT_A_NUMBER) & (state != FINITE)
-    found: npt.NDArray[np.bool_] = ((is_nan & problem.refuses_nan) | (is_infinite & problem.refuses_infinity)).any(
-        axis=1
-    )
+    refused = (is_nan & problem.refuses_nan) | (is_infinite & problem.refuses_infinity)
+    found: npt.NDArray[np.bool_] = refused.any(axis=1) | (is_nan.all(axis=1) & problem.refuses_only_nan)
     return found
 
 

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bfpemu.arithmetic import exact_values
-from bfpemu.arithmetic.exact_values import Operation
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import BFPSpec, Encoding, ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.answers import operand_values
+from bfpemu.vectors.answers import OPERATIONS, operand_values
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.source_numbers import numbers_of
 from bfpemu.vectors.words import AnyArray, Fields
@@ -179,12 +177,7 @@ def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     if problem.b is not None:
         found.append(operand_values(problem, stimulus, "b_", problem.b_flat))
     shape = found[0].kinds.shape
-    operation: dict[str, Operation] = {
-        "add": exact_values.add,
-        "multiply": exact_values.multiply,
-        "requantize": exact_values.keep,
-    }
-    values, sums = operation[problem.unit](*found)
+    values, sums = OPERATIONS[problem.unit](*found)
     conversion = problem.target.conversion
     has_lost = sums.lost.shape == shape and not conversion.source_chain
     lost = sums.lost != 0 if has_lost else np.zeros(shape, np.bool_)

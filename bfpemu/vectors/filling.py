@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import DecodeUnderflow, ExponentOverflow, NegativeZeroCode, ReservedExponent
+from bfpemu.formats import ReservedExponent
 from bfpemu.formats.preset import Preset
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.acceptance import accepted, refused_blocks, whole_fields
-from bfpemu.vectors.answers import operand_values
+from bfpemu.vectors.answers import operand_values, refused_results
 from bfpemu.vectors.dot_answers import refused_rows
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.pseudorandom import words
+from bfpemu.vectors.source_numbers import has_infinity_codes
 from bfpemu.vectors.words import AnyArray
 
 _NEAR, _RUNS, _TIES, _UNIFORM = range(4)
-_PATTERNS = (DecodeUnderflow.WRAP, DecodeUnderflow.PATTERN)
 _BASES, _SECOND = 100, 200
 """Streams beside those of the fields themselves."""
 
@@ -106,27 +106,31 @@ def _exponents(width: int, seed: int, number: int, first: int, kinds: AnyArray, 
 def acceptable(problem: Problem, stimulus: Stimulus) -> Stimulus:
     """Return vectors without what the conversion refuses, or what cannot be supplied (spec 12.2)."""
     found = dict(stimulus)
-    if problem.unit == "encode":
-        found["x"] = _accepted_patterns(problem, found)
-    elif problem.unit == "dot":
-        if problem.refuses_nan or problem.refuses_infinity:
-            found |= _accepted_sums(problem, found)
-    elif problem.unit != "decode":
-        for prefix, preset in (("a_", problem.a_flat), ("b_", problem.b and problem.b_flat)):
-            if preset:
-                found |= _accepted_codes(problem, found, prefix, preset)
     if problem.needs_exponents:
         count = np.uint64(problem.target.format.largest_exponent_code + 1)
         found["exponents"] = found["exponents"].astype(np.uint64) % count
+    if not problem.may_refuse:
+        return found
+    if problem.unit == "encode":
+        return found | {"x": _accepted_patterns(problem, found)}
+    if problem.unit == "dot":
+        return found | _accepted_sums(problem, found)
+    rows = refused_results(problem, found)
+    if not rows.any():
+        return found
+    own = {name: items[rows] for name, items in found.items()}
+    for prefix, preset in (("a_", problem.a_flat), ("b_", problem.b and problem.b_flat)):
+        if preset:
+            own |= _accepted_codes(problem, own, prefix, preset)
+    for name, items in own.items():
+        found[name] = found[name].copy()
+        found[name][rows] = items
     return found
 
 
 def _accepted_patterns(problem: Problem, stimulus: Stimulus) -> AnyArray:
     """Return blocks that the conversion takes: of one that it refuses, with lower numbers for what it refuses."""
     kind, target, patterns = problem.kind, problem.target, stimulus["x"]
-    is_error = target.conversion.exponent_overflow is ExponentOverflow.ERROR
-    if not (is_error or problem.refuses_nan or problem.refuses_infinity):
-        return patterns
     rows = refused_blocks(kind, target, patterns, stimulus.get("random"))
     if not rows.any():
         return patterns
@@ -155,21 +159,14 @@ def _accepted_sums(problem: Problem, stimulus: Stimulus) -> Stimulus:
 
 
 def _accepted_codes(problem: Problem, stimulus: Stimulus, prefix: str, preset: Preset) -> Stimulus:
+    """Return codes of an operand without NaN blocks, and with 0 for other codes of infinities and NaN."""
     spec = preset.format
     found: Stimulus = {}
-    if problem.refuses_nan and spec.exponent_reserved is ReservedExponent.NAN:
+    if spec.exponent_reserved is ReservedExponent.NAN:
         exponents = stimulus[f"{prefix}exponents"]
         found[f"{prefix}exponents"] = np.minimum(exponents, np.uint64(spec.all_ones_code - 1))
-    has_infinity = spec.negative_zero_code is NegativeZeroCode.NEGATIVE_INFINITY
-    if has_infinity and (problem.refuses_nan or problem.refuses_infinity):
-        elements = stimulus[f"{prefix}elements"]
-        found[f"{prefix}elements"] = np.where(
-            elements == np.uint64(1 << (spec.mantissa_bits - 1)), np.uint64(0), elements
-        )
-    if spec.decode_underflow in _PATTERNS and (problem.refuses_nan or problem.refuses_infinity):
-        # A code that the exponent makes an infinity or a NaN becomes 0.
+    if has_infinity_codes(spec):
         known = stimulus | found
-        elements = known[f"{prefix}elements"]
         kinds = operand_values(problem, known, prefix, preset).kinds
-        found[f"{prefix}elements"] = np.where(kinds == FINITE, elements, np.uint64(0))
+        found[f"{prefix}elements"] = np.where(kinds == FINITE, known[f"{prefix}elements"], np.uint64(0))
     return found

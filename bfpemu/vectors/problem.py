@@ -231,15 +231,27 @@ class Problem:
 
     @property
     def refuses_nan(self) -> bool:
-        """Whether encoding refuses a NaN (spec 3.3)."""
+        """Whether encoding refuses every NaN (spec 3.3)."""
         conversion, spec = self.target.conversion, self.target.format
         reserved = spec.exponent_reserved
         return self._encodes and (
             conversion.nan is NanPolicy.ERROR
             or (conversion.nan is NanPolicy.BLOCK and reserved is not ReservedExponent.NAN)
-            or (conversion.nan is NanPolicy.ZERO_UNLESS_ALL and reserved is ReservedExponent.NONE)
+            or (self.refuses_only_nan and self.target.format.elements_per_block == 1)
             or (conversion.nan is NanPolicy.INFINITY and self.refuses_infinity)
         )
+
+    @property
+    def refuses_only_nan(self) -> bool:
+        """Whether encoding refuses a block that has nothing but NaN (spec 3.3)."""
+        is_zero = self.target.conversion.nan is NanPolicy.ZERO_UNLESS_ALL
+        return self._encodes and is_zero and self.target.format.exponent_reserved is ReservedExponent.NONE
+
+    @property
+    def may_refuse(self) -> bool:
+        """Whether there is anything that encoding refuses (spec 3.3, 3.6)."""
+        is_error = self._encodes and self.target.conversion.exponent_overflow is ExponentOverflow.ERROR
+        return is_error or self.refuses_nan or self.refuses_only_nan or self.refuses_infinity
 
     @property
     def refuses_infinity(self) -> bool:
