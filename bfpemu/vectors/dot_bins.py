@@ -266,13 +266,14 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
             return no_result("result.nan")
         if name.startswith("flag.saturated") and unit.sum_bits is None:
             return no_edge("edge.one_above.pos")
+        held = unit.accumulator.format
+        is_roomy = held is None or held.bias >= problem.output.bias
         if name == "flag.overflow":
-            held = unit.accumulator.format
-            is_roomy = held is None or held.bias >= problem.output.bias
             return no_result("result.largest.pos") if is_roomy else None
         if name == "flag.underflow" and kind is AccumulatorKind.FIXED:
             low = unit.accumulator.lsb_exponent
             return None if low < 1 - problem.output.bias else "no number of the accumulator is so small"
-        return no_result("result.subnormal.pos") if name == "flag.underflow" else None
+        # What the output flushes underflows, too.
+        return no_result("result.smallest_normal.pos") if name == "flag.underflow" and is_roomy else None
 
     return absent
