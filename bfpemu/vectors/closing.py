@@ -274,7 +274,8 @@ class Closing(NumberVectors):
             if piece.place is not None:
                 yield from self._vector(lanes, piece.step, piece.place)
         for lowest in ends:
-            infinite = [[self._infinite(self._beside(own.lane)), own]] if self.reach.is_loose and self.lanes > 1 else []
+            has_infinity = (self.reach.is_loose or self.reach.infinity_lifts) and self.lanes > 1
+            infinite = [[self._infinite(self._beside(own.lane)), own]] if has_infinity else []
             for lanes in [*alone[:2], *infinite]:
                 yield from self._vector(lanes, piece.step, lowest)
         if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):

@@ -63,6 +63,8 @@ class LooseSearch:
                 self.ways.setdefault((parts[1], parts[2] == "neg"), []).append((0, name))
             elif parts[0] == "largest" and len(parts) > 2:
                 lane = int(parts[1].removeprefix("lane")) if len(parts) == 4 else 0
+                if lane >= blocks.problem.elements:
+                    continue  # where a vector is shorter than a block
                 self.ways.setdefault((parts[-2], parts[-1] == "neg"), []).append((lane, name))
         self.telling: dict[int, dict[tuple[bool, int], list[str]]] = {}
         """Mantissas of which some place has missing bins: sign and bits before the binary point -> the bins."""

@@ -226,6 +226,8 @@ class Meetings:
             high = max(high, deepest)
         elif reach.flushes and spec.use_subnormals:
             high = max(high, min(deepest, self._lowest_unit - lowest))
+        if reach.infinity_lifts:
+            high = max(high, min(deepest, self._unit_of(spec.largest_exponent) - lowest))
         if piece.place is not None:  # what is there at one place has the units that codes give it there
             low = max(low, self._lowest_unit - piece.place)
             high = min(high, self._unit_of(spec.largest_exponent) - piece.place)
@@ -290,7 +292,8 @@ class Meetings:
             and not (self.reach.flushes and self.reach.spec.use_subnormals)
         ):
             fits &= piece.least >= unit - (rule is ExponentRule.EVEN)
-        if unit > self._ordinary(piece) and not self.reach.is_given and not self.reach.is_loose:
+        is_lifted = self.reach.is_given or self.reach.is_loose or self.reach.infinity_lifts
+        if unit > self._ordinary(piece) and not is_lifted:
             # So low a number is there only at the smallest exponent, and a source chain may have none.
             fits &= piece.top - 1 + self._lowest_unit - unit >= self.reach.tops[0]
         # Far below the place of rounding all numbers are alike, but for the depth of single bits.

@@ -62,7 +62,7 @@ CASES = {
     "all ones": Problem(
         "add",
         Preset(m2(negative_zero_code="all_ones_exponent"), Conversion(exponent_rule="floor")),
-        Preset(BFPSpec("m3", 3, 1, 2, encoding="sign_magnitude", decode_underflow="wrap")),
+        Preset(BFPSpec("w2", 2, 1, 2, encoding="sign_magnitude", decode_underflow="wrap")),
     ),
     "short": Problem("requantize", Preset(m2(), Conversion(rounding="stochastic", random_bits=1)), elements=3),
 }
