@@ -16,7 +16,7 @@ from bfpemu.formats import Encoding, ExponentRule, ReservedExponent, Rounding
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import visible_exponents
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _by_block, _wanted, split
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, by_block, _wanted, split
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.lanes import crosses_lanes
@@ -175,7 +175,7 @@ def _lone(reach: Reach, level: int) -> Family[BlockFacts]:
     def find(facts: BlockFacts) -> Int64Array:
         at = _sources(facts)
         on_high = facts.nonzero & (at.code == at.high[:, None])
-        elements = _by_block(facts.stimulus["a_elements"], facts.per_vector, size)
+        elements = by_block(facts.stimulus["a_elements"], facts.per_vector, size)
         is_single = elements & (elements - np.uint64(1)) == 0
         known = (on_high.sum(axis=1) == 1) & ((facts.nonzero & ~on_high).any(axis=1)) & (at.high >= 0)
         return np.where(known[:, None] & on_high & at.holds & is_single, bit_lengths(elements) - 1, -1)

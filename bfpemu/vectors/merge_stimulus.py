@@ -9,7 +9,7 @@ import numpy as np
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.vectors.block_bins import MOST_DISTANCES
 from bfpemu.vectors.code_stimulus import codes_of
-from bfpemu.vectors.decision_bins import deciding_cells
+from bfpemu.vectors.element_rounding import deciding_cells
 from bfpemu.vectors.filling import Stimulus
 from bfpemu.vectors.lanes import in_turn
 from bfpemu.vectors.merge_bins import (

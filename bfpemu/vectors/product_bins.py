@@ -15,12 +15,12 @@ import numpy as np
 
 from bfpemu.formats import ExponentOverflow, ExponentRule, Rounding
 from bfpemu.vectors.decision_bins import (
-    GOES_AWAY,
     deciding_maximum,
     deciding_rest,
     one_bit_beyond,
     visible_exponents,
 )
+from bfpemu.vectors.element_rounding import GOES_AWAY
 from bfpemu.vectors.facts import BlockFacts, Int64Array, _wanted
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family

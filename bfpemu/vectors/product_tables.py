@@ -13,7 +13,7 @@ import numpy as np
 from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import BFPSpec
 from bfpemu.vectors.code_stimulus import codes_of
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _by_block
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, by_block
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.meetings import Piece
@@ -87,7 +87,7 @@ def _cut(reach: Reach, facts: BlockFacts, size: int) -> tuple[Int64Array, Int64A
         _significands(spec)[facts.stimulus[f"{which}_elements"].astype(np.int64)]
         for which, spec in zip("ab", reach.operands, strict=True)
     )
-    products: Int64Array = _by_block(a * b, facts.per_vector, size)
+    products: Int64Array = by_block(a * b, facts.per_vector, size)
     places = bit_lengths(np.abs(products).astype(np.uint64)) - facts.kept_bits
     return products, places, facts.rounds & (places >= 0) & (places < 63)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
-from bfpemu.vectors.decision_bins import GOES_AWAY
+from bfpemu.vectors.element_rounding import GOES_AWAY
 from bfpemu.vectors.facts import _FAR, BlockFacts, Int64Array, Mask, UInt64Array, split
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import Bytes, Fields
