@@ -43,8 +43,8 @@ class Reach(BlockRange):
                 return None
         return f"no {self.problem.dtype} is read as a number of this binade"
 
-    def why_not_so_low(self, places: int, *, alone: bool = False) -> str | None:
-        """Return why no element has a bit so many places below the last kept one, perhaps alone, or None."""
+    def why_not_so_low(self, places: int, *, alone: bool = False, or_lower: bool = False) -> str | None:
+        """Return why no element has a bit so many places below the last kept one, perhaps alone or lower, or None."""
         lowest_bit = self.tops[0] if alone else self.lowest_bit
         bits = self.spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
         most = self.spec.largest_exponent
@@ -52,7 +52,7 @@ class Reach(BlockRange):
             most = max(min(self.exponent_ends[1], most), self.spec.smallest_exponent)
         if most - bits - places < lowest_bit:
             return f"no number has a bit below 2 ** {lowest_bit}"
-        if self.infinity_lifts:
+        if self.infinity_lifts and not or_lower:
             low = max(self.highest_of_numbers, self.spec.smallest_exponent)
             lifted = self.spec.largest_exponent - self.spec.largest_shift
             if low - bits - places < lowest_bit and lifted - bits - places > self.tops[1]:
@@ -121,7 +121,7 @@ class Reach(BlockRange):
         if kept and last > self.precision:
             return f"a number here has {self.precision} bits, and this needs {last}"
         if odd or guard or below:
-            too_low = self.why_not_so_low(2 if below else 1 if guard else 0)
+            too_low = self.why_not_so_low(2 if below else 1 if guard else 0, or_lower=below)
             if too_low:
                 return too_low
         if self.clamps_above or self.is_given or kept < self.most_kept_bits:

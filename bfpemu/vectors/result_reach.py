@@ -135,9 +135,9 @@ class ResultReach(Reach):
         largest = (product * (rows.lanes - smallest) << steps) + product * smallest
         return rows.b.largest_exponent_code + largest.bit_length() - 1 + self._carries
 
-    def why_not_so_low(self, places: int, *, alone: bool = False) -> str | None:
+    def why_not_so_low(self, places: int, *, alone: bool = False, or_lower: bool = False) -> str | None:
         """Return why no sum has a bit so many places below the last kept one, perhaps alone, or None."""
-        reason = super().why_not_so_low(places, alone=alone)
+        reason = super().why_not_so_low(places, alone=alone, or_lower=or_lower)
         if reason or (self.flushes and self.spec.use_subnormals):
             return reason
         if self.most_kept_bits - 1 + places > self._widest:
