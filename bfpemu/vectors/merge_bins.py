@@ -16,7 +16,7 @@ from bfpemu.formats import Encoding, ExponentRule, ReservedExponent, Rounding
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.code_stimulus import codes_of
 from bfpemu.vectors.decision_bins import visible_exponents
-from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, by_block, _wanted, split
+from bfpemu.vectors.facts import BlockFacts, Int64Array, Mask, _wanted, by_block, split
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.lane_family import lane_family
 from bfpemu.vectors.lanes import crosses_lanes
