@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bfpemu.formats import Preset
+from bfpemu.formats import BFPSpec, Preset
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.vectors.words import WordLayout
 
@@ -79,3 +79,12 @@ def _codes(problem: Problem, prefix: str, preset: Preset, rows: int = 1) -> _Fie
     yield f"{prefix}elements", spec.mantissa_bits, rows * problem.elements
     yield f"{prefix}shifts", spec.sub_shift_bits, blocks * spec.shifts_per_block
     yield f"{prefix}exponents", spec.exponent_bits, blocks
+
+
+def value_text(spec: BFPSpec) -> str:
+    """Return the value of a code as text (spec 12.7)."""
+    shift = " - shift" if spec.sub_shift_bits else ""
+    return (
+        f"significand * 2 ** (exponent_code - {spec.exponent_bias}{shift} - {spec.fraction_bits}), significand in "
+        f"{str(spec.encoding).replace('_', ' ')} of {spec.mantissa_bits} bits (spec 2.2 to 2.6)"
+    )

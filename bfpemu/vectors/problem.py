@@ -25,7 +25,7 @@ from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat
 from bfpemu.formats.unit_serialise import unit_from_dict, unit_to_dict
 from bfpemu.reference.group import group_size
 from bfpemu.sources import FLOATS, KINDS, SourceKind
-from bfpemu.vectors.layouts import expected_layout, stimulus_layout
+from bfpemu.vectors.layouts import expected_layout, stimulus_layout, value_text
 from bfpemu.vectors.words import WordLayout
 
 UNITS = ("encode", "decode", "dot", "add", "multiply", "requantize")
@@ -287,7 +287,7 @@ class Problem:
             "shows_accumulator": self.shows_accumulator,
             "stimulus": self.stimulus.to_dict(),
             "expected": self.expected.to_dict(),
-            "value": _value_text(self.target.format if self._encodes else self.a_flat.format),
+            "value": value_text(self.target.format if self._encodes else self.a_flat.format),
         }
         found |= {} if self.dot_unit is None else {"dot_unit": unit_to_dict(self.dot_unit)}
         return found | ({"results": self.results} if self.results else {})
@@ -314,11 +314,3 @@ def _flat(preset: Preset, elements: int) -> Preset:
     size = preset.format.elements_per_block
     spec: BFPSpec = dataclasses.replace(preset.format, block_size=elements if size is None else size)
     return Preset(spec, preset.conversion)
-
-
-def _value_text(spec: BFPSpec) -> str:
-    shift = " - shift" if spec.sub_shift_bits else ""
-    return (
-        f"significand * 2 ** (exponent_code - {spec.exponent_bias}{shift} - {spec.fraction_bits}), significand in "
-        f"{str(spec.encoding).replace('_', ' ')} of {spec.mantissa_bits} bits (spec 2.2 to 2.6)"
-    )
