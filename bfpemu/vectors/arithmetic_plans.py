@@ -26,6 +26,7 @@ from bfpemu.vectors.dot_closing import DotClosing
 from bfpemu.vectors.dot_crosses import dot_crosses
 from bfpemu.vectors.dot_facts import DotFacts
 from bfpemu.vectors.dot_lost import lost_bits, lost_family
+from bfpemu.vectors.dot_single_bits import single_bit_families, single_bits
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.element_stimulus import ElementStimulus
 from bfpemu.vectors.facts import block_facts
@@ -124,6 +125,7 @@ class DotPlan(Plan):
         found.append(carry_family(self.problem, self._stimulus))
         found.append(lost_family(self.problem, self._stimulus))
         found.append(addition_family(self.problem, self._stimulus))
+        found += single_bit_families(self._stimulus)
         if self.problem.results:
             found += result_families(self.problem, self._stimulus, self.level)
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
@@ -138,6 +140,7 @@ class DotPlan(Plan):
         yield from self._stimulus.pieces()
         yield lost_bits(self._stimulus)
         yield added(self._stimulus)
+        yield single_bits(self._stimulus)
         if isinstance(self._stimulus, BlockDotStimulus):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 
