@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bfpemu.vectors.block_crosses import exponent_ends, kinds_of_codes
 from bfpemu.vectors.crosses import Axis, cross_family
 from bfpemu.vectors.decode_bins import decode_families
 from bfpemu.vectors.families import Family
+from bfpemu.vectors.operand_crosses import exponent_ends, kinds_of_codes
 from bfpemu.vectors.problem import Problem
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bfpemu.formats import BFPSpec
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.block_crosses import block_crosses, exponent_ends, kinds_of_codes
+from bfpemu.vectors.block_crosses import block_crosses
 from bfpemu.vectors.code_stimulus import code_of
 from bfpemu.vectors.dot_cross_stimulus import BlockDotCrossStimulus, DotCrossStimulus
 from bfpemu.vectors.encode_cross_stimulus import EncodeCrossStimulus
@@ -18,6 +18,7 @@ from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import Family
 from bfpemu.vectors.filling import Stimulus, acceptable, filling
 from bfpemu.vectors.lane_turns import has_lanes
+from bfpemu.vectors.operand_crosses import exponent_ends, kinds_of_codes
 from bfpemu.vectors.operand_stimulus import OperandStimulus, joined
 from bfpemu.vectors.plan import Plan
 from bfpemu.vectors.reach import Reach

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
-from bfpemu.vectors.block_crosses import block_crosses, operand_crosses
+from bfpemu.vectors.block_crosses import block_crosses
 from bfpemu.vectors.crosses import Axis, Labels, cross_family
 from bfpemu.vectors.dot_bins import accumulator_cells, dot_families
 from bfpemu.vectors.dot_facts import DotFacts, additions, named_family
 from bfpemu.vectors.dot_stimulus import DotStimulus
 from bfpemu.vectors.facts import BlockFacts
 from bfpemu.vectors.families import CROSS, Family, Indices
+from bfpemu.vectors.operand_crosses import operand_crosses
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.result_reach import ResultReach
 
