@@ -33,9 +33,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sampling import Coverage
-from bfpemu.vectors.scoreboard import Model, Scoreboard
-from bfpemu.vectors.sets import VectorSet, open_set
+from bfpemu.vectors.sets.stored import VectorSet, open_set
+from bfpemu.vectors.verify.sampling import Coverage
+from bfpemu.vectors.verify.scoreboard import Model, Scoreboard
 
 try:
     import cocotb

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bfpemu.emit import Model, c_model, dpi_source, systemverilog_package
-from bfpemu.vectors.compare import compare
-from bfpemu.vectors.sets import VectorSet, open_set
+from bfpemu.vectors.sets.stored import VectorSet, open_set
+from bfpemu.vectors.verify.compare import compare
 
 SET = Path(__file__).parents[1] / "golden_vectors" / "sets" / "dot_into_blocks"
 MAX_K = 11

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bfpemu import unit
 from bfpemu.catalog import resolve
-from bfpemu.vectors.compare import compare
-from bfpemu.vectors.generate import Request, generate
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.generate import Request, generate
+from bfpemu.vectors.sets.stored import open_set
+from bfpemu.vectors.verify.compare import compare
 
 FILLING = 400_000
 """Vectors beside the directed ones, whose rate is shown: directed ones cost more, but their number does not grow."""

@@ -24,9 +24,9 @@ from bfpemu.errors import SpecError  # noqa: E402
 from bfpemu.formats.preset import Preset  # noqa: E402
 from bfpemu.units import unit as dot_unit  # noqa: E402
 from bfpemu.units import units as dot_units  # noqa: E402
-from bfpemu.vectors.directed import Directed  # noqa: E402
-from bfpemu.vectors.plan import plan_of  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
+from bfpemu.vectors.sets.directed import Directed  # noqa: E402
+from bfpemu.vectors.sets.plan import plan_of  # noqa: E402
 from tools.drawn_bins import contradictions, small_problems  # noqa: E402
 
 WHOLE_TENSOR = 8

@@ -29,12 +29,12 @@ from bfpemu.formats.unit import DotProductUnit  # noqa: E402
 from bfpemu.testing.strategies import conversions  # noqa: E402
 from bfpemu.testing.units import units  # noqa: E402
 from bfpemu.vectors.answers import expected  # noqa: E402
-from bfpemu.vectors.directed import Directed, pieces_of, rows_of  # noqa: E402
-from bfpemu.vectors.families import Tally  # noqa: E402
-from bfpemu.vectors.filling import Stimulus, acceptable, filling  # noqa: E402
-from bfpemu.vectors.generate import recheck  # noqa: E402
-from bfpemu.vectors.plan import plan_of  # noqa: E402
+from bfpemu.vectors.blocks.families import Tally  # noqa: E402
+from bfpemu.vectors.blocks.filling import Stimulus, acceptable, filling  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
+from bfpemu.vectors.sets.directed import Directed, pieces_of, rows_of  # noqa: E402
+from bfpemu.vectors.sets.generate import recheck  # noqa: E402
+from bfpemu.vectors.sets.plan import plan_of  # noqa: E402
 
 _PIECE = 1 << 12
 _RECHECKED_EVERY = 41

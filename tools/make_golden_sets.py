@@ -18,9 +18,9 @@ from bfpemu.catalog import resolve  # noqa: E402
 from bfpemu.errors import BfpError  # noqa: E402
 from bfpemu.formats import BFPSpec, Conversion, Preset  # noqa: E402
 from bfpemu.formats.unit import Accumulator, DotProductUnit  # noqa: E402
-from bfpemu.vectors.generate import Request, generate  # noqa: E402
 from bfpemu.vectors.problem import Problem  # noqa: E402
-from bfpemu.vectors.sets import differing_files, open_set  # noqa: E402
+from bfpemu.vectors.sets.generate import Request, generate  # noqa: E402
+from bfpemu.vectors.sets.stored import differing_files, open_set  # noqa: E402
 
 SETS = ROOT / "golden_vectors" / "sets"
 

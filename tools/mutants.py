@@ -34,9 +34,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bfpemu.vectors.answers import expected  # noqa: E402
-from bfpemu.vectors.families import bins_of  # noqa: E402
-from bfpemu.vectors.plan import plan_of  # noqa: E402
-from bfpemu.vectors.sets import open_set  # noqa: E402
+from bfpemu.vectors.blocks.families import bins_of  # noqa: E402
+from bfpemu.vectors.sets.plan import plan_of  # noqa: E402
+from bfpemu.vectors.sets.stored import open_set  # noqa: E402
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402

@@ -93,7 +93,7 @@ def generate_command(
         raise click.UsageError("generate needs --unit and --out", click.get_current_context())
     problem = _problem(**words)
     from bfpemu.cli.tables import progress_bar
-    from bfpemu.vectors.generate import Request, generate
+    from bfpemu.vectors.sets.generate import Request, generate
 
     kinds = tuple(dict.fromkeys(["memh", *(kind.strip() for kind in emit.split(",") if kind.strip())]))
     request = Request(problem, level, count, seed, kinds)
@@ -146,7 +146,7 @@ def bins_command(level: int, groups: bool, as_json: bool, **words: Any) -> None:
 @json_option
 def check_command(folder: Path, as_json: bool) -> int:
     """Check the files of a set against its manifest, then make it again and compare byte for byte."""
-    from bfpemu.vectors.sets import differing_files, open_set
+    from bfpemu.vectors.sets.stored import differing_files, open_set
 
     found = open_set(folder)
     differing = differing_files(found)
@@ -163,7 +163,7 @@ def _list(words: dict[str, Any], level: int, *, as_json: bool, groups: bool = Fa
     if words["unit_word"] is None:
         _list_units(as_json=as_json)
         return
-    from bfpemu.vectors.plan import plan_of
+    from bfpemu.vectors.sets.plan import plan_of
 
     plan = plan_of(_problem(**words), level, 1)
     bins = {name: family.absent(number) for family in plan.families for number, name in enumerate(family.names)}

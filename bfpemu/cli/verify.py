@@ -61,14 +61,14 @@ def command(
         raise click.UsageError("verify needs --output FILE", click.get_current_context())
     if html is not None:
         check_output(html, force=force)
-    from bfpemu.vectors.compare import compare
-    from bfpemu.vectors.sets import open_set
-    from bfpemu.vectors.verdict import report, text
+    from bfpemu.vectors.sets.stored import open_set
+    from bfpemu.vectors.verify.compare import compare
+    from bfpemu.vectors.verify.verdict import report, text
 
     found = report(compare(open_set(folder), files), max_errors=max_errors, min_coverage=min_coverage)
     if html is not None:
         from bfpemu.atomic import replacing
-        from bfpemu.vectors.page import page
+        from bfpemu.vectors.verify.page import page
 
         with replacing(html, fsync=False) as file:
             file.write(page(found))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bfpemu.vectors import sets
-from bfpemu.vectors.generate import Request, generate
-from bfpemu.vectors.outputs import read_results
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets import stored
+from bfpemu.vectors.sets.generate import Request, generate
+from bfpemu.vectors.verify.outputs import read_results
 from tests.rtl.devices import Choice
 
 
@@ -18,12 +18,12 @@ from tests.rtl.devices import Choice
 class VectorSet:
     """A folder of stimulus and expected words (spec 12.1)."""
 
-    opened: sets.VectorSet
+    opened: stored.VectorSet
 
     @classmethod
     def read(cls, folder: Path) -> VectorSet:
         """Return the set that lies in a folder, by its manifest (spec 12.7)."""
-        return cls(sets.open_set(folder))
+        return cls(stored.open_set(folder))
 
     @property
     def folder(self) -> Path:

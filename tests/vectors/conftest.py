@@ -8,9 +8,9 @@ import pytest
 
 from bfpemu.catalog import resolve
 from bfpemu.formats.unit import Accumulator, DotProductUnit
-from bfpemu.vectors.generate import Request, generate
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.generate import Request, generate
+from bfpemu.vectors.sets.stored import open_set
 
 KEEPING = DotProductUnit(accumulator=Accumulator(kind="aligned", bits=8, fraction_bits=6, overflow="saturate"))
 

@@ -6,10 +6,10 @@ import pytest
 
 from bfpemu.catalog import resolve
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.families import bins_of
-from bfpemu.vectors.filling import filling
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.blocks.filling import filling
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 from tools.check_bins import problem_of
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bfpemu.catalog import resolve
-from bfpemu.vectors.compare import MOST_EXACT, compare
-from bfpemu.vectors.generate import Request, generate
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.generate import Request, generate
+from bfpemu.vectors.sets.stored import open_set
+from bfpemu.vectors.verify.compare import MOST_EXACT, compare
 
 pytestmark = pytest.mark.slow  # nothing here depends on the JIT
 

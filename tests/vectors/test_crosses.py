@@ -10,13 +10,13 @@ import pytest
 
 from bfpemu.catalog import resolve
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.crosses import MOST_IN_A_CROSS, Axis, cross_family
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.families import CROSS, Family, Tally, bins_of
-from bfpemu.vectors.filling import filling
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.blocks.cross_families import MOST_IN_A_CROSS, Axis, cross_family
+from bfpemu.vectors.blocks.families import CROSS, Family, Tally, bins_of
+from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
+from bfpemu.vectors.sets.stored import open_set
 from tests.vectors.conftest import KEEPING, KEPT, PROBLEMS
 
 SMALL = PROBLEMS | {"dot": Problem("dot", resolve("3x2x4"), dot_unit=KEEPING, elements=4)}

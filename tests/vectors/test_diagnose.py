@@ -14,11 +14,11 @@ from bfpemu.formats.unit import FloatFormat
 from bfpemu.reference import EncodedBlock, decode_block
 from bfpemu.reference.float_format import pattern_of, round_to_format
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.compare import compare
-from bfpemu.vectors.diagnose import diagnose
-from bfpemu.vectors.generate import Request, generate
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.generate import Request, generate
+from bfpemu.vectors.sets.stored import open_set
+from bfpemu.vectors.verify.compare import compare
+from bfpemu.vectors.verify.diagnose import diagnose
 from bfpemu.vectors.words import hex_lines
 
 pytestmark = pytest.mark.slow

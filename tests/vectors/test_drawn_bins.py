@@ -12,10 +12,10 @@ from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
 from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.units import unit
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.families import Family, Tally, bins_of
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.blocks.families import Family, Tally, bins_of
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 from tools.drawn_bins import contradictions, inputs, small_problems
 
 

@@ -8,9 +8,9 @@ from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.reference import EncodedBlock, decode_block, encode_block, read_float
 from bfpemu.reference.float_format import rational
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 from tools.drawn_bins import contradictions
 
 SPECS = {

@@ -15,8 +15,8 @@ from bfpemu.reference import EncodedBlock, Value, decode_block, encode_block
 from bfpemu.reference.decode import significand_of_code
 from bfpemu.reference.source import read_source
 from bfpemu.reference.value import number
-from bfpemu.vectors.compare import compare
-from bfpemu.vectors.diagnose import diagnose
+from bfpemu.vectors.verify.compare import compare
+from bfpemu.vectors.verify.diagnose import diagnose
 from bfpemu.vectors.words import hex_lines
 
 pytestmark = pytest.mark.slow

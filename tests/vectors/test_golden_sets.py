@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bfpemu.vectors.recheck import reference_answer
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.stored import open_set
 
 ROOT = Path(__file__).parents[2]
 SETS = sorted(path.parent for path in (ROOT / "golden_vectors" / "sets").glob("*/manifest.json"))

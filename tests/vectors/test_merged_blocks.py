@@ -10,9 +10,9 @@ import pytest
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.reference import EncodedBlock, decode_block, encode_block
 from bfpemu.reference.value import number, power_of_two
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 
 SOURCE = BFPSpec("m6", 6, 2, 4)
 

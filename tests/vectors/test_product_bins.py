@@ -11,9 +11,9 @@ from bfpemu.reference import EncodedBlock, decode_block, encode_block
 from bfpemu.reference.elementwise import product_of
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import power_of_two
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.plan import plan_of
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 
 CONVERSIONS = {
     "floor": Conversion(exponent_rule="floor"),

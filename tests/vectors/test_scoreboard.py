@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from bfpemu.errors import BfpFormatError, DataError
-from bfpemu.vectors.sampling import Coverage
-from bfpemu.vectors.scoreboard import Model, Scoreboard
+from bfpemu.vectors.verify.sampling import Coverage
+from bfpemu.vectors.verify.scoreboard import Model, Scoreboard
 from tests.vectors.conftest import PROBLEMS
 
 FEW = 40
@@ -264,7 +264,7 @@ def test_level_two_of_the_coverage_has_crosses():
 
 
 def test_the_scoreboard_needs_no_cocotb_and_the_drivers_say_that_they_do():
-    program = "import sys; sys.modules['cocotb'] = None; import bfpemu.vectors.scoreboard, bfpemu.cocotb"
+    program = "import sys; sys.modules['cocotb'] = None; import bfpemu.vectors.verify.scoreboard, bfpemu.cocotb"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]

@@ -9,10 +9,10 @@ from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
 from bfpemu.kernels.source import FINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.chain_ends import ChainEnds
-from bfpemu.vectors.lane_turns import turned
+from bfpemu.vectors.blocks.chain_ends import ChainEnds
+from bfpemu.vectors.blocks.lane_turns import turned
+from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.reach import Reach
 
 STEPS = {
     "gradual": {"underflow": "gradual", "overflow": "saturate", "rounding": "ties_to_even"},

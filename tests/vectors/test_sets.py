@@ -16,16 +16,16 @@ from bfpemu.cli import main
 from bfpemu.errors import CODES, BfpError, SpecError
 from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
 from bfpemu.formats.unit import Accumulator, DotProductUnit
-from bfpemu.vectors import pseudorandom
-from bfpemu.vectors.alternatives import alternatives
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.families import bins_of
-from bfpemu.vectors.filling import filling
-from bfpemu.vectors.generate import Request, generate, produce
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.blocks import pseudorandom
+from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import reference_answer
-from bfpemu.vectors.sets import differing_files, open_set
+from bfpemu.vectors.sets.generate import Request, generate, produce
+from bfpemu.vectors.sets.plan import plan_of
+from bfpemu.vectors.sets.stored import differing_files, open_set
+from bfpemu.vectors.verify.alternatives import alternatives
 
 UNITS = ["encode", "decode", "add", "multiply", "requantize", "dot", "dot_block"]
 
@@ -403,7 +403,7 @@ def test_units_are_listed(capsys):
 
 
 def test_a_disagreement_leaves_no_set(tmp_path, monkeypatch):
-    monkeypatch.setattr("bfpemu.vectors.generate.reference_answer", lambda problem, stimulus: {})
+    monkeypatch.setattr("bfpemu.vectors.sets.generate.reference_answer", lambda problem, stimulus: {})
     with pytest.raises(BfpError) as caught:
         generate(Request(Problem("decode", resolve("2x2x2"))), tmp_path / "set")
     assert caught.value.code == "set-disagreement"

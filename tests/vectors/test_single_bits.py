@@ -13,17 +13,17 @@ from bfpemu.reference.elementwise import product_of, sum_of
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import number, power_of_two
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.arithmetic_plans import DotPlan
-from bfpemu.vectors.directed import Directed
-from bfpemu.vectors.dot_stimulus import DotStimulus
-from bfpemu.vectors.facts import block_facts
-from bfpemu.vectors.families import bins_of
-from bfpemu.vectors.overflow_bins import overflow_families, overflow_patterns
-from bfpemu.vectors.plan import plan_of
+from bfpemu.vectors.blocks.facts import block_facts
+from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.encode.overflow_bins import overflow_families, overflow_patterns
+from bfpemu.vectors.encode.source_stimulus import SourceStimulus
+from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.reach import Reach
-from bfpemu.vectors.source_stimulus import SourceStimulus
-from bfpemu.vectors.subnormal_maxima import subnormal_families, subnormal_patterns
+from bfpemu.vectors.sets.arithmetic_plans import DotPlan
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
 
 ENCODING = ["encode", "add", "multiply", "requantize"]
 

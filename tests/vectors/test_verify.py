@@ -16,7 +16,7 @@ import pytest
 from bfpemu.cli import main
 from bfpemu.errors import CODES
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.sets import open_set
+from bfpemu.vectors.sets.stored import open_set
 from bfpemu.vectors.words import hex_lines
 
 
@@ -163,7 +163,7 @@ def test_coverage_too_low_is_status_4(sets, verify, monkeypatch):
     bins = found.coverage()
     name = next(name for name, entry in bins.items() if "hits" in entry)
     bins[name] = {"not_reached": "taken away"}
-    monkeypatch.setattr("bfpemu.vectors.sets.VectorSet.coverage", lambda _: bins)
+    monkeypatch.setattr("bfpemu.vectors.sets.stored.VectorSet.coverage", lambda _: bins)
     assert verify(found, joined(good(found)), "--min-coverage", "100")[0] == 4
 
 

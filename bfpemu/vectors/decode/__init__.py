@@ -1,0 +1,1 @@
+"""Bins and stimulus of `decode` (spec 12.10)."""

@@ -1,0 +1,1 @@
+"""Bins and stimulus of dot products (spec 12.10)."""

@@ -1,0 +1,174 @@
+"""The crosses of `dot` (spec 12.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any
+
+from bfpemu.vectors.blocks.cross_families import Axis, Labels, cross_family
+from bfpemu.vectors.blocks.facts import BlockFacts
+from bfpemu.vectors.blocks.families import CROSS, Family, Indices
+from bfpemu.vectors.blocks.operand_crosses import operand_crosses
+from bfpemu.vectors.dot.bins import accumulator_cells, dot_families
+from bfpemu.vectors.dot.facts import DotFacts, additions, named_family
+from bfpemu.vectors.dot.reach import ResultReach
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.encode.crosses import block_crosses
+from bfpemu.vectors.problem import Problem
+
+_RESULTS = ("zero", "subnormal", "normal", "infinity")
+_OUTPUT, _ACCUMULATOR = "round.output.", "round.accumulator."
+_STEPS = ("0", "1", "2", "3to4", "5to8", "9to16", "17to32", "farther")
+"""Binades between the leading bits of two addends."""
+
+
+def dot_crosses(problem: Problem, stimulus: DotStimulus) -> list[Family[Any]]:
+    """Return the crosses of `dot`: operands, the accumulator's additions, the output, flags."""
+    if problem.results:
+        blocks = [_of_block(family) for family in block_crosses(problem, reach=ResultReach(problem))]
+        return [*operand_crosses(problem), *blocks]
+    groups = {family.names[0].partition(".")[0]: family for family in dot_families(problem, stimulus)}
+    result = Axis(groups["result"], _result_of)
+    rounded = Axis(groups["round"], lambda name: name.removeprefix(_OUTPUT) if name.startswith(_OUTPUT) else None)
+    flags = [name for name in groups["flag"].names if name.count(".") == 1 and name != "flag.none"]
+    return [
+        *operand_crosses(problem),
+        cross_family("output", [result, rounded], _why_no_output(problem)),
+        _additions(problem, stimulus),
+        _flag_pairs(problem, groups["flag"], flags),
+        cross_family("flagged", [Axis(groups["flag"], _each_of(flags[1:])), result], _why_not_flagged(problem)),
+    ]
+
+
+def _of_block(family: Family[BlockFacts]) -> Family[DotFacts]:
+    """Return a cross of an encoded block as one of the block of results."""
+
+    def find(facts: DotFacts) -> Indices:
+        assert facts.block is not None
+        return family.find(facts.block)
+
+    def parts(number: int) -> list[list[str]]:
+        return [[f"output.{name}" for name in part] for part in family.parts(number)]
+
+    return Family(family.names, find, family.absent, parts)
+
+
+def _result_of(name: str) -> str | None:
+    kind = name.split(".")[1]
+    return kind if kind in _RESULTS else None
+
+
+def _each_of(names: list[str]) -> Callable[[str], str | None]:
+    return lambda name: name.partition(".")[2] if name in names else None
+
+
+def _why_no_output(problem: Problem) -> Callable[[Labels], str | None]:
+    """Return why an output of a kind is not rounded from certain bits."""
+
+    def absent(labels: Labels) -> str | None:
+        kind, cell = labels[0], labels[1].partition(".")[2]
+        is_exact = cell.endswith("guard0.sticky0")
+        if kind == "zero" and problem.output.subnormals != "flush" and ("lsb1" in cell or is_exact):
+            return "a number that becomes 0 is below half of the smallest"
+        return None
+
+    return absent
+
+
+def _why_not_flagged(problem: Problem) -> Callable[[Labels], str | None]:
+    """Return why an output of a kind does not come with a flag."""
+    assert problem.dot_unit is not None
+    has_infinity, saturates = problem.dot_unit.accumulator.format is not None, problem.output.overflow == "saturate"
+
+    def absent(labels: Labels) -> str | None:
+        flag, kind = labels
+        if has_infinity or flag not in ("overflow", "underflow"):
+            return None
+        if flag == "overflow" and kind != ("normal" if saturates else "infinity"):
+            return "the output alone overflows, and gives its largest number or an infinity"
+        return "a small number gives no infinity" if flag == "underflow" and kind == "infinity" else None
+
+    return absent
+
+
+def _flag_pairs(problem: Problem, family: Family[Any], names: list[str]) -> Family[Any]:
+    """Return the bins of two flags of one vector."""
+    assert problem.dot_unit is not None
+    has_infinity = problem.dot_unit.accumulator.format is not None
+    pairs = list(combinations(names, 2))
+    every = [f"{CROSS}flags.{a.partition('.')[2]}.{b.partition('.')[2]}" for a, b in pairs]
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        flags = facts.results[row].flags
+        for name, (a, b) in zip(every, pairs, strict=True):
+            if flags >> names.index(a) & 1 and flags >> names.index(b) & 1:
+                yield name
+
+    found = named_family(every, bins)
+
+    def absent(number: int) -> str | None:
+        if has_infinity:
+            return None
+        if "flag.invalid" in pairs[number]:
+            return "a NaN block gives no other flag"
+        return "the output is rounded once" if pairs[number] == ("flag.overflow", "flag.underflow") else None
+
+    return Family(found.names, found.find, absent, lambda number: [[pairs[number][0]], [pairs[number][1]]])
+
+
+def _additions(problem: Problem, stimulus: DotStimulus) -> Family[Any]:
+    """Return the bins of single additions: which addend is above and how far, whether signs agree, what is rounded."""
+    assert problem.dot_unit is not None
+    rounded = accumulator_cells(problem)
+    cells = [f"lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}" for cell in range(8)]
+    names = {
+        f"{CROSS}addition.{which}.{step}.{signs}.{cell}": (which, step, signs, cell)
+        for which in ("accumulator_above", "sum_above")
+        for step in _STEPS
+        if which == "accumulator_above" or step != "0"
+        for signs in ("same", "opposite")
+        for cell in cells
+    }
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        for before, addend, step in additions(facts.results[row], problem):
+            if not before.integer or not addend.integer:
+                continue
+            distance = before.top - addend.top
+            above = "accumulator_above" if distance >= 0 else "sum_above"
+            signs = "same" if (before.integer < 0) == (addend.integer < 0) else "opposite"
+            for cell in rounded(before, addend, step):
+                shown = cell.removeprefix(_ACCUMULATOR).partition(".")[2]
+                yield f"{CROSS}addition.{above}.{_step(abs(distance))}.{signs}.{shown}"
+
+    found = named_family(list(names), bins)
+    every = list(names.values())
+    signed = problem.a_flat.format.has_sign or problem.b_flat.format.has_sign
+
+    def absent(number: int) -> str | None:
+        return "nothing is negative" if every[number][2] == "opposite" and not signed else None
+
+    return Family(found.names, found.find, absent, _parts(every, stimulus))
+
+
+def _step(distance: int) -> str:
+    """Return the group of a distance: 0, and then up to each power of two."""
+    return _STEPS[min((distance - 1).bit_length() + 1, len(_STEPS) - 1) if distance else 0]
+
+
+def _parts(every: list[tuple[str, str, str, str]], stimulus: DotStimulus) -> Callable[[int], list[list[str]]]:
+    """Return the bins behind an addition: of rounding, and of the distance of its addends."""
+    window = min(stimulus.window, 80)
+    groups: dict[str, list[int]] = {}
+    for distance in range(1 << (len(_STEPS) - 2)):
+        groups.setdefault(_step(distance), []).append(distance)
+
+    def parts(number: int) -> list[list[str]]:
+        which, step, _, cell = every[number]
+        distances = groups.get(step, range(33, window))
+        aligned = [f"align.{which}.{d}.{sign}" for d in distances for sign in ("pos", "neg") if d < window]
+        aligned += [f"align.{which}.far"] * (step not in groups or max(distances) >= window)
+        return [[f"{_ACCUMULATOR}{sign}.{cell}" for sign in ("pos", "neg")], aligned]
+
+    return parts

@@ -1,0 +1,112 @@
+"""Bins of the results of `dot` in a float format (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bfpemu.formats import Rounding
+from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
+from bfpemu.vectors.dot.facts import DotFacts
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.sum_bins import bits_of_sums
+from bfpemu.vectors.problem import Problem
+
+RESULT_NAMES = [
+    f"result.{name}" for name in ("zero", "subnormal.pos", "subnormal.neg", "normal.pos", "normal.neg", "largest.pos")
+] + [f"result.{name}" for name in ("largest.neg", "infinity.pos", "infinity.neg", "nan", "smallest_normal.pos")]
+
+
+def result_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
+    """Return a function from facts and a row to the bins of its result."""
+    output = problem.output
+    point, width = output.fraction_bits, output.exponent_bits + output.fraction_bits
+    infinity = ((1 << output.exponent_bits) - 1) << point
+
+    def bins(facts: DotFacts, row: int) -> Iterator[str]:
+        pattern = facts.results[row].pattern
+        sign, magnitude = ("neg" if pattern >> width else "pos"), pattern & ((1 << width) - 1)
+        if magnitude == 0:
+            yield "result.zero"
+        elif magnitude > infinity:
+            yield "result.nan"
+        elif magnitude == infinity:
+            yield f"result.infinity.{sign}"
+        else:
+            yield f"result.{'subnormal' if magnitude < 1 << point else 'normal'}.{sign}"
+            if magnitude == infinity - 1:
+                yield f"result.largest.{sign}"
+            if magnitude == 1 << point:
+                yield f"result.smallest_normal.{sign}"
+
+    return bins
+
+
+def why_no_result(problem: Problem) -> Callable[[str], str | None]:
+    """Return a function from a bin to the reason why no result is such a number, or None."""
+    output, stimulus = problem.output, DotStimulus(problem, 0, 1)
+
+    def absent(name: str) -> str | None:
+        low, high = stimulus.ends[0], stimulus.ends[1] + (stimulus.largest_sum * stimulus.groups).bit_length()
+        accumulator = stimulus.unit.accumulator
+        if accumulator.kind is AccumulatorKind.ALIGNED or stimulus.unit.product_drop_bits:
+            high = stimulus.ends[1] + bits_of_sums(stimulus)  # what is rounded to fewer bits may be more
+        if accumulator.kind is AccumulatorKind.FIXED:
+            low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
+        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+            return "nothing is negative"
+        if name.startswith("result.subnormal") and output.subnormals == "flush":
+            return "the output flushes subnormals"
+        if ("subnormal" in name or "smallest" in name) and low > 1 - output.bias:
+            return f"no sum lies below 2 ** {low}"
+        held = accumulator.format
+        is_infinite = "infinity" in name and held is not None and has_infinity(held, negative=".neg" in name)
+        # An infinity of the accumulator stays one, also in a wider output and in one that saturates.
+        may_stay = is_infinite and held is not None and high > held.bias
+        if ("largest" in name or "infinity" in name) and high <= output.bias:
+            return None if may_stay else f"no sum lies above 2 ** {high}"
+        if "infinity" in name and output.overflow == "saturate" and not may_stay:
+            return "the output saturates"
+        if "infinity" in name and held is not None and not is_infinite:
+            fits = held.exponent_bits <= output.exponent_bits and held.fraction_bits <= output.fraction_bits
+            return "the accumulator saturates, and the output holds every number of it" if fits else None
+        if name == "result.nan" and "nan" not in (
+            problem.a_flat.format.exponent_reserved,
+            problem.b_flat.format.exponent_reserved,
+        ):
+            return "no block is NaN"
+        return None
+
+    return absent
+
+
+def has_infinity(format: FloatFormat, *, negative: bool) -> bool:
+    """Return whether what overflows becomes the infinity of a sign, and not the largest number (spec 6.2)."""
+    downward = Rounding.TOWARD_POSITIVE if negative else Rounding.TOWARD_NEGATIVE
+    return format.overflow is FloatOverflow.INFINITY and format.rounding not in (
+        Rounding.TOWARD_ZERO,
+        Rounding.TO_ODD,
+        downward,
+    )
+
+
+def why_no_number(problem: Problem) -> Callable[[str], str | None]:
+    """Return what `why_no_result` does, and why two group sums are not as large as the largest number."""
+    of_any, stimulus, output = why_no_result(problem), DotStimulus(problem, 0, 1), problem.output
+    accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
+    held, bits = accumulator.format, stimulus.most.bit_length()
+    is_float = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+
+    def absent(name: str) -> str | None:
+        reason = of_any(name)
+        if reason or "largest" not in name or not is_float or held is None or groups > 2:
+            return reason
+        # Its sums end before they overflow, and a power of two less a small number takes one that does. Rounded twice,
+        # a sum is the largest number from two units below the power of two on.
+        has_shifts = stimulus.top_a or stimulus.top_b
+        has_plain_sums = not (stimulus.unit.product_drop_bits or has_shifts) and held.fraction_bits >= bits
+        is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))
+        if not is_above or not has_plain_sums or 2 * bits + 1 >= output.fraction_bits:
+            return None
+        return f"two group sums of {bits} bits leave a gap below the power of two above the largest number"
+
+    return absent

@@ -1,0 +1,1 @@
+"""Bins and stimulus of `encode` (spec 12.10)."""

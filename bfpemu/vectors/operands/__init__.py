@@ -1,0 +1,1 @@
+"""Bins and stimulus of `add`, `multiply` and `requantize` (spec 12.10)."""

@@ -1,0 +1,151 @@
+"""What the operand of `add` whose unit is the lower one can bring about, as significands of both (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.formats import ExponentRule
+from bfpemu.reference.rounding import round_to_integer
+from bfpemu.vectors.blocks.decision_bins import visible_exponents
+from bfpemu.vectors.blocks.reach import Reach
+
+
+class Lifting(NamedTuple):
+    """Significands of both operands, and the exponents of the rule without and with the lower, above its unit."""
+
+    high: int
+    low: int
+    without: int
+    with_: int
+
+
+class Deciding(NamedTuple):
+    """A significand that makes the unit of a block, and those of both operands in an element that is rounded there."""
+
+    holder: int
+    high: int
+    low: int
+
+
+def wanted(reach: Reach, number: int) -> int:
+    """Return the exponent of the rule for a largest magnitude in units ``2 ** 0`` (spec 3.5)."""
+    spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+    top, bits = number.bit_length(), spec.magnitude_bits
+    lifts = rule is ExponentRule.RCEIL and number << bits > spec.largest_significand << top
+    return top - bits + spec.fraction_bits + (lifts or (rule is ExponentRule.CEIL and number & (number - 1) != 0))
+
+
+def far_alike(reach: Reach) -> int:
+    """Return the distance from which on all are alike but for the place of the lower operand."""
+    return 2 * reach.spec.magnitude_bits + 4
+
+
+def _signed(reach: Reach, magnitudes: set[int]) -> list[int]:
+    low, high = reach.spec.significand_ends
+    return sorted(
+        {sign * one for one in magnitudes for sign in (1, -1) if one and low <= sign * one <= high},
+        key=lambda one: (abs(one), one),
+    )
+
+
+def _telling(reach: Reach) -> list[int]:
+    """Return significands beside which the exponent changes."""
+    bits, most = reach.spec.magnitude_bits, reach.spec.largest_significand
+    places = {1 << bit for bit in range(bits + 1)} | {most >> bit for bit in range(bits)}
+    return _signed(reach, {place + step for place in places for step in (-1, 0, 1)})
+
+
+@lru_cache(maxsize=4096)
+def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
+    """Return sums whose lower operand changes the exponent, at most one of each sign for each pair of exponents."""
+    found: dict[tuple[int, int, bool], Lifting] = {}
+    for high in _telling(reach):
+        without = wanted(reach, abs(high) << apart) - apart
+        if way == "exact":
+            spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
+            on_edge = {ExponentRule.RCEIL: spec.largest_significand, ExponentRule.CEIL: 1}.get(rule)
+            if on_edge is not None and abs(high) == on_edge:
+                found[without, without, high > 0] = Lifting(high, 0, without, without)
+            continue
+        for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
+            total = abs((high << apart) + low)
+            with_ = wanted(reach, total) - apart if total else without
+            if (with_ > without) if way == "raises" else (with_ < without):
+                found.setdefault((without, with_, high > 0), Lifting(high, low, without, with_))
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=4096)
+def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
+    """Return elements that the lower operand alone rounds otherwise, some of both signs."""
+    found: list[Deciding] = []
+    holders = {wanted(reach, abs(one)): one for one in _telling(reach)}
+    for exponent, holder in sorted(holders.items(), reverse=True):
+        found += [Deciding(holder, high, low) for high, low in _decided_at(reach, apart, way, exponent)]
+        if {one.high > 0 for one in found} == {True, False}:
+            break
+    above, below = ([one for one in found if (one.high > 0) == sign][:4] for sign in (True, False))
+    return (*below, *above)
+
+
+@lru_cache(maxsize=4096)
+def _exponents_of_sums(reach: Reach, apart: int, way: str) -> tuple[int, ...]:
+    """Return exponents, above the higher unit, that sums of both operands give and at which the lower one decides."""
+    highs, lows = _telling(reach), _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)})
+    sums = {abs((high << apart) + low) for high in highs for low in lows} - {0}
+    exponents = {wanted(reach, one) - apart for one in sums}
+    return tuple(exponent for exponent in exponents if any(True for _ in _decided_at(reach, apart, way, exponent)))
+
+
+def decides_beside_sums(reach: Reach, apart: int, way: str) -> bool:
+    """Whether the lower operand alone rounds an element otherwise in a block whose exponent a sum of both gives."""
+    spec = reach.spec
+    units = [code + apart - spec.exponent_bias - spec.fraction_bits for code in (0, spec.largest_exponent_code - apart)]
+    exponents = _exponents_of_sums(reach, min(apart, far_alike(reach)), way) if units[0] <= units[1] else ()
+    return any(
+        one + units[0] <= spec.largest_exponent and one + units[1] >= spec.smallest_exponent for one in exponents
+    )
+
+
+def _decided_at(reach: Reach, apart: int, way: str, exponent: int) -> Iterator[tuple[int, int]]:
+    """Yield significands of both operands of an element that the lower one rounds otherwise at an exponent."""
+    mode, fraction = reach.problem.target.conversion.rounding, reach.spec.fraction_bits
+    ends = {abs(end) for end in reach.spec.significand_ends}
+    size = reach.spec.elements_per_block or 1
+    scale = Fraction(2) ** -(exponent - fraction + apart)
+    for high in _signed(reach, {1, 2, 3, *ends}):
+        for low in _signed(reach, {1, *ends}):
+            total = (high << apart) + low
+            is_own = size == 1 and wanted(reach, abs(total)) - apart != exponent
+            if total * high <= 0 or is_own or wanted(reach, abs(total)) - apart > exponent:
+                continue
+            if int(max(abs(total), abs(high) << apart) * scale) >= reach.spec.largest_significand:
+                continue
+            one, other = (abs(round_to_integer(part * scale, mode)) for part in (high << apart, total))
+            if (other > one) if way == "away" else (other < one):
+                yield high, low
+
+
+def placements(reach: Reach, apart: int, pair: Lifting | Deciding) -> Iterator[int]:
+    """Yield codes of the lower operand, the middle one first, at which what it decides can be seen."""
+    spec = reach.spec
+    codes = range(spec.largest_exponent_code - apart + 1)
+    for code in dict.fromkeys((len(codes) // 2, 0, len(codes) - 1, *codes)) if codes else ():
+        unit = code + apart - spec.exponent_bias - spec.fraction_bits
+        if isinstance(pair, Deciding):
+            if spec.smallest_exponent <= wanted(reach, abs(pair.holder)) + unit <= spec.largest_exponent:
+                yield code
+            continue
+        first, second = visible_exponents(reach, np.array([pair.without + unit, pair.with_ + unit])).tolist()
+        if first != second or pair.without == pair.with_:
+            yield code
+
+
+def is_placed(reach: Reach, apart: int, pairs: Sequence[Lifting | Deciding]) -> bool:
+    """Whether some of these can be seen at a distance."""
+    return any(True for pair in pairs for _ in placements(reach, apart, pair))

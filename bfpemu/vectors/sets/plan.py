@@ -1,0 +1,173 @@
+"""What a unit's set is made of: directed stimulus, the facts of vectors, and bins (spec 12.8, 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from bfpemu.vectors.blocks.bins import block_families
+from bfpemu.vectors.blocks.code_stimulus import DecodeStimulus
+from bfpemu.vectors.blocks.decision_bins import decision_families
+from bfpemu.vectors.blocks.facts import block_facts
+from bfpemu.vectors.blocks.families import Family
+from bfpemu.vectors.blocks.filling import Stimulus, acceptable
+from bfpemu.vectors.blocks.pseudorandom import words
+from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.decode.bins import decode_families
+from bfpemu.vectors.decode.crosses import decode_crosses
+from bfpemu.vectors.decode.facts import CodeFacts
+from bfpemu.vectors.decode.result_kind_bins import kind_rows
+from bfpemu.vectors.encode.bins import encode_families
+from bfpemu.vectors.encode.closing import sought_bits
+from bfpemu.vectors.encode.crosses import block_crosses
+from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
+from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
+from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
+from bfpemu.vectors.encode.stimulus import EncodeStimulus
+from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
+from bfpemu.vectors.encode.within_bins import within_families, within_patterns
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.words import AnyArray, Fields
+
+_RANDOM, _GIVEN = 31, 32
+Search = Callable[[set[str]], tuple[Stimulus, dict[str, str]]]
+"""Missing bins -> vectors that may hit some of them, and why others cannot occur."""
+
+
+class Plan:
+    """The directed half of a set.
+
+    Parameters
+    ----------
+    problem : Problem
+    level : int
+        1 or 2.
+    seed : int
+    """
+
+    def __init__(self, problem: Problem, level: int, seed: int) -> None:
+        self.problem, self.level, self.seed = problem, level, seed
+        self.families: list[Family[Any]] = self._families() + (self._crosses() if level > 1 else [])
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether the directed vectors are all inputs, up to the order of elements."""
+        return False
+
+    def _families(self) -> list[Family[Any]]:
+        raise NotImplementedError
+
+    def _crosses(self) -> list[Family[Any]]:
+        """Return the crosses of bins, which level 2 adds (spec 12.14)."""
+        return block_crosses(self.problem)
+
+    def directed(self) -> Iterator[Stimulus]:
+        """Yield directed stimulus, which the conversion takes, in pieces."""
+        for number, piece in enumerate(self._pieces()):
+            rows = len(next(iter(piece.values()), ()))
+            if rows:
+                yield acceptable(self.problem, self._with_supplied(piece, rows, number))
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        raise NotImplementedError
+
+    def searches(self) -> Sequence[Search]:
+        """Return searches for bins which none of `directed` hits; each sees what those before it left."""
+        return ()
+
+    def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
+        """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
+        found = dict(piece)
+        for field in self.problem.stimulus.fields:
+            if field.name in found:
+                continue
+            stream = _RANDOM if field.name == "random" else _GIVEN
+            bits = words(self.seed, 40 * stream + number, 0, rows, field.count) >> np.uint64(64 - field.width)
+            if field.name == "random":  # every third word is an extreme one
+                turn = np.arange(rows)[:, None] + np.arange(field.count)
+                bits = np.where(turn % 6 == 0, np.uint64(0), bits)
+                bits = np.where(turn % 6 == 3, np.uint64((1 << field.width) - 1), bits)
+            found[field.name] = bits
+        return found
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return what the bins are looked for in."""
+        raise NotImplementedError
+
+
+class EncodePlan(Plan):
+    """The plan of `encode`."""
+
+    def _families(self) -> list[Family[Any]]:
+        found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
+        reach = Reach(self.problem)
+        found += decision_families(reach, self.level)
+        found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
+        return [*found, *near_families(reach, self.level), *overflow_families(reach, self.level)]
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
+        maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
+        above = overflow_patterns(stimulus), lifted_patterns(stimulus)
+        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), *above)):
+            yield {"x": patterns} | self._given(patterns)
+
+    def _given(self, patterns: AnyArray) -> Stimulus:
+        """Return exponents, where they are supplied: those that fit the largest number, and ones beside them."""
+        if not self.problem.needs_exponents or not len(patterns):
+            return {}
+        kind, spec = self.problem.kind, self.problem.target.format
+        ones = (1 << kind.exponent_bits) - 1
+        fields = (patterns >> np.uint64(kind.fraction_bits)).astype(np.int64) & ones
+        highest = np.where(fields < ones, fields, 0).max(axis=1) - (ones >> 1)
+        exponent = highest + 1 - spec.magnitude_bits + spec.fraction_bits
+        beside = np.array([0, 0, 0, 1, 0, 0, -1])[np.arange(len(patterns)) % 7]
+        codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
+        return {"exponents": codes.astype(np.uint64)[:, None]}
+
+    def searches(self) -> Sequence[Search]:
+        """Return the one that makes blocks for single bits far below the unit."""
+        return (self._single_bits,)
+
+    def _single_bits(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        stimulus = sought_bits(self.problem, missing)
+        return acceptable(self.problem, stimulus) if stimulus else {}, {}
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return the facts of blocks."""
+        return block_facts(self.problem, stimulus, answer)
+
+
+class DecodePlan(Plan):
+    """The plan of `decode`."""
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every element is there with every exponent and shift."""
+        return DecodeStimulus(self.problem, self.seed, self.level).is_exhaustive
+
+    def _families(self) -> list[Family[Any]]:
+        return list(decode_families(self.problem, self.level))
+
+    def _crosses(self) -> list[Family[Any]]:
+        return decode_crosses(self.problem)
+
+    def _pieces(self) -> Iterator[Stimulus]:
+        stimulus = DecodeStimulus(self.problem, self.seed, self.level)
+        yield from stimulus.pieces()
+        yield stimulus.block(*kind_rows(self.problem))
+
+    def facts(self, stimulus: Fields, answer: Fields) -> Any:
+        """Return codes and answers."""
+        return CodeFacts(stimulus, answer)
+
+
+def plan_of(problem: Problem, level: int, seed: int) -> Plan:
+    """Return the plan of a problem's unit."""
+    from bfpemu.vectors.sets.arithmetic_plans import DotPlan, ElementwisePlan
+
+    kinds: dict[str, type[Plan]] = {"encode": EncodePlan, "decode": DecodePlan, "dot": DotPlan}
+    return kinds.get(problem.unit, ElementwisePlan)(problem, level, seed)
