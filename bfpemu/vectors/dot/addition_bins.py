@@ -5,6 +5,7 @@ An adder with two paths rounds, carries and normalises in each of them by itself
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 
@@ -18,9 +19,10 @@ from bfpemu.vectors.dot.terms import Term
 from bfpemu.vectors.problem import Problem
 
 _STREAM = 57
-_CANDIDATES, _EACH = 16384, 2
+_CANDIDATES, _EACH = 65536, 2
 _FEWEST_FRACTION_BITS = 4
 """Of shorter floats some of the names have no numbers."""
+_FIELD = re.compile(r"leaves\.field_bit(\d+)\.more(\d+)")
 _STEPS = {1: "carry", 0: "stays", -1: "falls"}
 
 _Named = dict[str, list[list[Term]]]
@@ -30,7 +32,8 @@ def addition_family(problem: Problem, stimulus: DotStimulus) -> DotFamily:
     """Return the bins ``added.…`` and ``leaves.…`` of group sums that a float accumulator adds one after the other."""
     if not has_additions(stimulus):
         return named_family([], lambda facts, row: iter(()))
-    return named_family([name for found in _named(stimulus) for name in found], _bins(problem, stimulus))
+    names = [name for found in _named(stimulus) for name in found]
+    return named_family(names, _bins(problem, stimulus), _why_none(stimulus))
 
 
 def added(stimulus: DotStimulus) -> Stimulus:
@@ -63,6 +66,26 @@ def _bins(problem: Problem, stimulus: DotStimulus) -> Callable[[DotFacts, int], 
                 yield from _names(before, addend, stimulus)
 
     return bins
+
+
+def _why_none(stimulus: DotStimulus) -> Callable[[str], str | None]:
+    held, low = stimulus.unit.accumulator.format, stimulus.ends[0]
+    highest = stimulus.ends[1] + stimulus.largest_sum.bit_length()
+
+    def absent(name: str) -> str | None:
+        if not name.startswith("added.same") and not (stimulus.low_a or stimulus.low_b):
+            return "no product is negative"
+        at = _FIELD.fullmatch(name)
+        if at is not None and held is not None:
+            # Both numbers have their leading bits beside each other, and what is left has two bits at least.
+            bit, more = map(int, at.groups())
+            if (1 << bit) - held.bias <= low:
+                return f"sums are multiples of 2 ** {low}, and what is left would be less than twice this"
+            if (1 << bit) - held.bias + more > highest + 1:
+                return f"a group sum is less than 2 ** {highest}"
+        return None
+
+    return absent
 
 
 def _names(before: Number, addend: Number, stimulus: DotStimulus) -> Iterator[str]:
@@ -109,7 +132,9 @@ def _path_names() -> Iterator[str]:
     ):
         below = _can_round(is_same, apart, step)
         for odd, guard, sticky in product((0, 1), repeat=3):
-            if below >= 0 and guard <= (below > 0) and sticky <= (below > 1):
+            # What falls without having been apart has no last bit: both numbers end one place above it.
+            ends_above = not is_same and apart == 0 and name == "falls" and odd
+            if below >= 0 and guard <= (below > 0) and sticky <= (below > 1) and not ends_above:
                 yield f"added.{signs}.apart{apart if apart < 3 else 'More'}.{name}.lsb{odd}.guard{guard}.sticky{sticky}"
 
 
@@ -125,7 +150,8 @@ def _of_paths(stimulus: DotStimulus) -> _Named:
         if not left:
             break
         low, high, other = (sums[word % len(sums)] for word in (low, high, other))
-        gap = lift % (held.fraction_bits + 2)
+        # Every other number that is held has all the bits that it can, so that its last one is the last kept.
+        gap = max(held.fraction_bits + 1 - high.bit_length(), 0) if lift & 1024 else lift % (held.fraction_bits + 2)
         both = Number((high << gap) + (low if sign & 1 else -low), 0)
         if not both.integer or abs(both.integer).bit_length() > held.fraction_bits + 1:
             continue
@@ -138,7 +164,7 @@ def _of_paths(stimulus: DotStimulus) -> _Named:
             if name in left and terms is not None:
                 found[name].append(terms)
                 left -= {name} if len(found[name]) == _EACH else set()
-    return {name: rows for name, rows in found.items() if rows}
+    return found
 
 
 def _telling_sums(stimulus: DotStimulus) -> list[int]:
@@ -158,13 +184,14 @@ def _placed(stimulus: DotStimulus, terms: list[tuple[int, int]]) -> list[Term] |
     ends = [exponent for _, exponent in terms]
     held = stimulus.unit.accumulator.format
     assert held is not None
-    start = stimulus.middle - (max(ends) + min(ends)) // 2
-    start = max(min(start, stimulus.ends[1] - max(ends)), stimulus.ends[0] - min(ends))
-    tops = [abs(total).bit_length() + exponent + start for total, exponent in terms]
-    is_normal = min(tops) - held.fraction_bits > 2 - held.bias and max(tops) < held.bias - 1
+    tops = [abs(total).bit_length() + exponent for total, exponent in terms]
+    # The exponents of the operands, and no number that is subnormal or close to the largest.
+    lowest = max(stimulus.ends[0] - min(ends), held.fraction_bits + 3 - held.bias - min(tops))
+    highest = min(stimulus.ends[1] - max(ends), held.bias - 2 - max(tops))
+    start = max(min(stimulus.middle - (max(ends) + min(ends)) // 2, highest), lowest)
     is_there = all(stimulus.split_exponent(exponent + start) for exponent in ends)
     has_factors = all(stimulus.factors(total) for total, _ in terms)
-    if not (is_normal and is_there and has_factors):
+    if not (lowest <= highest and is_there and has_factors):
         return None
     return [Term(slot, total, exponent + start) for slot, (total, exponent) in enumerate(terms)]
 
@@ -179,19 +206,17 @@ def _of_cancelling(stimulus: DotStimulus) -> _Named:
             continue
         rows = []
         # Apart, the small number is taken from the power of two, which then is one place above what is held.
-        for sign, bits in product((1, -1), range(point + apart - places, 0, -1)):
+        lengths = range(point + apart - places, 0, -1)
+        for sign, bits, power in product((1, -1), lengths, range(min(stimulus.most.bit_length() - 2, point), -1, -1)):
             small = _small(stimulus, bits)
             if small is None:
                 continue
-            unit = point + apart - places - bits
-            high = sign << min(stimulus.most.bit_length() - 2, point)
-            lift = point + apart - abs(high).bit_length() + 1
+            unit, high, lift = point + apart - places - bits, sign << power, point + apart - power
             terms = _placed(stimulus, [((-sign if apart else sign) * small, unit), (high, lift), (-high, lift)])
             if terms is not None:
                 rows.append(terms)
                 break
-        if rows:
-            found[f"leaves.apart{apart}.places{places}"] = rows
+        found[f"leaves.apart{apart}.places{places}"] = rows
     return found
 
 
@@ -203,9 +228,12 @@ def _of_fields(stimulus: DotStimulus) -> _Named:
     for bit in range(1, held.exponent_bits):
         for more in range(min(1 << bit, held.fraction_bits)):
             places, top = max(more, 1), (1 << bit) + more - held.bias
-            terms = [Term(0, 3, top - places - 1), Term(1, 1, top), Term(2, -1, top)]
-            if all(stimulus.split_exponent(exponent) and stimulus.factors(total) for _, total, exponent in terms):
-                found[f"leaves.field_bit{bit}.more{more}"] = [terms]
+            # Above the highest exponent of a sum, a larger one.
+            power = max(top - stimulus.ends[1], 0)
+            high, unit = 1 << power, top - power
+            terms = [Term(0, 3, top - places - 1), Term(1, high, unit), Term(2, -high, unit)]
+            is_there = all(stimulus.split_exponent(one.exponent) and stimulus.factors(one.total) for one in terms)
+            found[f"leaves.field_bit{bit}.more{more}"] = [terms] if is_there else []
     return found
 
 

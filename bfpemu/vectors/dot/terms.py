@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,10 @@ from bfpemu.vectors.words import AnyArray
 
 _NEAR = 128
 """How many numbers below a wanted one are looked at for a group sum."""
+
+
+_NARROW = 16
+"""Values of an element up to which every pair is looked at."""
 
 
 class Term(NamedTuple):
@@ -151,6 +156,25 @@ class DotTerms:
 
     def factors(self, total: int) -> list[tuple[int, int]] | None:
         """Return pairs of significands whose products add up to a number, or None."""
+        found = self._large_factors(total)
+        return self._two_products(total) if found is None else found
+
+    def _two_products(self, total: int) -> list[tuple[int, int]] | None:
+        """Return one pair or two of narrow significands, whatever they are."""
+        for one, pair in self._products.items():
+            if one == total:
+                return [pair]
+            if self.group_elements > 1 and total - one in self._products:
+                return [pair, self._products[total - one]]
+        return None
+
+    @cached_property
+    def _products(self) -> dict[int, tuple[int, int]]:
+        """Every product of significands of up to 16 values each, and a pair that gives it."""
+        a, b = range(self.low_a, self.high_a + 1), range(self.low_b, self.high_b + 1)
+        return {x * y: (x, y) for x in a for y in b} if max(len(a), len(b)) <= _NARROW else {}
+
+    def _large_factors(self, total: int) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
         corners = [(x, y) for x in (self.low_a, self.high_a) for y in (self.low_b, self.high_b)]
         corner = max(corners, key=lambda pair: pair[0] * pair[1] if total > 0 else -pair[0] * pair[1])
