@@ -9,6 +9,7 @@ from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import named_lanes
 from bfpemu.vectors.blocks.lanes import crosses_lanes
+from bfpemu.vectors.blocks.lift_bins import RANGE, lift_families, range_exponents
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.rounding_bins import (
     BlockFamily,
@@ -44,6 +45,7 @@ def block_families(problem: Problem, level: int, reach: Reach | None = None) -> 
         saturation_bins(reach),
         _blocks(reach),
         _zeros(reach),
+        *lift_families(reach),
     ]
     if problem.target.format.sub_shift_bits:
         found.append(_shift_codes(reach))
@@ -128,22 +130,9 @@ def _exponent_codes(reach: Reach) -> BlockFamily:
     return Family([f"exponent.code{code}" for code in codes], find, absent)
 
 
-_RANGE = (
-    "below_by_2",
-    "below_by_1",
-    "smallest",
-    "above_smallest",
-    "below_largest",
-    "largest",
-    "above_by_1",
-    "above_by_2",
-)
-
-
 def _exponent_range(reach: Reach) -> BlockFamily:
     """Return where the exponent that the rule gives lies, beside both ends of what the codes hold."""
-    low, high = reach.spec.smallest_exponent, reach.spec.largest_exponent
-    exponents = [low - 2, low - 1, low, low + 1, high - 1, high, high + 1, high + 2]
+    exponents = range_exponents(reach)
 
     def find(facts: BlockFacts) -> Int64Array:
         hits = facts.wanted[:, None] == np.array(exponents)
@@ -157,7 +146,7 @@ def _exponent_range(reach: Reach) -> BlockFamily:
             return "the conversion refuses it"
         return reach.why_no_exponent(exponents[number])
 
-    return Family([f"range.{name}" for name in _RANGE], find, absent)
+    return Family([f"range.{name}" for name in RANGE], find, absent)
 
 
 _BLOCKS = (

@@ -7,25 +7,25 @@ where a block can round it. What is found there is tried in vectors; what is not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from bfpemu.codec.translate import kernel_source
 from bfpemu.formats import ExponentRule
-from bfpemu.vectors.blocks.code_stimulus import few_significands, telling_exponents
+from bfpemu.vectors.blocks.code_stimulus import few_significands
 from bfpemu.vectors.blocks.facts import BlockFacts, facts_at
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import joined
-from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.far_pairs import FarPairs
+from bfpemu.vectors.operands.lift_search import LiftSearch
 from bfpemu.vectors.operands.loose_blocks import LooseBlocks
 from bfpemu.vectors.operands.loose_search import LooseSearch
-from bfpemu.vectors.operands.meetings import Meetings, Piece
-from bfpemu.vectors.operands.number_vectors import Lane, NumberVectors, Vector
+from bfpemu.vectors.operands.meetings import Piece
+from bfpemu.vectors.operands.number_vectors import Lane, Vector
 from bfpemu.vectors.operands.pairs import Pairs
+from bfpemu.vectors.operands.special_vectors import SpecialVectors
 
 GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
 """Bins of one number and the place where it is rounded."""
@@ -45,12 +45,8 @@ class Example(NamedTuple):
     unit: int
 
 
-class Closing(NumberVectors):
+class Closing(SpecialVectors):
     """Vectors for bins that are left over."""
-
-    def __init__(self, reach: Reach, seed: int, level: int) -> None:
-        super().__init__(reach, seed, level)
-        self.meetings = Meetings(reach)
 
     def few(self, missing: set[str]) -> Stimulus:
         """Return a few vectors that may hit missing bins, and need no search."""
@@ -78,6 +74,9 @@ class Closing(NumberVectors):
             rows, reasons = self._of_numbers(wanted, missing)
             stimulus = {}
         reasons |= self._not_raised(missing)
+        lifts = LiftSearch(self, self.meetings, missing)
+        rows += lifts.rows()
+        reasons |= lifts.reasons()
         return joined([piece for piece in (stimulus, self._laid(rows)) if piece]), reasons
 
     @property
@@ -98,17 +97,25 @@ class Closing(NumberVectors):
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
         names -= set(found) | self._of_nan(wanted)
-        reasons = {name: NO_MEETING.format(noun) for name in names} if self.meetings.is_narrow else {}
+        reasons = {name: NO_MEETING.format(noun) for name in names} if self._looks_at_all else {}
         rows = [row for some in found.values() for row in self._vectors(some)]
         reasons |= pairs.reasons()
         rows += self._paired(pairs)
         if self.reach.is_loose:
-            rows += self._beside_infinity(missing)
+            rows += self.beside_infinity(missing)
             if self.b is not None and any(name.startswith("distance.") for name in missing):
-                rows += self._wrapped()
+                rows += self.wrapped()
         if self.problem.unit == "multiply" and self.reach.counts_specials and self.lanes > 1:
-            rows += self._beside_specials()
+            rows += self.beside_specials()
         return rows, reasons
+
+    @property
+    def _looks_at_all(self) -> bool:
+        """Whether what is not found cannot occur; with an offset `even` looks at elements of more bits."""
+        conversion = self.problem.target.conversion
+        return self.meetings.is_narrow and not (
+            conversion.exponent_rule is ExponentRule.EVEN and conversion.exponent_offset
+        )
 
     @property
     def _has_nan(self) -> bool:
@@ -151,54 +158,6 @@ class Closing(NumberVectors):
             return {}
         return {name: f"no {_NOUNS[self.problem.unit]} lies between the largest significand and a power of two"}
 
-    def _beside_infinity(self, missing: set[str]) -> Iterator[Vector]:
-        """Yield numbers above and below an infinity that counts as a number."""
-        special = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent
-        infinities = {special, self.a.spec.all_ones_code - self.a.spec.exponent_bias}
-        piece = next(self.meetings.pieces(), None)
-        for name in sorted(missing):
-            parts = name.split(".")
-            if parts[0] == "distance":
-                lane, tops = 0, [top + sign * int(parts[1]) for top in sorted(infinities) for sign in (-1, 1)]
-            elif name.startswith("largest.lane") and parts[2:3] == ["by_exponent"]:
-                lane, tops = int(parts[1].removeprefix("lane")), [special + 9]
-            else:
-                continue
-            if piece is None or self.lanes == 1:
-                return
-            beside = self._infinite(self._beside(lane))
-            for at in np.flatnonzero(piece.negative == (parts[-1] == "neg"))[:4].tolist():
-                own = Lane(lane, int(piece.x[at]), int(piece.y[at]))
-                for top in tops:
-                    yield from self._vector([own, beside], piece.step, top - int(piece.top[at]) + 1)
-
-    def _beside_specials(self) -> Iterator[Vector]:
-        """Yield small products beside one of a factor that the largest exponents make an infinity or NaN."""
-        assert self.b is not None
-        for a, b, swaps in ((self.a, self.b, False), (self.b, self.a, True)):
-            values = [(x, y) for x in few_significands(a.spec) for y in few_significands(b.spec) if x and y]
-            for number, code in enumerate(telling_exponents(b.spec)):
-                for turn in range(8):
-                    x, y = values[(8 * number + turn) % len(values)]
-                    pairs = ((a.spec.largest_significand, 1), (x, y))
-                    lanes = [
-                        Lane(lane, two, one) if swaps else Lane(lane, one, two)
-                        for lane, (one, two) in zip((0, self._beside(0)), pairs, strict=True)
-                    ]
-                    codes = (code, a.spec.largest_exponent_code)
-                    yield Vector(lanes, *(codes if swaps else codes[::-1]))
-
-    def _wrapped(self) -> Iterator[Vector]:
-        """Yield two numbers of a block whose low exponent wraps some of its elements."""
-        assert self.b is not None
-        most = self.a.spec.largest_significand
-        values = few_significands(self.a.spec) if most > 16 else range(-most, most + 1)
-        b_codes = [min(code, self.b.spec.largest_exponent_code) for code in (self.b.middle + 4, self.b.middle * 3 // 2)]
-        for code, one, other in product(range(min(3, self.a.spec.largest_exponent_code + 1)), values, values):
-            for y, second in product((1, self.b.spec.largest_significand), repeat=2):
-                lanes = [Lane(0, one, y), Lane(self._beside(0), other, second)]
-                yield from (Vector(lanes, code, b_code) for b_code in b_codes)
-
     def _lowest(self) -> Iterator[Vector]:
         """Yield single numbers at the ends of the exponents, lowered and not."""
         shift = sum(side.spec.largest_shift for side in self.sides)
@@ -225,7 +184,7 @@ class Closing(NumberVectors):
                 far = pair.own_lowered != pair.other_lowered
                 place = (lane + self._sub_block) % self.lanes if far else self._beside(lane)
                 lanes = [other._replace(lane=place, lowered=pair.other_lowered), own]
-            yield from self._vector(lanes, pair.piece.step)
+            yield from self.one_vector(lanes, pair.piece.step)
 
     def _look(
         self,
@@ -270,24 +229,24 @@ class Closing(NumberVectors):
             return
         alone = [[own], *self._with_holder(piece, own, unit)]
         for lanes in alone:
-            yield from self._vector(lanes, piece.step)
+            yield from self.one_vector(lanes, piece.step)
             if piece.place is not None:
-                yield from self._vector(lanes, piece.step, piece.place)
+                yield from self.one_vector(lanes, piece.step, piece.place)
         for lowest in ends:
             has_infinity = (self.reach.is_loose or self.reach.infinity_lifts) and self.lanes > 1
             infinite = [[self._infinite(self._beside(own.lane)), own]] if has_infinity else []
             for lanes in [*alone[:2], *infinite]:
-                yield from self._vector(lanes, piece.step, lowest)
+                yield from self.one_vector(lanes, piece.step, lowest)
         if spec.sub_shift_bits or any(side.spec.sub_shift_bits for side in self.sides):
             for lanes in self._in_sub_blocks(piece, own, unit):
-                yield from self._vector(lanes, piece.step)
+                yield from self.one_vector(lanes, piece.step)
 
     def _given(self, example: Example, own: Lane, places: list[int]) -> Iterator[Vector]:
         """Yield a number with the exponent that has the unit, at several places."""
         spec = self.target
         for lowest in places:
             exponent = lowest + example.unit + spec.fraction_bits + self.problem.target.conversion.post_truncate_bits
-            for vector in self._vector([own], example.piece.step, lowest):
+            for vector in self.one_vector([own], example.piece.step, lowest):
                 if 0 <= exponent + spec.exponent_bias <= spec.largest_exponent_code:
                     yield vector._replace(given=exponent + spec.exponent_bias)
 

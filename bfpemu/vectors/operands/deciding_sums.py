@@ -55,6 +55,7 @@ class DecidingSums(OperandStimulus):
         repeats = -(-self.lanes // self.size)
         for one, two, apart in rows:
             low_code = max(low.middle - apart // 2, 0 if lowest is None else lowest - _scale(low.spec, 0), 0)
+            low_code = min(low_code, low.spec.largest_exponent_code)
             high_code = apart + _scale(low.spec, low_code) - _scale(high.spec, 0)
             # A sum that lifts the exponent needs one above it.
             down = min(max(high_code + 1 - high.spec.largest_exponent_code, 0), low_code)

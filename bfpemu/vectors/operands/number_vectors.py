@@ -47,7 +47,7 @@ class NumberVectors(OperandStimulus):
         """Return the code of -0, which formats may read as an infinity, or as the number in its place."""
         return Lane(lane, None, 0 if self.problem.unit == "add" else 1)
 
-    def _vector(self, lanes: list[Lane], step: int, lowest: int | None = None) -> Iterator[Vector]:
+    def one_vector(self, lanes: list[Lane], step: int, lowest: int | None = None) -> Iterator[Vector]:
         """Yield the vector of lanes with numbers in units of ``2 ** lowest``, unless its codes are out of range."""
         if codes := self._codes(step, lowest):
             yield Vector(lanes, *codes)

@@ -60,4 +60,4 @@ class LaneProducts(NumberVectors):
         piece = products(self.reach)
         found = [(int(piece.x[at]), int(piece.y[at])) for at in numbers]
         lanes = [Lane(lane, *found[lane % self.size]) for lane in range(self.lanes)]
-        yield from self._vector(lanes, 0, lowest)
+        yield from self.one_vector(lanes, 0, lowest)

@@ -24,6 +24,7 @@ from bfpemu.vectors.encode.bins import encode_families
 from bfpemu.vectors.encode.closing import sought_bits
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
+from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
@@ -111,7 +112,7 @@ class EncodePlan(Plan):
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
-        above = overflow_patterns(stimulus), lifted_patterns(stimulus)
+        above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), *above)):
             yield {"x": patterns} | self._given(patterns)
 
