@@ -18,6 +18,8 @@ from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 from tools.drawn_bins import contradictions, inputs, small_problems
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 @settings(max_examples=20, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

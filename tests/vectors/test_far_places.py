@@ -13,6 +13,8 @@ from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 from tools.drawn_bins import contradictions
 
+pytestmark = pytest.mark.slow
+
 SPECS = {
     "alike": (BFPSpec("m4", 4, 2, 4), BFPSpec("m4", 4, 2, 4)),
     "apart": (BFPSpec("m4", 4, 2, 4), BFPSpec("s5", 5, 2, 5, encoding="sign_magnitude", exponent_bias=20)),

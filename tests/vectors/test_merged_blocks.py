@@ -14,6 +14,8 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 
+pytestmark = pytest.mark.slow
+
 SOURCE = BFPSpec("m6", 6, 2, 4)
 
 

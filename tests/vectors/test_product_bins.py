@@ -15,6 +15,8 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 
+pytestmark = pytest.mark.slow
+
 CONVERSIONS = {
     "floor": Conversion(exponent_rule="floor"),
     "rceil": Conversion(rounding="ties_away"),
