@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bfpemu.cli.options import FILE, check_output, force_option, json_option
+from bfpemu.errors import BfpFileError
 
 
 class _Percentage(click.FloatRange):
@@ -61,6 +63,7 @@ def command(
         raise click.UsageError("verify needs --output FILE", click.get_current_context())
     if html is not None:
         check_output(html, force=force)
+        _check_apart(html, [*folder.glob("*"), *(Path(file) for file in files if file != "-")])
     from bfpemu.vectors.sets.stored import open_set
     from bfpemu.vectors.verify.compare import compare
     from bfpemu.vectors.verify.verdict import report, text
@@ -80,3 +83,9 @@ def command(
         click.echo(text(found))
     status: int = found["status"]
     return status
+
+
+def _check_apart(html: Path, read: Iterable[Path]) -> None:
+    """Refuse to write the report over a file of the set or of the device, even with --force."""
+    if html.exists() and any(path.exists() and html.samefile(path) for path in read):
+        raise BfpFileError("output-unwritable", f"the report must have a file of its own, got {str(html)!r}")

@@ -388,6 +388,18 @@ def test_the_page_is_one_file_with_its_plots(sets, verify, tmp_path):
     assert html.count("<svg") >= 4
     assert not re.search(r"(src|href)=", html)
     assert verify(found, wrong, "--html", str(page))[0] == 2
+    assert verify(found, wrong, "--html", str(page), "--force")[0] == 1
+
+
+def test_a_report_replaces_neither_the_set_nor_what_the_device_gave(sets, tmp_path, capsys):
+    found = sets("requantize")
+    output = tmp_path / "output.hex"
+    output.write_bytes((found.folder / "expected.hex").read_bytes())
+    for path in (output, found.folder / "stimulus.hex"):
+        before = path.read_bytes()
+        assert main(["verify", str(found.folder), "-o", str(output), "--html", str(path), "--force"]) == 2
+        assert "must have a file of its own" in capsys.readouterr().err
+        assert path.read_bytes() == before
 
 
 def test_the_table_by_bin_counts_failures_of_hits(sets, verify):
