@@ -24,9 +24,9 @@ _PAIRS = np.array([f"{byte:02x}".encode() for byte in range(256)], "S2").view("<
 """The two digits of a byte, as one 16-bit number."""
 
 INVALID = 0xFF
-_NIBBLES = np.full(256, INVALID, np.uint8)
+NIBBLES = np.full(256, INVALID, np.uint8)
 for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
-    _NIBBLES[[ord(digit) for digit in _digits]] = _value
+    NIBBLES[[ord(digit) for digit in _digits]] = _value
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def hex_lines(words: Bytes, digits: int) -> bytes:
 
 def words_of_digits(digits: Bytes) -> tuple[Bytes, npt.NDArray[np.bool_]]:
     """Return words of rows of digits in ASCII, and which digits are none; these count as 0."""
-    nibbles = _NIBBLES[digits]
+    nibbles = NIBBLES[digits]
     invalid = nibbles == INVALID
     if invalid.any():
         nibbles = np.where(invalid, np.uint8(0), nibbles)

@@ -116,7 +116,7 @@ def _exponent_codes(reach: Reach) -> BlockFamily:
 
     def find(facts: BlockFacts) -> Int64Array:
         at = np.minimum(np.searchsorted(table, facts.code), len(table) - 1)
-        known = (facts.highest > -(1 << 39)) & ~facts.is_nan & (table[at] == facts.code)
+        known = facts.has_number & ~facts.is_nan & (table[at] == facts.code)
         return bin_where(known, at)
 
     def absent(number: int) -> str | None:
@@ -136,7 +136,7 @@ def _exponent_range(reach: Reach) -> BlockFamily:
 
     def find(facts: BlockFacts) -> Int64Array:
         hits = facts.wanted[:, None] == np.array(exponents)
-        known = (facts.highest > -(1 << 39)) & (not reach.is_given)
+        known = facts.has_number & (not reach.is_given)
         return bin_where(hits & known[:, None], np.arange(len(exponents)))
 
     def absent(number: int) -> str | None:
@@ -276,7 +276,7 @@ def _shift_codes(reach: Reach) -> BlockFamily:
 
     def find(facts: BlockFacts) -> Int64Array:
         shifts = facts.answer["shifts"].astype(np.int64).reshape(-1, count)
-        known = (facts.highest > -(1 << 39)) & ~facts.is_nan & ~facts.is_flushed
+        known = facts.has_number & ~facts.is_nan & ~facts.is_flushed
         return bin_where(known[:, None] & np.ones_like(shifts, np.bool_), shifts * count + np.arange(count))
 
     def absent(number: int) -> str | None:

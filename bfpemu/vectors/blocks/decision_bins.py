@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import ExponentRule, NegativeZeroCode, Rounding
 from bfpemu.vectors.blocks.element_rounding import fewest_bits, rounded
-from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, _wanted
+from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
@@ -68,7 +68,7 @@ def deciding_maximum(reach: Reach, level: int, lanes: int = 0) -> Family[BlockFa
         second = rest.argmax(axis=1)
         differing = largest ^ aligned[rows, second]
         is_single = (differing != 0) & (differing & (differing - _ONE) == 0) & (rest[rows, second] != 0)
-        wanted = _wanted(facts.problem, facts.top[rows, second], mantissa[rows, second])
+        wanted = wanted_exponents(facts.problem, facts.top[rows, second], mantissa[rows, second])
         decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
         depth = 64 - bit_lengths(differing)
         decides &= not reach.is_given

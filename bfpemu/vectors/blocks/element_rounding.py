@@ -42,16 +42,16 @@ def rounded(
         point, below = np.uint64(places), np.uint64(64 - places)
         cut = rest << point
         kept = whole << point | (rest >> below if places else _ZERO)
-        kept = kept + _goes_away(conversion.alignment_rounding, kept, cut, sticky, negative)
+        kept = kept + goes_away(conversion.alignment_rounding, kept, cut, sticky, negative)
         whole, sticky = kept >> point, np.zeros_like(sticky)
         rest = kept << below if places else np.zeros_like(rest)
     rest = rest & ignored
-    found: UInt64Array = whole + _goes_away(conversion.rounding, whole, rest, sticky, negative)
+    found: UInt64Array = whole + goes_away(conversion.rounding, whole, rest, sticky, negative)
     return found
 
 
-def _goes_away(
-    mode: Rounding, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array
+def goes_away(
+    mode: Rounding, whole: UInt64Array, rest: UInt64Array, sticky: Mask, negative: Int64Array | Mask
 ) -> UInt64Array:
     """Return 1 where a number is rounded away from zero, and 0 where it is not."""
     guard, below = rest >= HALF, sticky | (rest << _ONE != 0)

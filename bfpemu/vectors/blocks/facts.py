@@ -25,7 +25,7 @@ Int64Array = npt.NDArray[np.int64]
 UInt64Array = npt.NDArray[np.uint64]
 
 HALF = np.uint64(1 << 63)
-_FAR = 1 << 40
+FAR = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ class BlockFacts:
     """Whether any bit after those is set."""
 
     @property
+    def has_number(self) -> Mask:
+        """Whether a block has a finite number other than zero."""
+        found: Mask = self.highest > -FAR
+        return found
+
+    @property
     def nonzero(self) -> Mask:
         """Finite elements other than zero."""
         found: Mask = self.finite & (self.mantissa != 0)
@@ -100,12 +106,12 @@ def facts_of_numbers(
         by_block(array, blocks, size) for array in (kinds == FINITE, kinds == INFINITE, *numbers[1:], lost)
     )
     mantissa = np.where(finite, mantissa, np.uint64(0))
-    highest = np.where(mantissa != 0, top, -_FAR).max(axis=1)
+    highest = np.where(mantissa != 0, top, -FAR).max(axis=1)
     largest = np.where(top == highest[:, None], mantissa, np.uint64(0)).max(axis=1)
-    wanted = _wanted(problem, highest, largest)
+    wanted = wanted_exponents(problem, highest, largest)
     code = answer["exponents"].astype(np.int64).reshape(-1)
     is_nan = (code == spec.all_ones_code) & (spec.exponent_reserved is not ReservedExponent.NONE)
-    has_number = highest > -_FAR
+    has_number = highest > -FAR
     may_flush = conversion.exponent_rule is not ExponentRule.GIVEN and not spec.use_subnormals
     is_flushed = has_number & may_flush & (wanted < spec.smallest_exponent) & (code == 0)
     if conversion.exponent_rule is ExponentRule.EVEN:
@@ -200,7 +206,7 @@ def _any_element(answer: Fields, spec: BFPSpec, blocks: int, size: int) -> Any:
     return by_block(answer["elements"] & ~np.uint64(sign) != 0, blocks, size).any(axis=1)
 
 
-def _wanted(problem: Problem, highest: Int64Array, largest: UInt64Array) -> Int64Array:
+def wanted_exponents(problem: Problem, highest: Int64Array, largest: UInt64Array) -> Int64Array:
     """Return the exponent of the rule for the largest magnitudes (spec 3.5)."""
     spec, conversion = problem.target.format, problem.target.conversion
     bits = spec.magnitude_bits

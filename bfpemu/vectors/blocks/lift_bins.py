@@ -41,7 +41,7 @@ def lift_families(reach: Reach) -> list[BlockFamily]:
     def find(facts: BlockFacts) -> Int64Array:
         # `highest` is the place above the leading bit.
         lifted = facts.wanted - (facts.highest - 1 + plain)
-        hits = (facts.wanted[:, None] == exponents) & (facts.highest > -(1 << 39))[:, None]
+        hits = (facts.wanted[:, None] == exponents) & facts.has_number[:, None]
         return bin_where(hits, lifted[:, None] * len(RANGE) + np.arange(len(RANGE)))
 
     def absent(number: int) -> str | None:

@@ -25,10 +25,6 @@ class DotStimulus(DotOperandStimulus):
         if self.a.sub_shift_bits or self.b.sub_shift_bits:
             yield self.shifts()
 
-    # ------------------------------------------------------------------------------------ fields
-
-    # ------------------------------------------------------------------------------------ pieces
-
     def scales(self) -> Stimulus:
         """Return one term at every exponent that two codes give, with telling sums."""
         every = range(self.ends[0], self.ends[1] + 1)

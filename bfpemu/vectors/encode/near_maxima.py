@@ -8,7 +8,7 @@ import numpy as np
 
 from bfpemu.formats import ExponentRule
 from bfpemu.vectors.blocks.decision_bins import deepest_maximum, visible_exponents
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, UInt64Array, _wanted
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, UInt64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import in_turn
@@ -45,7 +45,7 @@ def _lacking(reach: Reach, level: int) -> Family[BlockFacts]:
         shown = visible_exponents(reach, facts.wanted)
         found = np.full((*holds.shape, len(depths)), -1, np.int64)
         for number, depth in enumerate(depths):
-            wanted = _wanted(reach.problem, facts.highest, largest | np.uint64(1 << (_LEADING - depth)))
+            wanted = wanted_exponents(reach.problem, facts.highest, largest | np.uint64(1 << (_LEADING - depth)))
             found[holds & (visible_exponents(reach, wanted) != shown)[:, None], number] = number
         return found
 
@@ -61,7 +61,7 @@ def _in_order(reach: Reach, level: int) -> Family[BlockFacts]:
         holds, largest = _largest(facts)
         in_binade = facts.nonzero & (facts.top == facts.highest[:, None]) & ~holds
         second = np.where(in_binade, facts.mantissa, np.uint64(0)).max(axis=1)
-        wanted = _wanted(reach.problem, facts.highest, second)
+        wanted = wanted_exponents(reach.problem, facts.highest, second)
         decides = (second != 0) & (visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted))
         found = np.full(holds.shape, -1, np.int64)
         for number, depth in enumerate(depths):

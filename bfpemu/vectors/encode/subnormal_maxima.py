@@ -8,7 +8,7 @@ import numpy as np
 
 from bfpemu.formats import ExponentRule, SourceSubnormals
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, _wanted
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import in_turn
@@ -33,7 +33,7 @@ def subnormal_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
         second = rest.argmax(axis=1)
         differing = magnitude[rows, first] ^ rest[rows, second]
         is_single = (differing != 0) & (differing & (differing - np.uint64(1)) == 0) & (rest[rows, second] != 0)
-        wanted = _wanted(reach.problem, facts.top[rows, second], facts.mantissa[rows, second])
+        wanted = wanted_exponents(reach.problem, facts.top[rows, second], facts.mantissa[rows, second])
         decides = visible_exponents(reach, wanted) != visible_exponents(reach, facts.wanted)
         known = (
             is_single

@@ -10,13 +10,22 @@ import numpy as np
 from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.blocks.decision_bins import visible_exponents, widest_step
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
-from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, Mask, UInt64Array, _wanted, by_block, split
+from bfpemu.vectors.blocks.element_rounding import goes_away
+from bfpemu.vectors.blocks.facts import (
+    HALF,
+    BlockFacts,
+    Int64Array,
+    Mask,
+    UInt64Array,
+    by_block,
+    split,
+    wanted_exponents,
+)
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.afar_pairs import Deciding, decides_beside_sums, decidings, far_alike, is_placed, liftings
-from bfpemu.vectors.operands.sum_bins import _units
+from bfpemu.vectors.operands.sum_bins import units_of
 
 EXPONENT_WAYS = ("exact", "raises", "lowers")
 ROUNDING_WAYS = ("away", "toward")
@@ -66,11 +75,11 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
         for which, side in enumerate(sides_of(facts)):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
-            without = visible_exponents(reach, _wanted(reach.problem, highest, largest))
+            without = visible_exponents(reach, wanted_exponents(reach.problem, highest, largest))
             with_ = visible_exponents(reach, facts.wanted)
             is_exact = is_edge & (side.low[rows, lane] == 0)
             way = np.where(is_exact, 0, np.where(with_ > without, 1, np.where(with_ < without, 2, -1)))
-            known = (side.low != 0).any(axis=1) & (highest > -(1 << 39)) & (facts.highest > -(1 << 39)) & ~facts.is_nan
+            known = (side.low != 0).any(axis=1) & (highest > -(1 << 39)) & facts.has_number & ~facts.is_nan
             at = numbered(apart, side.apart[rows, lane])
             number = (which * len(apart) + at) * len(EXPONENT_WAYS) + way
             found.append(np.where(known & (at >= 0) & (way >= 0), number, -1))
@@ -124,13 +133,12 @@ def why_no_rounding(reach: Reach, apart: int, way: str, cells: Sequence[Deciding
 
 def roundings_of(reach: Reach, facts: BlockFacts) -> Iterator[tuple[Int64Array, Int64Array]]:
     """Yield how far either operand lies below the other, and which of `ROUNDING_WAYS` its numbers bring about or -1."""
-    away = GOES_AWAY[reach.problem.target.conversion.rounding]
+    mode = reach.problem.target.conversion.rounding
     spec, largest = reach.spec, np.uint64(reach.spec.largest_significand)
 
     def rounded(whole: UInt64Array, rest: UInt64Array, sticky: Mask) -> Int64Array:
-        below = sticky | (rest << np.uint64(1) != 0)
-        odd, guard = (whole & np.uint64(1)).astype(np.int64), (rest >= HALF).astype(np.int64)
-        found: Int64Array = whole.astype(np.int64) + away[8 * facts.negative + 4 * odd + 2 * guard + below]
+        away = goes_away(mode, whole, rest, sticky, facts.negative)
+        found: Int64Array = whole.astype(np.int64) + away.astype(np.int64)
         return found
 
     unit = (facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
@@ -162,7 +170,7 @@ def sides_of(facts: BlockFacts) -> Iterator[_Side]:
         for which, preset in zip("ab", presets, strict=True)
     ]
     units = [
-        by_block(_units(spec, facts.stimulus, which, problem.elements), facts.per_vector, size)
+        by_block(units_of(spec, facts.stimulus, which, problem.elements), facts.per_vector, size)
         for spec, which in zip((preset.format for preset in presets), "ab", strict=True)
     ]
     blocks = [[by_block(array, facts.per_vector, size) for array in one[1:]] for one in numbers]

@@ -34,7 +34,6 @@ _ENOUGH = 120
 _FAR = 66
 """Bits before the binary point, or zeros behind it, beyond which numbers are alike."""
 NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
-_NOUNS = {"add": "sum", "multiply": "product", "requantize": "number"}
 
 
 class Example(NamedTuple):
@@ -93,11 +92,10 @@ class Closing(SpecialVectors):
         for piece in self.meetings.pieces() if wanted or pairs.left else ():
             self._look(piece, wanted, found)
             pairs.look(piece)
-        noun = _NOUNS[self.problem.unit]
         # A supplied infinity is no meeting of a number.
         names = {name for _, numbers in wanted for name in numbers.values() if not name.endswith("infinity")}
         names -= set(found) | self._of_nan(wanted)
-        reasons = {name: NO_MEETING.format(noun) for name in names} if self._looks_at_all else {}
+        reasons = {name: NO_MEETING.format(self.noun) for name in names} if self._looks_at_all else {}
         rows = [row for some in found.values() for row in self._vectors(some)]
         reasons |= pairs.reasons()
         rows += self._paired(pairs)
@@ -156,7 +154,7 @@ class Closing(SpecialVectors):
             return {}
         if any((piece.mantissa > largest).any() for piece in self.meetings.pieces()):
             return {}
-        return {name: f"no {_NOUNS[self.problem.unit]} lies between the largest significand and a power of two"}
+        return {name: f"no {self.noun} lies between the largest significand and a power of two"}
 
     def _lowest(self) -> Iterator[Vector]:
         """Yield single numbers at the ends of the exponents, lowered and not."""

@@ -34,9 +34,8 @@ class LiftSearch:
         if not (self._meetings.is_narrow and is_plain):
             return {}
         text = "no {} that the rule {} lies in the binade that gives this exponent; all were looked at"
-        noun = {"add": "sum", "multiply": "product", "requantize": "number"}[reach.problem.unit]
         ways = {False: "leaves as it is", True: "lifts"}
-        return {name: text.format(noun, ways[is_lifted]) for name, (is_lifted, _) in self._left.items()}
+        return {name: text.format(self._vectors.noun, ways[is_lifted]) for name, (is_lifted, _) in self._left.items()}
 
     def _look(self, piece: Piece) -> Iterator[Vector]:
         lifted = self._lifted(piece)

@@ -19,7 +19,7 @@ from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import BFPSpec, ExponentOverflow, ExponentRule, InfinityPolicy, ReservedExponent
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, _wanted
+from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, wanted_exponents
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_numbers import operand_numbers
 
@@ -132,7 +132,7 @@ class LooseBlocks:
     def holders(self, block: LooseBlock) -> Holders:
         """Return the units that a block may have: all of them, where its elements have a say, and more."""
         spec, conversion = self.spec, self.conversion
-        wanted = _wanted(self.problem, block.top, block.mantissa)
+        wanted = wanted_exponents(self.problem, block.top, block.mantissa)
         steps = {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(conversion.exponent_rule, (0,))
         exponents = np.concatenate([wanted + step for step in steps])
         at = np.tile(np.arange(len(wanted)), len(steps))

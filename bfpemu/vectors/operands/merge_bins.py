@@ -16,7 +16,7 @@ from bfpemu.formats import Encoding, ExponentRule, ReservedExponent, Rounding
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.code_stimulus import codes_of
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, _wanted, by_block, split
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, by_block, split, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import crosses_lanes
@@ -152,7 +152,7 @@ def _lower(reach: Reach, level: int) -> list[Family[BlockFacts]]:
         is_below = lower & (rest != 0) & (whole != 0)
         without = facts.mantissa & (facts.mantissa - np.uint64(1))
         second = np.where(is_below, without, np.uint64(0)).max(axis=1)
-        wanted = visible_exponents(reach, _wanted(facts.problem, facts.highest, second))
+        wanted = visible_exponents(reach, wanted_exponents(facts.problem, facts.highest, second))
         known = wanted != visible_exponents(reach, facts.wanted)
         if (spec.elements_per_block or 1) > 1:
             known &= ((facts.mantissa == second[:, None]) & (facts.top == facts.highest[:, None])).any(axis=1)

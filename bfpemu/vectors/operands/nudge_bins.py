@@ -12,7 +12,7 @@ import numpy as np
 
 from bfpemu.formats import Rounding
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, _wanted
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
@@ -79,9 +79,9 @@ def _exponents(reach: Reach, level: int) -> Family[BlockFacts]:
         for side in sides_of(facts):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
-            without = visible_exponents(reach, _wanted(reach.problem, highest, largest))
+            without = visible_exponents(reach, wanted_exponents(reach.problem, highest, largest))
             own, others = side.low[rows, lane] != 0, (side.low != 0).sum(axis=1)
-            known = (highest > -(1 << 39)) & (facts.highest > -(1 << 39)) & ~facts.is_nan
+            known = (highest > -(1 << 39)) & facts.has_number & ~facts.is_nan
             known &= np.where(own, (others == 1) & (with_ != without), is_edge & (others > 0))
             at = numbered(apart, side.apart[rows, lane])
             way = np.where(own, np.where(with_ > without, 1, 2), 0)

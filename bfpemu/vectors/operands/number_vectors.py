@@ -43,6 +43,11 @@ class NumberVectors(OperandStimulus):
         self.offsets = [side.spec.exponent_bias + side.spec.fraction_bits for side in self.sides]
         self.target = reach.problem.target.format
 
+    @property
+    def noun(self) -> str:
+        """What the unit makes of its operands."""
+        return {"add": "sum", "multiply": "product", "requantize": "number"}[self.problem.unit]
+
     def _infinite(self, lane: int) -> Lane:
         """Return the code of -0, which formats may read as an infinity, or as the number in its place."""
         return Lane(lane, None, 0 if self.problem.unit == "add" else 1)

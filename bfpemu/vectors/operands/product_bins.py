@@ -20,8 +20,8 @@ from bfpemu.vectors.blocks.decision_bins import (
     one_bit_beyond,
     visible_exponents,
 )
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, _wanted
+from bfpemu.vectors.blocks.element_rounding import goes_away
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
@@ -132,11 +132,11 @@ def _cells(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
 def _edges(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
     """Return the largest significand, what is rounded up from it, and one more."""
     things = [f"{place}.{edge}" for place in PLACES for edge in _EDGES]
-    largest, away = np.uint64(reach.spec.largest_significand), GOES_AWAY[reach.problem.target.conversion.rounding]
+    largest, mode = np.uint64(reach.spec.largest_significand), reach.problem.target.conversion.rounding
 
     def find(facts: BlockFacts) -> Int64Array:
-        negative, odd = facts.negative.astype(np.int64), (facts.whole & np.uint64(1)).astype(np.int64)
-        goes = away[8 * negative + 4 * odd + 2 * facts.guard + facts.below_guard]
+        negative = facts.negative.astype(np.int64)
+        goes = goes_away(mode, facts.whole, facts.rest, facts.sticky, negative) != 0
         exact = ~facts.guard & ~facts.below_guard
         on, more = facts.whole == largest, facts.whole == largest + np.uint64(1)
         edge = np.where(on & exact, 0, np.where(on & goes, 1, np.where(more & exact, 2, -1)))
@@ -285,7 +285,7 @@ def deciding_pairs(reach: Reach) -> dict[str, PairExample]:
 
 def _raises(reach: Reach, piece: Piece, own: int, others: int) -> bool:
     both = np.array([own, others])
-    wanted = _wanted(reach.problem, piece.top[both], piece.mantissa[both])
+    wanted = wanted_exponents(reach.problem, piece.top[both], piece.mantissa[both])
     middle = (reach.spec.smallest_exponent + reach.spec.largest_exponent) // 2
     visible = visible_exponents(reach, wanted - wanted[0] + middle)
     return bool(visible[0] != visible[1])

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import BFPSpec
-from bfpemu.vectors.blocks.code_stimulus import codes_of
+from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, by_block
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
@@ -84,17 +83,9 @@ def table_families(reach: Reach, level: int, known: list[str]) -> list[Family[Bl
 def _cut(reach: Reach, facts: BlockFacts, size: int) -> tuple[Int64Array, Int64Array, Mask]:
     """Return the products of a vector's significands, how many places of each are cut off, and whether any are seen."""
     a, b = (
-        _significands(spec)[facts.stimulus[f"{which}_elements"].astype(np.int64)]
+        significands(facts.stimulus[f"{which}_elements"].astype(code_dtype(spec.mantissa_bits)), spec).astype(np.int64)
         for which, spec in zip("ab", reach.operands, strict=True)
     )
     products: Int64Array = by_block(a * b, facts.per_vector, size)
     places = bit_lengths(np.abs(products).astype(np.uint64)) - facts.kept_bits
     return products, places, facts.rounds & (places >= 0) & (places < 63)
-
-
-def _significands(spec: BFPSpec) -> Int64Array:
-    """Return the significand of every element code; a code of none is as 0."""
-    low, high = spec.significand_ends
-    found = np.zeros(1 << spec.mantissa_bits, np.int64)
-    found[codes_of(spec, np.arange(low, high + 1)).astype(np.int64)] = np.arange(low, high + 1)
-    return found

@@ -25,7 +25,7 @@ def deepest_cancellation(reach: Reach) -> int:
     return min(preset.format.magnitude_bits for preset in (reach.problem.a_flat, reach.problem.b_flat))
 
 
-def _units(spec: BFPSpec, fields: Fields, which: str, lanes: int) -> AnyArray:
+def units_of(spec: BFPSpec, fields: Fields, which: str, lanes: int) -> AnyArray:
     """Return the exponent of the unit of every element of an operand."""
     codes = fields[f"{which}_exponents"].astype(np.int64) - spec.exponent_bias - spec.fraction_bits
     units = codes[:, np.arange(lanes) // (spec.elements_per_block or 1)]
@@ -43,7 +43,7 @@ def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
 
     def find(facts: BlockFacts) -> Int64Array:
         fields, lanes = facts.stimulus, problem.elements
-        units = [_units(spec, fields, which, lanes) for spec, which in zip(formats, "ab", strict=True)]
+        units = [units_of(spec, fields, which, lanes) for spec, which in zip(formats, "ab", strict=True)]
         addends = [
             operand_values(problem, fields, f"{which}_", preset)
             for which, preset in zip("ab", (problem.a_flat, problem.b_flat), strict=True)
@@ -78,7 +78,10 @@ def _lone_bits(reach: Reach, level: int, which: str) -> Family[BlockFacts]:
     def find(facts: BlockFacts) -> Int64Array:
         # One row for a vector, however many blocks it has.
         codes, rest = facts.stimulus[f"{which}_elements"], facts.stimulus["ba"["ab".index(which)] + "_elements"]
-        units = _units(own, facts.stimulus, which, lanes), _units(other, facts.stimulus, "ba"["ab".index(which)], lanes)
+        units = (
+            units_of(own, facts.stimulus, which, lanes),
+            units_of(other, facts.stimulus, "ba"["ab".index(which)], lanes),
+        )
         is_lone = ((codes != 0).sum(axis=1) == 1) & (rest != 0).any(axis=1) & (units[0] > units[1]).all(axis=1)
         for spec, word in zip((own, other), (which, "ba"["ab".index(which)]), strict=True):
             is_lone &= (facts.stimulus[f"{word}_exponents"] <= spec.largest_exponent_code).all(axis=1)

@@ -137,7 +137,7 @@ class Crossing:
         spec = self.problem.target.format
         facts = self.plan.facts(base, expected(self.problem, base))
         assert isinstance(facts, BlockFacts)
-        here = np.unique(facts.wanted[facts.highest > -(1 << 39)])
+        here = np.unique(facts.wanted[facts.has_number])
         middle = int(here[len(here) // 2]) if len(here) else 0
         ends = (spec.smallest_exponent, spec.largest_exponent)
         return [end + beside - middle for end in ends for beside in range(-2, 3)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.formats import ExponentRule, ReservedExponent, SourceSubnormals
-from bfpemu.vectors.blocks.facts import _FAR, BlockFacts, Int64Array, Mask, UInt64Array, _wanted, block_facts
+from bfpemu.vectors.blocks.facts import FAR, BlockFacts, Int64Array, Mask, UInt64Array, block_facts, wanted_exponents
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.staged_encoder import Rest, StagedEncoder, Wraps, is_staged
 from bfpemu.vectors.words import Bytes, Fields
@@ -80,9 +80,9 @@ def _maxima(encoder: StagedEncoder) -> Iterator[Fault]:
         for which, lane in (("first", 0), ("last", -1)):
             is_above = _largest_of_lane(facts, lane) > np.uint64(spec.largest_significand << (64 - bits))
             text = f"only the {which} lane raises the exponent when it is above the largest significand"
-            yield text, partial(encoder.words, np.where(facts.highest > -_FAR, floor + is_above, facts.wanted))
+            yield text, partial(encoder.words, np.where(facts.has_number, floor + is_above, facts.wanted))
         text = "a largest magnitude of the largest significand raises the exponent"
-        yield text, partial(encoder.words, np.where(facts.highest > -_FAR, floor + at, facts.wanted))
+        yield text, partial(encoder.words, np.where(facts.has_number, floor + at, facts.wanted))
     for more in range(1, 24):
         bits = spec.magnitude_bits + more
         yield (
@@ -114,19 +114,19 @@ def _largest(mantissa: UInt64Array, top: Int64Array, highest: Int64Array) -> UIn
 
 def _rule(encoder: StagedEncoder, mantissa: UInt64Array, top: Int64Array) -> Int64Array:
     """Return the exponents that the rule gives for numbers."""
-    highest = np.where(mantissa != 0, top, -_FAR).max(axis=1)
-    return _wanted(encoder.problem, highest, _largest(mantissa, top, highest))
+    highest = np.where(mantissa != 0, top, -FAR).max(axis=1)
+    return wanted_exponents(encoder.problem, highest, _largest(mantissa, top, highest))
 
 
 def _by_first_of_equals(encoder: StagedEncoder, step: int) -> Bytes:
     """Return words whose exponents are those of the first, or last, of the numbers with the largest exponent field."""
     facts = encoder.facts
-    low = -_FAR if encoder.problem.unit != "encode" else _lowest_top(encoder.problem) - 1
-    fields = np.maximum(np.where(facts.mantissa != 0, facts.top, -_FAR), low)
+    low = -FAR if encoder.problem.unit != "encode" else _lowest_top(encoder.problem) - 1
+    fields = np.maximum(np.where(facts.mantissa != 0, facts.top, -FAR), low)
     lane = fields[:, ::step].argmax(axis=1)
     rows = np.arange(len(fields))
     mantissa, top = facts.mantissa[:, ::step][rows, lane], facts.top[:, ::step][rows, lane]
-    return encoder.words(_wanted(encoder.problem, np.where(mantissa != 0, top, -_FAR), mantissa))
+    return encoder.words(wanted_exponents(encoder.problem, np.where(mantissa != 0, top, -FAR), mantissa))
 
 
 def _lowest_top(problem: Problem) -> int:
@@ -139,9 +139,9 @@ def _ranges(encoder: StagedEncoder) -> Iterator[Fault]:
     facts, spec = encoder.facts, encoder.spec
     bias, over = spec.exponent_bias, facts.wanted > spec.largest_exponent
     inside = np.maximum(facts.wanted, spec.smallest_exponent)
-    free = np.where(encoder.sets_exponent | facts.is_flushed | (facts.highest == -_FAR), facts.code - bias, inside)
+    free = np.where(encoder.sets_exponent | facts.is_flushed | ~facts.has_number, facts.code - bias, inside)
     yield "an exponent above the largest wraps", partial(_at_codes, encoder, free + bias)
-    under = np.where(encoder.sets_exponent | (facts.highest == -_FAR), facts.code - bias, facts.wanted)
+    under = np.where(encoder.sets_exponent | ~facts.has_number, facts.code - bias, facts.wanted)
     wrapped = np.where(over, facts.code, under + bias)
     unflushed = np.maximum(facts.wanted, spec.smallest_exponent)
     yield "an exponent below the smallest wraps", partial(_at_codes, encoder, wrapped, unflushed)
@@ -175,7 +175,7 @@ def _zeros(encoder: StagedEncoder, given: Fields) -> Iterator[Fault]:
         text = "elements of a NaN block are not cleared"
         kept = np.where(facts.is_nan[:, None], blocks, encoder.elements)
         yield text, partial(encoder.packed, kept, facts.code)
-    empty = (facts.highest == -_FAR) & ~facts.is_nan & ~facts.infinite.any(axis=1)
+    empty = ~facts.has_number & ~facts.is_nan & ~facts.infinite.any(axis=1)
     codes = given["exponents"].astype(np.int64).reshape(-1)
     others = codes[empty & (codes != facts.code)]
     if others.size:
@@ -303,6 +303,8 @@ def _subnormals(encoder: StagedEncoder, stimulus: Fields) -> Iterator[Fault]:
     rest = encoder.rest(facts.code - encoder.spec.exponent_bias, hidden, np.where(small, low, facts.top))
     for text, numbers in (("subnormals", facts.nonzero), ("subnormals and zeros", facts.finite)):
         yield f"{text} of x have a hidden one in the elements", partial(encoder.words, rest=rest, numbers=numbers)
-    raised = _wanted(problem, np.maximum(facts.highest, low), _largest(facts.mantissa, facts.top, facts.highest))
+    raised = wanted_exponents(
+        problem, np.maximum(facts.highest, low), _largest(facts.mantissa, facts.top, facts.highest)
+    )
     text = "leading zeros of a subnormal do not lower the exponent"
-    yield text, partial(encoder.words, np.where(facts.highest > -_FAR, raised, facts.wanted))
+    yield text, partial(encoder.words, np.where(facts.has_number, raised, facts.wanted))

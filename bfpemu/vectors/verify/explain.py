@@ -222,7 +222,7 @@ def _block_lines(facts: BlockFacts, items: list[int]) -> list[str]:
     lines = []
     for block in range(len(facts.code)):
         exponent = facts.code[block] - problem.target.format.exponent_bias
-        if facts.highest[block] < -(1 << 39):
+        if not facts.has_number[block]:
             state = ", a NaN block" if facts.is_nan[block] else ""
             lines.append(f"block {block}: no number other than 0, exponent {exponent}{state}")
             continue

@@ -12,7 +12,7 @@ import numpy as np
 
 from bfpemu.errors import BfpFileError, BfpFormatError
 from bfpemu.vectors.verify.output_items import csv_words, json_words
-from bfpemu.vectors.words import _NIBBLES, INVALID, Bytes, WordLayout
+from bfpemu.vectors.words import INVALID, NIBBLES, Bytes, WordLayout
 
 _PIECE = 1 << 22
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -141,7 +141,7 @@ class _HexReader:
         lower = np.frombuffer(text, np.uint8).reshape(rows.shape)
         spare = 4 * self.digits - self.bits
         if spare and len(rows):
-            top = _NIBBLES[lower[:, 0]]
+            top = NIBBLES[lower[:, 0]]
             over = (top != INVALID) & (top >> np.uint8(4 - spare) != 0)
             if over.any():
                 raise BfpFormatError(

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
-from bfpemu.vectors.blocks.facts import _FAR, BlockFacts, Int64Array, Mask, UInt64Array, split
+from bfpemu.vectors.blocks.element_rounding import goes_away
+from bfpemu.vectors.blocks.facts import FAR, BlockFacts, Int64Array, Mask, UInt64Array, split
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import Bytes, Fields
 
@@ -93,7 +93,7 @@ class StagedEncoder:
 
     def flushes(self, wanted: Int64Array) -> Mask:
         """Return which exponents flush their blocks (spec 3.6)."""
-        is_zero = wanted < -_FAR // 2  # no number takes part in the exponent
+        is_zero = wanted < -FAR // 2  # no number takes part in the exponent
         found: Mask = is_zero | (wanted < self.spec.smallest_exponent) & (not self.spec.use_subnormals)
         return found
 
@@ -142,10 +142,8 @@ class StagedEncoder:
     def _rounded(self, found: Rest, wraps: Wraps) -> Int64Array:
         """Return element codes of numbers (spec 3.7, 3.8)."""
         negative, spec = self.facts.negative, self.spec
-        guard = (found.rest >> np.uint64(63)).astype(np.int64)
-        below = (found.rest << np.uint64(1) != 0) | found.sticky
-        cell = 8 * negative + 4 * (found.whole & np.uint64(1)).astype(np.int64) + 2 * guard + below
-        magnitude = found.whole.astype(np.int64) + GOES_AWAY[self.conversion.rounding][cell]
+        away = goes_away(self.conversion.rounding, found.whole, found.rest, found.sticky, negative)
+        magnitude = (found.whole + away).astype(np.int64)
         is_full = (
             spec.encoding is Encoding.TWOS_COMPLEMENT
             and self.conversion.significand_range is SignificandRange.FULL
