@@ -4,6 +4,7 @@ PYTHON ?= python3
 
 VENV := .venv
 RUN := $(VENV)/bin/python
+INTERPRETED := NUMBA_DISABLE_JIT=1 BFPEMU_PROFILE=nojit $(RUN)
 PIP := $(RUN) -m pip --disable-pip-version-check
 # Every path below is relative, so that the checkout may lie under a name with spaces.
 MAKEFLAGS += --no-builtin-rules
@@ -11,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules
 export BFPEMU_KERNEL_CACHE := $(CURDIR)/build/kernels
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulators mutants torture bench lint golden clean
+.PHONY: help demo test coverage simulators mutants torture bench lint golden clean
 
 help: ## show this text
 	@echo 'usage: make TARGET'
@@ -22,12 +23,16 @@ demo: $(VENV)/demo.stamp ## pack the weights of a small network in seven formats
 
 test: $(VENV)/test.stamp simulators ## every check of the numbers: with the JIT, without it, golden vectors, tables
 	$(RUN) -m pytest -n 2
-	$(RUN) -m coverage erase
-	NUMBA_DISABLE_JIT=1 BFPEMU_PROFILE=nojit $(RUN) -m coverage run -m pytest -n 2 -m 'not slow'
-	$(RUN) -m coverage combine --quiet
-	$(RUN) -m coverage report
+	$(INTERPRETED) -m pytest -n 2 -m 'not slow'
 	$(RUN) tools/make_golden_vectors.py --check
 	$(RUN) tools/make_spec_tables.py --check
+
+# Not part of `test`: counting lines more than doubles the time of the run without the JIT.
+coverage: $(VENV)/test.stamp ## which lines the tests without the JIT do not run
+	$(RUN) -m coverage erase
+	$(INTERPRETED) -m coverage run -m pytest -n 2 -m 'not slow'
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
 
 simulators: ## install what simulates hardware, with apt, where it is missing and root may
 	@tools/install_simulators.sh
