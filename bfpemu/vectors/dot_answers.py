@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.arithmetic.fast import Task
 from bfpemu.arithmetic.outputs import encoded_results, inexact_flags
 from bfpemu.arithmetic.pairs import Sums, pair_sums
 from bfpemu.arithmetic.products import kernel_task
@@ -54,16 +55,25 @@ def row_pairs(problem: Problem, stimulus: Fields) -> Fields:
 
 def sums_of(problem: Problem, pairs: Fields) -> Sums:
     """Return what the accumulators of some dot products hold."""
+    return pair_sums(task_of(problem, pairs))
+
+
+def task_of(problem: Problem, pairs: Fields) -> Task:
+    """Return some dot products as the kernels take them."""
     unit = problem.dot_unit
     assert unit is not None
     a = tensor_of(problem, pairs, "a_", problem.a_flat)
     b = tensor_of(problem, pairs, "b_", problem.b_flat)
-    return pair_sums(kernel_task(unit, a, b, (-1, -1)))
+    return kernel_task(unit, a, b, (-1, -1))
 
 
 def dot_answers(problem: Problem, stimulus: Fields) -> dict[str, AnyArray]:
     """Return the items of the expected words of some vectors of `dot`."""
-    sums = sums_of(problem, row_pairs(problem, stimulus))
+    return answers_of_sums(problem, sums_of(problem, row_pairs(problem, stimulus)))
+
+
+def answers_of_sums(problem: Problem, sums: Sums) -> dict[str, AnyArray]:
+    """Return the items of expected words of what accumulators hold."""
     rows = problem.results or 1
     flags = sums.flags
     if problem.float_output is not None:

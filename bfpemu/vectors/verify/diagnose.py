@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import NamedTuple
@@ -17,15 +17,16 @@ from bfpemu.vectors.verify.adder_faults import adder_faults
 from bfpemu.vectors.verify.alternatives import alternatives
 from bfpemu.vectors.verify.compare import Comparison
 from bfpemu.vectors.verify.decode_guesses import other_decodings, other_elements
+from bfpemu.vectors.verify.dot_faults import Fault, dot_faults
 from bfpemu.vectors.verify.encoder_faults import encoder_faults
 from bfpemu.vectors.verify.operand_faults import operand_faults
 from bfpemu.vectors.verify.slips import slips
 from bfpemu.vectors.verify.transforms import other_stimuli, transforms
-from bfpemu.vectors.words import AnyArray, Bytes, words_of_digits
+from bfpemu.vectors.words import AnyArray, Bytes, Fields, words_of_digits
 
 _MOST_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
-_FINALISTS = 12
+_FINALISTS, _MOST_FINALISTS = 12, 64
 _FEW_MISMATCHES = 32
 _WITHOUT_FLAGS = ", but for flags"
 
@@ -58,7 +59,8 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
     likely = _best(
         [*streams, *sample.alternatives(), *sample.transforms(), *sample.decodings(), *sample.faults()], comparison
     )
-    texts = {guess.text for guess in likely[:_FINALISTS]}
+    consistent = sum(guess.explains_all for guess in likely)
+    texts = {guess.text for guess in likely[: min(max(consistent, _FINALISTS), _MOST_FINALISTS)]}
     # Close alternatives are told apart by the vectors on which the device is right.
     whole = _Sample(comparison, _MANY_MATCHES)
     of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
@@ -144,26 +146,24 @@ class _Sample:
         for text, make in encoder_faults(self.problem, self.stimulus, self.items, given):
             if texts is None or text in texts:
                 yield self.guess(text, make())
-        likely = self._likely_in_adder() if texts is None else texts
-        for text, make in adder_faults(self.problem, self.stimulus, self.items):
-            if text in likely:
-                yield self.guess(text, make())
-
+        for find in (adder_faults, dot_faults):
+            likely = self._likely(find) if texts is None else texts
+            for text, make in find(self.problem, self.stimulus, self.items):
+                if text in likely:
+                    yield self.guess(text, make())
         for text, other, stimulus in operand_faults(self.problem, self.stimulus):
             words = self._words(other, stimulus) if texts is None or text in texts else None
             if words is not None:
                 yield self.guess(text, words)
 
-    def _likely_in_adder(self) -> set[str]:
-        """Return the faults of an adder, of which there are many, that give some of a few results."""
+    def _likely(self, find: Callable[[Problem, Fields, Fields], Iterator[Fault]]) -> set[str]:
+        """Return the faults of a unit, of which there are many, that give some of a few results."""
         few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
         stimulus, right = (
             {name: items[few] for name, items in fields.items()} for fields in (self.stimulus, self.items)
         )
         return {
-            text
-            for text, make in adder_faults(self.problem, stimulus, right)
-            if (make() == self.got[few]).all(axis=1).any()
+            text for text, make in find(self.problem, stimulus, right) if (make() == self.got[few]).all(axis=1).any()
         }
 
     def transforms(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:

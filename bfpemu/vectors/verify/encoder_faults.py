@@ -12,6 +12,7 @@ from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.formats import ExponentRule, ReservedExponent, SourceSubnormals
 from bfpemu.vectors.blocks.facts import FAR, BlockFacts, Int64Array, Mask, UInt64Array, block_facts, wanted_exponents
 from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.verify.element_faults import element_faults
 from bfpemu.vectors.verify.staged_encoder import Rest, StagedEncoder, Wraps, is_staged
 from bfpemu.vectors.words import Bytes, Fields
 
@@ -54,6 +55,7 @@ def encoder_faults(problem: Problem, stimulus: Fields, right: Fields, given: Fie
     yield from _roundings(encoder)
     if problem.unit == "encode":
         yield from _subnormals(encoder, stimulus)
+        yield from element_faults(encoder, given)
 
 
 # -------------------------------------------------------------------------------------- exponent

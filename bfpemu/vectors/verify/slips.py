@@ -1,4 +1,4 @@
-"""Words, or fields of them, that came early or late, and flags that stay (spec 12.12)."""
+"""Words, or fields of them, that came early or late, and what stays from vector to vector (spec 12.12)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.vectors.verify.compare import Comparison
+from bfpemu.vectors.verify.kept_state import kept_state
 from bfpemu.vectors.verify.transforms import FLAGS
 from bfpemu.vectors.words import AnyArray, words_of_digits
 
@@ -24,7 +25,7 @@ class Slip(NamedTuple):
 
 
 def slips(comparison: Comparison) -> Iterator[Slip]:
-    """Yield what words from the start would be, had they or a field come early or late, or had a flag stayed."""
+    """Yield what words from the start would be, had they or a field come early or late, or had something stayed."""
     got = np.concatenate(comparison.head) if comparison.head else np.zeros((0, 1), np.uint8)
     rows = min(len(got), comparison.found.total)
     if rows < _FEWEST:
@@ -50,6 +51,12 @@ def slips(comparison: Comparison) -> Iterator[Slip]:
         if field.name == "flags":
             for text, stays in _staying(items["flags"]):
                 yield Slip(text, rest & (given["flags"] == stays).all(axis=1), differs)
+    stimulus, words = comparison.found.words("stimulus").items(0, rows), layout.pack(given)
+    for text, state in kept_state(comparison.found.problem, stimulus, items, words, known):
+        # What a register holds before anything is loaded is not known, and no fault of the guess.
+        seen = known[: len(state)]
+        same = (state == words[: len(state)]).all(axis=1)
+        yield Slip(text, same[seen], differs[: len(state)][seen])
 
 
 def _staying(flags: AnyArray) -> Iterator[tuple[str, AnyArray]]:

@@ -1,0 +1,228 @@
+"""Accumulators of dot products whose stages can be changed one by one, for guesses about devices (spec 12.12)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.formats import Rounding
+from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow, ScalePoint
+from bfpemu.kernels.accumulate import INEXACT, INVALID, SATURATED
+from bfpemu.vectors.blocks.facts import FAR, Int64Array, Mask
+from bfpemu.vectors.layouts import ACCUMULATOR_EXPONENT_BITS
+from bfpemu.vectors.verify.float_adder import WIDEST_FRACTION, FloatAdder, Floats, shifted
+from bfpemu.vectors.verify.group_sums import GroupSums
+from bfpemu.vectors.words import Bytes
+
+_MOST_BITS, _MOST_SHIFT = 60, 62
+
+
+@dataclasses.dataclass(frozen=True)
+class Addend:
+    """What an accumulator of integers does with one of its two addends; the defaults are right."""
+
+    logical_bits: int = 0
+    """Bits of a register that is shifted without its sign; 0 for none."""
+    most_places: int = _MOST_SHIFT
+    """Places that such a register is shifted by, at most."""
+    apart_bits: int = _MOST_SHIFT
+    """Bits of the distance that its shift has."""
+    toward_zero: bool = False
+    """Whether what is shifted out is cut off the magnitude."""
+    raises_inexact: bool = True
+    zero_takes_part: bool = False
+    """Whether an addend of 0 takes part in the larger exponent."""
+    other_overflow: bool = False
+    """Whether it wraps in place of saturating, or saturates in place of wrapping."""
+    symmetric: bool = False
+    """Whether it saturates at one above the least integer."""
+    raises_saturated: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class AccumulatorFaults:
+    """What an accumulator does otherwise."""
+
+    adder: FloatAdder | None = None
+    """What rounds and adds floats, and rounds integers to the output; None for the right one."""
+    addend: Addend = Addend()
+    """What becomes of group sums."""
+    held: Addend = Addend()
+    """What becomes of the accumulator; its overflow is that of the sum."""
+    keeps_last_flags: bool = False
+    """Whether the flags of a group are lost with the next."""
+    nan_keeps_flags: bool = False
+
+
+class Held(NamedTuple):
+    """What accumulators hold: numbers of a float format, or integers and the exponents of their units."""
+
+    number: Floats
+    integer: Int64Array
+    place: Int64Array
+    """The reference exponent of one that keeps; `-FAR` before the first sum."""
+    flags: Int64Array
+
+
+def is_modelled(unit: DotProductUnit) -> bool:
+    """Return whether the accumulator of a unit is one of those below, and adds one group after the other."""
+    accumulator, output = unit.accumulator, unit.output
+    if unit.splits > 1 or unit.lanes > 1 or unit.pairwise or not isinstance(output, FloatFormat):
+        return False
+    if output.fraction_bits > WIDEST_FRACTION:
+        return False
+    if accumulator.kind is AccumulatorKind.FLOAT:
+        is_plain = not accumulator.fused and accumulator.scale_point is ScalePoint.BEFORE_CONVERSION
+        return is_plain and accumulator.format == output
+    return accumulator.bits is not None and accumulator.bits <= _MOST_BITS
+
+
+def accumulated(sums: GroupSums, faults: AccumulatorFaults) -> Bytes:
+    """Return the words that an accumulator with faults makes of group sums.
+
+    Examples
+    --------
+    >>> from bfpemu.catalog import resolve
+    >>> from bfpemu.units import unit
+    >>> from bfpemu.vectors.problem import Problem
+    >>> problem = Problem("dot", resolve("4x2"), dot_unit=unit("fp32_sequential"), elements=2)
+    >>> codes = {"elements": np.array([[4, 2]], np.uint64), "exponents": np.array([[127]], np.uint64)}
+    >>> stimulus = {f"{side}_{name}": items for side in "ab" for name, items in codes.items()}
+    >>> accumulated(GroupSums.of(problem, stimulus), AccumulatorFaults()).tolist()  # 5 / 16, no flag
+    [[0, 0, 160, 62, 0]]
+    """
+    held = added(sums, faults, nothing(sums))
+    return words_of(sums, faults, held)
+
+
+def nothing(sums: GroupSums) -> Held:
+    """Return accumulators before the first sum."""
+    count = len(sums.totals)
+    zeros = np.zeros(count, np.int64)
+    return Held(FloatAdder(sums.problem.output).zeros(count), zeros, np.full(count, -FAR), zeros)
+
+
+def added(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Held:
+    """Return accumulators after the groups of some vectors were added to what they held."""
+    unit = sums.problem.dot_unit
+    assert unit is not None
+    kinds = {
+        AccumulatorKind.FLOAT: _add_float,
+        AccumulatorKind.FIXED: _add_fixed,
+        AccumulatorKind.ALIGNED: _add_aligned,
+    }
+    add = kinds[unit.accumulator.kind]
+    for total, exponent in zip(sums.totals.T, sums.exponents.T, strict=True):
+        after = add(sums, faults, held, total, exponent)
+        held = after if faults.keeps_last_flags else after._replace(flags=after.flags | held.flags)
+    return held
+
+
+def words_of(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Bytes:
+    """Return the words of what accumulators hold in the end."""
+    problem = sums.problem
+    accumulator, output = sums.accumulator, problem.output
+    adder, number, flags = faults.adder or FloatAdder(output), held.number, held.flags
+    exponent = np.full_like(held.place, accumulator.lsb_exponent)
+    if accumulator.kind is AccumulatorKind.ALIGNED:
+        exponent = held.place - accumulator.fraction_bits
+    register = adder.patterns(number)
+    if accumulator.bits is not None:
+        number, raised = adder.rounded(held.integer < 0, np.abs(held.integer), exponent)
+        flags = flags | raised
+        register = held.integer & ((np.int64(1) << np.int64(accumulator.bits)) - 1)
+    nan = (((1 << output.exponent_bits) - 1) << 1 | 1) << (output.fraction_bits - 1)
+    of_nan = INVALID | (flags if faults.nan_keeps_flags else np.zeros_like(flags))
+    items = {
+        "result": np.where(sums.is_nan, nan, adder.patterns(number)),
+        "flags": np.where(sums.is_nan, of_nan, flags),
+        "accumulator": np.where(sums.is_nan, 0, register),
+        "accumulator_exponent": np.where(sums.is_nan, 0, exponent) & ((1 << ACCUMULATOR_EXPONENT_BITS) - 1),
+    }
+    names = [field.name for field in problem.expected.fields]
+    return problem.expected.pack({name: items[name].astype(np.uint64)[:, None] for name in names})
+
+
+def _add_float(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array) -> Held:
+    adder = faults.adder or FloatAdder(sums.problem.output)
+    addend, raised = adder.rounded(total < 0, np.abs(total), exponent)
+    number, of_sum = adder.added(held.number, addend)
+    return held._replace(number=number, flags=raised | of_sum)
+
+
+def _add_fixed(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array) -> Held:
+    moved, over, changed = _moved(total, sums.accumulator.lsb_exponent - exponent, faults.addend, sums)
+    addend, wraps = _bounded(moved, over, total < 0, faults.addend, sums)
+    integer, wraps_too = _bounded(held.integer + addend, np.zeros_like(over), over, faults.held, sums)
+    saturated = wraps & faults.addend.raises_saturated | wraps_too & faults.held.raises_saturated
+    return held._replace(integer=integer, flags=_flags(changed & faults.addend.raises_inexact, saturated))
+
+
+def _add_aligned(
+    sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array
+) -> Held:
+    kept = sums.accumulator.fraction_bits
+    own = exponent + sums.task.stages.reference
+    common = _larger(sums, faults, (held.integer, held.place), (total, own))
+    before, over, lost = _moved(held.integer, np.minimum(common - held.place, FAR), faults.held, sums)
+    addend, over_too, cut = _moved(total, common - kept - exponent, faults.addend, sums)
+    integer, wraps = _bounded(before + addend, over | over_too, total < 0, faults.held, sums)
+    inexact = (lost & faults.held.raises_inexact) | (cut & faults.addend.raises_inexact)
+    flags = _flags(inexact, wraps & faults.held.raises_saturated)
+    return held._replace(integer=integer, place=common, flags=flags)
+
+
+_ADD = {AccumulatorKind.FLOAT: _add_float, AccumulatorKind.FIXED: _add_fixed, AccumulatorKind.ALIGNED: _add_aligned}
+
+
+def _larger(
+    sums: GroupSums, faults: AccumulatorFaults, x: tuple[Int64Array, Int64Array], y: tuple[Int64Array, Int64Array]
+) -> Int64Array:
+    """Return the larger reference exponent of those that take part, of accumulators and group sums (spec 6.6)."""
+    (held, place), (total, own) = x, y
+    all_take_part = sums.accumulator.zero_takes_part
+    x_takes_part = (held != 0) | all_take_part | faults.held.zero_takes_part
+    y_takes_part = (total != 0) | all_take_part | faults.addend.zero_takes_part
+    both = np.where(x_takes_part == y_takes_part, np.maximum(place, own), np.where(x_takes_part, place, own))
+    found = np.where(~x_takes_part & ~y_takes_part, np.minimum(place, own), both)
+    return np.where(place == -FAR, own, found)
+
+
+def _moved(value: Int64Array, places: Int64Array, addend: Addend, sums: GroupSums) -> tuple[Int64Array, Mask, Mask]:
+    """Return integers moved to the right, or to the left below 0; which lose their upper bits; which change."""
+    mode = sums.accumulator.alignment_rounding
+    right = places & ((1 << addend.apart_bits) - 1)
+    places = np.where(places > 0, right, places)
+    mode = Rounding.TOWARD_ZERO if addend.toward_zero else mode
+    room = np.clip(-places, 0, _MOST_SHIFT)
+    size, changed = shifted(value < 0, np.abs(value), np.maximum(places, 0), mode)
+    found = np.where(places > 0, np.where(value < 0, -size, size), value << room)
+    over = (places < 0) & (value != 0) & ((found >> room != value) | (-places > _MOST_SHIFT))
+    if addend.logical_bits:
+        spare = np.int64(64 - addend.logical_bits)
+        bits = value & ((np.int64(1) << np.int64(addend.logical_bits)) - np.int64(1))
+        logical = (bits >> np.minimum(right, addend.most_places)) << spare >> spare
+        found = np.where((places > 0) & (value < 0), logical, found)
+    return np.where(-places > _MOST_SHIFT, 0, found), over, changed
+
+
+def _bounded(value: Int64Array, over: Mask, negative: Mask, addend: Addend, sums: GroupSums) -> tuple[Int64Array, Mask]:
+    """Return integers in the register's bits, and which of them did not fit; `over` has lost its upper bits already."""
+    accumulator = sums.accumulator
+    assert accumulator.bits is not None
+    half = np.int64(1) << np.int64(accumulator.bits - 1)
+    outside = over | (value >= half) | (value < -half)
+    if (accumulator.overflow is IntegerOverflow.SATURATE) != addend.other_overflow:
+        below = np.where(over, negative, value < 0)
+        lowest = -half + addend.symmetric
+        found = np.where(outside, np.where(below, lowest, half - 1), value)
+        return found, outside
+    found = ((value & (2 * half - 1)) ^ half) - half
+    return found, outside
+
+
+def _flags(inexact: Mask, saturated: Mask) -> Int64Array:
+    found: Int64Array = INEXACT * inexact.astype(np.int64) | SATURATED * saturated.astype(np.int64)
+    return found
