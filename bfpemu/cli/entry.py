@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 import click
@@ -86,7 +89,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = group.main(words or ["--help"], prog_name="bfpemu", standalone_mode=False)
+        return _run(words)
+    except _Terminated:
+        # What was begun is cleared away; whoever asked for the end is told so as of any program.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+        return _INTERRUPTED
+
+
+class _Terminated(BaseException):
+    """The process was asked to end."""
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Make SIGTERM an exception, so that files that were begun are cleared away as after an error."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        with _ending_in_order():
+            status = group.main(list(words) or ["--help"], prog_name="bfpemu", standalone_mode=False)
     except BfpError as error:
         return _refuse(str(error), error.code)
     except click.UsageError as error:

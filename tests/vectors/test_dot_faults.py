@@ -101,7 +101,9 @@ def named(sets):
         first = [*is_nan[:: len(is_nan) // 8], *range(0, found.total - 8, found.total // 8)]
         numbers = np.concatenate([np.arange(number, number + 8) for number in first])
         stimulus = found.words("stimulus").items_of(numbers[numbers < found.total])
-        stimulus = {name: np.concatenate([items, np.array([OPPOSITE[name]], np.uint64)]) for name, items in stimulus.items()}
+        stimulus = {
+            name: np.concatenate([items, np.array([OPPOSITE[name]], np.uint64)]) for name, items in stimulus.items()
+        }
         right = expected(problem, stimulus)
         got = problem.expected.pack(answers(problem, stimulus, **parts))
         differs = (got != problem.expected.pack(right)).any(axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ def generate(
     ----------
     request : Request
     folder : path
-        Made here; the set is there whole, or not at all.
+        Made here; the set is there whole, or not at all. Of a symbolic link, what it points to.
     force : bool
         Replace a set that is there.
     progress : callable, optional
@@ -97,21 +98,16 @@ def generate(
     >>> manifest["exhaustive"], manifest["coverage"]["not_reached"]
     (True, 0)
     """
-    _check_target(folder, force=force)
-    _check_space(request, folder)
-    temporary = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.tmp"
+    target = Path(os.path.realpath(folder))  # a link stays, and what it points to is replaced
+    _check_target(target, force=force)
+    _check_space(request, target)
+    temporary = _beside(target, "tmp")
     try:
         temporary.mkdir()
         try:
             manifest = produce(request, temporary, progress=progress)
             (temporary / MANIFEST).write_bytes(canonical(manifest))
-            if folder.exists():
-                old = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.old"
-                folder.rename(old)
-                temporary.rename(folder)
-                shutil.rmtree(old)
-            else:
-                temporary.rename(folder)
+            _put(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -121,6 +117,27 @@ def generate(
         reason = error.strerror or str(error)
         raise BfpFileError("output-unwritable", f"folder {str(folder)!r} cannot be written: {reason}") from error
     return manifest
+
+
+def _beside(folder: Path, ending: str) -> Path:
+    """Return a hidden folder that is not there yet, in the same place."""
+    return folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.{ending}"
+
+
+def _put(temporary: Path, folder: Path) -> None:
+    """Put a new set in the place of what is there, which stays when that cannot be done."""
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    old = _beside(folder, "old")
+    try:
+        folder.rename(old)
+        temporary.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        else:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def produce(request: Request, folder: Path | None, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -228,6 +245,8 @@ def _check_target(folder: Path, *, force: bool) -> None:
         return
     if not folder.is_dir():
         raise BfpFileError("output-unwritable", f"output must be a folder, got the file {str(folder)!r}")
+    if Path.cwd().is_relative_to(folder):  # it makes place for another, and whoever works in it is left without one
+        raise BfpFileError("output-unwritable", f"output must not be the current folder, got {str(folder)!r}")
     if not any(folder.iterdir()):
         return
     if not force:

@@ -39,14 +39,22 @@ def read_results(files: Sequence[str], layout: WordLayout) -> Iterator[Bytes]:
         ``device-output``.
     """
     for name in files:
-        if name == "-":
-            yield from _read(sys.stdin.buffer, "standard input", layout)
-            continue
         try:
+            if name == "-":
+                yield from _read(_standard_input(), "standard input", layout)
+                continue
             with Path(name).open("rb") as file:
                 yield from _read(file, repr(name), layout)
+        except BfpFileError:
+            raise
         except OSError as error:
             raise BfpFileError("input-missing", f"output file {name!r} cannot be read: {error.strerror}") from error
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:  # which is how Python says that a process has none
+        raise BfpFileError("input-missing", "standard input must be open to be read as '-', and is closed")
+    return sys.stdin.buffer
 
 
 def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Bytes]:
