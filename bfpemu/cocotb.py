@@ -5,17 +5,35 @@ passes at a rising edge of the clock at which `valid` and `ready` are 1. Signals
 after the edge before, so inputs of the device must change right after rising edges, as the drivers here do. For other
 buses, call `Scoreboard.expect` and `Scoreboard.check` from drivers of your own.
 
-A whole bench, in which `dut` is a device of the unit `encode`::
+A whole bench, in which `dut` is a device of the unit `encode`, with the names of AXI streams::
+
+    import cocotb
+    from cocotb.clock import Clock
+    from cocotb.triggers import RisingEdge
+    from bfpemu.cocotb import Scoreboard, StreamDriver, StreamMonitor, compare_stream, open_set, take
 
     @cocotb.test()
     async def bits_are_those_of_the_reference(dut):
-        Clock(dut.clk, 2, unit="ns").start()
-        ...  # reset
-        found = open_set(Path("vectors"))  # made by `bfpemu vectors generate --unit encode --out vectors`
-        driver = StreamDriver(dut.clk, dut.in_valid, dut.in_ready, dut.in_data, pause=0.3)
-        monitor = StreamMonitor(dut.clk, dut.out_valid, dut.out_ready, dut.out_data)
-        cocotb.start_soon(take(dut.clk, dut.out_ready, pause=0.3))
+        Clock(dut.aclk, 2, unit="step").start()  # with unit="ns" the build must have a timescale
+        driver = StreamDriver(dut.aclk, dut.s_tvalid, dut.s_tready, dut.s_tdata, pause=0.3)
+        monitor = StreamMonitor(dut.aclk, dut.m_tvalid, dut.m_tready, dut.m_tdata)
+        dut.aresetn.value, dut.m_tready.value = 0, 0
+        for _ in range(3):
+            await RisingEdge(dut.aclk)
+        dut.aresetn.value = 1
+        cocotb.start_soon(take(dut.aclk, dut.m_tready, pause=0.3))
+        found = open_set("vectors")  # made by `bfpemu vectors generate --unit encode --out vectors`
         print(await compare_stream(found.stimulus_words(), driver, monitor, Scoreboard(found)))
+
+and what runs it, with that in ``test_device.py``; the simulator runs in ``test_dir``, where "vectors" then is::
+
+    from cocotb_tools.runner import get_runner
+
+    runner = get_runner("icarus")
+    runner.build(sources=["device.sv"], hdl_toplevel="device", build_args=["-g2012"])
+    runner.test(hdl_toplevel="device", test_module="test_device", test_dir=".")
+
+Latency does not matter: a device may have any number of words in it. For one without `ready` pass None.
 
 A device that answers out of order has a tag beside its data on both sides, which driver and monitor are given too;
 `compare_stream` then takes the tags of the stimuli. ``Scoreboard(found, Coverage(found))`` counts the bins that the

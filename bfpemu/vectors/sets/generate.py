@@ -65,7 +65,7 @@ Progress = Callable[[int, int], None]
 
 
 def generate(
-    request: Request, folder: Path, *, force: bool = False, progress: Progress | None = None
+    request: Request, folder: str | Path, *, force: bool = False, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Write a set into a folder and return its manifest.
 

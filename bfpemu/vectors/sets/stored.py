@@ -152,7 +152,7 @@ class WordFile:
         return self.layout.unpack(words)
 
 
-def open_set(folder: Path) -> VectorSet:
+def open_set(folder: str | Path) -> VectorSet:
     """Read the manifest of a set and check its files against it.
 
     Raises
@@ -162,6 +162,7 @@ def open_set(folder: Path) -> VectorSet:
     BfpFormatError
         ``set-manifest``, ``set-version`` or ``set-files``.
     """
+    folder = Path(folder)
     manifest = _manifest(folder)
     try:
         problem = Problem.from_dict(manifest)

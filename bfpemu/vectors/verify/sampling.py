@@ -100,7 +100,7 @@ class Coverage:
         possible = self.possible
         return 100 * self.hit / possible if possible else 100.0
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write the report as ``coverage.json`` of a set is written."""
         with replacing(path, fsync=False) as file:
             file.write(canonical(self.report()))
