@@ -116,7 +116,9 @@ def _group(index: int, positions: range, rows: tuple[Row, Row], unit: DotProduct
 
 
 def _product(x: int, y: int, unit: DotProductUnit) -> tuple[int, Flags]:
-    """Multiply two significands, and lose the low bits (spec 6.4)."""
+    """Multiply two significands, and lose the low bits of a unit that drops some (spec 6.4)."""
+    if unit.product_drop_bits == 0:
+        return x * y, Flags.NONE
     product, flags = round_with_flags(Fraction(x * y), unit.product_drop_bits, unit.product_rounding)
     return int(product), flags
 

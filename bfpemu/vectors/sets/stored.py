@@ -16,6 +16,7 @@ from bfpemu.errors import BfpError, BfpFileError, BfpFormatError
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.files import formats_of
 from bfpemu.vectors.sets.generate import COVERAGE, MANIFEST, VERSION, Progress, Request, produce
+from bfpemu.vectors.sets.plan import Plan, plan_of
 from bfpemu.vectors.words import AnyArray, Bytes, WordLayout, words_of_digits
 
 _CHUNK = 1 << 20
@@ -93,6 +94,11 @@ class VectorSet:
         return self._expected.integer(number)
 
     @cached_property
+    def plan(self) -> Plan:
+        """The bins of the unit and the level, by which vectors are looked at; it takes a second of some units."""
+        return plan_of(self.problem, int(self.manifest["level"]), int(self.manifest["seed"]))
+
+    @cached_property
     def _stimulus(self) -> WordFile:
         return self.words("stimulus")
 
@@ -147,8 +153,14 @@ class WordFile:
 
     def items_of(self, numbers: AnyArray) -> dict[str, AnyArray]:
         """Return the items of the words of given numbers."""
-        digits = [self.digits(int(number), 1) for number in numbers]
-        words, _ = words_of_digits(np.concatenate(digits) if digits else np.zeros((0, self.layout.digits), np.uint8))
+        width = self.layout.digits + 1
+        lines = []
+        with self.path.open("rb") as file:
+            for number in numbers:
+                file.seek(self._start + int(number) * width)
+                lines.append(file.read(width))
+        digits = np.frombuffer(b"".join(lines), np.uint8).reshape(-1, width)[:, :-1]
+        words, _ = words_of_digits(digits)
         return self.layout.unpack(words)
 
 

@@ -19,7 +19,6 @@ from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.dot.block_bins import result_facts
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import row_of
-from bfpemu.vectors.sets.plan import plan_of
 from bfpemu.vectors.traced import Items, traced_vector
 from bfpemu.vectors.verify.compare import Comparison, ordered
 from bfpemu.vectors.words import AnyArray, Bytes, words_of_digits
@@ -62,9 +61,8 @@ def bins_of_vectors(comparison: Comparison, numbers: list[int]) -> list[set[str]
     """Return the bins that some vectors hit, few enough to look at."""
     found = comparison.found
     at = np.array(numbers[:_MOST_FOR_BINS], np.int64)
-    plan = plan_of(found.problem, int(found.manifest["level"]), int(found.manifest["seed"]))
-    facts = plan.facts(found.words("stimulus").items_of(at), found.words("expected").items_of(at))
-    return bins_of(plan.families, facts, len(at))
+    facts = found.plan.facts(found.words("stimulus").items_of(at), found.words("expected").items_of(at))
+    return bins_of(found.plan.families, facts, len(at))
 
 
 def failures_by_bin(comparison: Comparison) -> list[tuple[str, int, int]]:
