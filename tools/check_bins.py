@@ -1,7 +1,8 @@
 """Go over the catalogue and look for bins of spec 12.10 with neither a hit nor a reason, or with both.
 
 Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every preset that
-it can; this takes long. `--unit` and `--format` choose some of them. `--drawn N` goes over N small formats drawn at
+it can; this takes long. `--unit` and `--format` choose some of them, and `--result` gives `add`, `multiply` and
+`requantize` results of another format than that of the first operand. `--drawn N` goes over N small formats drawn at
 random instead, with all inputs where these are few, and looks for hits of bins that are said to be impossible.
 """
 
@@ -12,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,30 +34,35 @@ from tools.drawn_bins import contradictions, small_problems  # noqa: E402
 WHOLE_TENSOR = 8
 """Elements of a vector where one block is the whole tensor."""
 DTYPES = ("float32", "float16", "bfloat16", "float64")
+_WITH_RESULT = ("add", "multiply", "requantize")
 
 
-def problem_of(unit: str, format: Preset, dtype: str = "float32") -> Problem:
+def problem_of(unit: str, format: Preset, dtype: str = "float32", result: Preset | None = None) -> Problem:
     """Return what a set of a unit, or of a dot-product unit, with a format is about; raises SpecError where none is."""
-    elements = WHOLE_TENSOR if format.format.elements_per_block is None else 0
+    elements = WHOLE_TENSOR if None in {one.format.elements_per_block for one in (format, result) if one} else 0
     if unit in UNITS:
-        return Problem(unit, format, dtype=dtype, elements=elements)
+        return Problem(unit, format, result=result, dtype=dtype, elements=elements)
     if not elements:
         # Rows of two blocks at least, and of no more elements than it takes.
         elements = 2 * (format.format.elements_per_block or 1)
     return Problem("dot", format, dot_unit=dot_unit(unit), elements=elements)
 
 
-def problems(units: Sequence[str], formats: Sequence[str], dtypes: Sequence[str]) -> Iterator[tuple[str, Problem]]:
-    """Yield every unit with every format that it takes, and a name of both."""
+def problems(
+    units: Sequence[str], formats: Sequence[str], dtypes: Sequence[str], results: Sequence[str]
+) -> Iterator[tuple[str, Problem]]:
+    """Yield every unit with every format, float or format of the result that it takes, and a name of these."""
     for unit in units:
-        for name in formats:
-            for dtype in dtypes if unit in ("encode", "decode") else dtypes[:1]:
-                try:
-                    yield f"{unit} {name} {dtype}", problem_of(unit, resolve(name), dtype)
-                except SpecError as error:
-                    if error.code not in ("set-unit", "unit", "operand-formats"):
-                        raise
-                    print(f"{unit} {name}: refused, {error}", flush=True)
+        others = dtypes if unit in ("encode", "decode") else results if unit in _WITH_RESULT else ()
+        for name, other in product(formats, others or (None,)):
+            title = " ".join((unit, name, other or ""))
+            dtype, result = (other, None) if other in DTYPES else (DTYPES[0], other)
+            try:
+                yield title, problem_of(unit, resolve(name), dtype, resolve(result) if result else None)
+            except SpecError as error:
+                if error.code not in ("set-unit", "unit", "operand-formats"):
+                    raise
+                print(f"{title}: refused, {error}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--unit", action="append", help="a unit of spec 12.2 or a dot-product unit of the catalogue")
     parser.add_argument("--format", action="append", help="a preset; all of them unless given")
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="the float of encode and decode; float32")
+    parser.add_argument("--result", action="append", default=[], help="the format of results; that of the operands")
     parser.add_argument("--level", type=int, choices=(1, 2), default=1, help="2 with the crosses of spec 12.14; 1")
     parser.add_argument("--drawn", type=int, metavar="N", help="go over so many small formats drawn at random")
     parser.add_argument("--seed", type=int, default=1, help="of the drawn formats")
@@ -72,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return drawn(tuple(chosen.unit or UNITS), chosen.drawn, chosen.seed, chosen.level)
     units = chosen.unit or [*(unit for unit in UNITS if unit != "dot"), *dot_units()]
     sets = bins = silent = false = 0
-    for name, problem in problems(units, chosen.format or list(presets()), chosen.dtype or DTYPES[:1]):
+    formats, dtypes = chosen.format or list(presets()), chosen.dtype or DTYPES[:1]
+    for name, problem in problems(units, formats, dtypes, chosen.result):
         start = time.perf_counter()
         made = Directed(plan_of(problem, chosen.level, seed=1))
         report = made.report()

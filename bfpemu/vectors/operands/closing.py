@@ -25,6 +25,11 @@ from bfpemu.vectors.operands.loose_search import LooseSearch
 from bfpemu.vectors.operands.meetings import Piece
 from bfpemu.vectors.operands.number_vectors import Lane, Vector
 from bfpemu.vectors.operands.pairs import Pairs
+from bfpemu.vectors.operands.source_blocks import SourceBlocks
+from bfpemu.vectors.operands.source_pairs import SourcePairs
+from bfpemu.vectors.operands.source_search import SourceElements
+from bfpemu.vectors.operands.source_vectors import SourceVectors
+from bfpemu.vectors.operands.source_wholes import SourceWholes
 from bfpemu.vectors.operands.special_vectors import SpecialVectors
 
 GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
@@ -59,6 +64,9 @@ class Closing(SpecialVectors):
 
     def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors that may hit missing bins, and why others of them cannot occur."""
+        source = SourceBlocks(self.reach)
+        if source.is_known:
+            return self._of_source(source, families, missing)
         wanted = [
             (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
             for family in families
@@ -77,6 +85,19 @@ class Closing(SpecialVectors):
         rows += lifts.rows()
         reasons |= lifts.reasons()
         return joined([piece for piece in (stimulus, self._laid(rows)) if piece]), reasons
+
+    def _of_source(
+        self, source: SourceBlocks, families: list[Family[BlockFacts]], missing: set[str]
+    ) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors of one operand all of whose blocks are looked at, and why there are none for some bins."""
+        searches = (
+            SourceElements(source, families, missing),
+            SourcePairs(source, missing),
+            SourceWholes(source, missing),
+        )
+        rows = [vector for search in searches for vector in search.vectors()]
+        reasons = {name: reason for search in searches for name, reason in search.reasons().items()}
+        return SourceVectors(source).laid(self.a, rows), reasons
 
     @property
     def finds_far(self) -> bool:
