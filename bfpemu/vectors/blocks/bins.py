@@ -162,6 +162,16 @@ _BLOCKS = (
     "flushed",
     "short_tail",
 )
+_FULL = {
+    "all_zero",
+    "all_equal",
+    "alternating_signs",
+    "only_positive",
+    "only_negative",
+    "one_large_among_small",
+    "all_hold_the_largest",
+}
+"""Those that every element has a part in."""
 
 
 def _blocks(reach: Reach) -> BlockFamily:
@@ -196,6 +206,8 @@ def _blocks(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         name = _BLOCKS[number]
+        if reach.problem.unit != "dot" and reach.lanes < size and name in _FULL:
+            return f"a vector has {reach.lanes} elements, fewer than a block"
         if name == "one_large_among_small" and size > 1 and reach.widest_in_sub_block < reach.spec.magnitude_bits:
             return f"the neighbours of an element lie within {reach.widest_in_sub_block} binades of it"
         if size == 1 and name in ("alternating_signs", "one_large_among_small", "two_holders", "short_tail"):

@@ -68,14 +68,13 @@ class BlockRange(NumberRange):
     def widest_distance(self) -> int:
         """The most binades that an element lies below the largest of its block."""
         (low, high), specs = self.tops, self.operands
-        size = self.spec.elements_per_block or 1
         if not specs or any(spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs):
             return high - low
         if self.problem.unit == "add":
             tops = [operand_tops(spec)[1] for spec in specs]
             ends = zip(tops, reversed(specs), strict=True)
             return min(max(top + self._carries - _lowest(spec) for top, spec in ends), high - low)
-        if any((spec.elements_per_block or 1) % size for spec in specs):
+        if any(map(self.joins, specs)):
             return high - low
         return min(sum(_spread(spec) for spec in specs) + self._multiplies_up + self._chain_carries, high - low)
 
@@ -129,9 +128,8 @@ class BlockRange(NumberRange):
     @property
     def is_loose(self) -> bool:
         """Whether the numbers of one block lie at any distance from each other."""
-        size = self.spec.elements_per_block or 1
         return (self.counts_specials and not self._specials_are_in_place) or any(
-            (spec.elements_per_block or 1) % size
+            self.joins(spec)
             or wraps(spec)
             or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
             for spec in self.operands
@@ -157,12 +155,11 @@ class BlockRange(NumberRange):
         conversion = self.problem.target.conversion
         special = kernel_source(self.problem.source_kind, conversion).special_exponent
         special += conversion.exponent_offset - conversion.post_truncate_bits
-        size = self.spec.elements_per_block or 1
         return all(
             spec.decode_underflow is DecodeUnderflow.PATTERN
             and spec.exponent_reserved is ReservedExponent.NONE
             and spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO
-            and not (wraps(spec) or (spec.elements_per_block or 1) % size)
+            and not (wraps(spec) or self.joins(spec))
             and spec.magnitude_bits <= self.spec.magnitude_bits
             and special <= spec.all_ones_code - spec.exponent_bias
             for spec in self.operands

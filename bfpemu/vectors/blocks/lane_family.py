@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.blocks.families import Facts, Family
 from bfpemu.vectors.blocks.lanes import crosses_lanes
+
+_LANE = re.compile(r"\blane(\d+)\b")
 
 
 def lane_family(
@@ -63,3 +67,14 @@ def named_lanes(
         return None if None in reasons or not reasons else reasons[0]
 
     return Family(names, numbers, why)
+
+
+def in_short_block(family: Family[Facts], lanes: int) -> Family[Facts]:
+    """Return a family of vectors of one block that has fewer elements than others of its format (spec 12.2)."""
+    found = [_LANE.search(name) for name in family.names]
+    beyond = {number for number, lane in enumerate(found) if lane and int(lane[1]) >= lanes}
+
+    def why(number: int) -> str | None:
+        return f"a vector has {lanes} elements, fewer than a block" if number in beyond else family.absent(number)
+
+    return dataclasses.replace(family, absent=why) if beyond else family

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bfpemu.formats import BFPSpec, InfinityPolicy, NanPolicy
@@ -32,7 +33,18 @@ class Operands:
         """Whether a block of the result takes elements of several blocks of one operand."""
         if self.problem.unit != "requantize":
             return False
-        return bool((self.operands[0].elements_per_block or 1) % (self.spec.elements_per_block or 1))
+        return self.joins(self.operands[0])
+
+    def joins(self, spec: BFPSpec) -> bool:
+        """Whether a block of the result takes elements of several blocks of a format."""
+        size, own = self.spec.elements_per_block or 1, spec.elements_per_block or 1
+        end = min(self.problem.elements, math.lcm(size, own))
+        return any(first // own != (min(first + size, end) - 1) // own for first in range(0, end, size))
+
+    @property
+    def lanes(self) -> int:
+        """Elements of the longest block of a vector of `add`, `multiply` or `requantize`, which may be a short one."""
+        return min(self.spec.elements_per_block or 1, self.problem.elements)
 
     @property
     def precision_rounded(self) -> int:

@@ -75,13 +75,13 @@ class LooseBlocks:
     @cached_property
     def is_known(self) -> bool:
         """Whether blocks of the result are such, and can all be looked at."""
-        specs, size = self.reach.operands, self.spec.elements_per_block or 1
+        specs = self.reach.operands
         return (
             self.problem.unit in ("multiply", "requantize")
             and self.reach.is_loose
             and not self.reach.is_given
             and not any(spec.sub_shift_bits for spec in [self.spec, *specs])
-            and not any((spec.elements_per_block or 1) % size for spec in specs)
+            and not any(map(self.reach.joins, specs))
             and all(1 << (spec.mantissa_bits + spec.exponent_bits) <= _MOST_CODES for spec in specs)
             and 1 << sum(spec.mantissa_bits for spec in specs) <= _MOST_CODES
         )

@@ -84,8 +84,7 @@ class Meetings:
     @property
     def has_whole_blocks(self) -> bool:
         """Whether a block of the result lies in one block of each operand."""
-        size = self.reach.spec.elements_per_block or 1
-        return not any((spec.elements_per_block or 1) % size for spec in self.operands)
+        return not any(map(self.reach.joins, self.operands))
 
     @property
     def farthest_step(self) -> int:

@@ -15,6 +15,7 @@ from bfpemu.vectors.blocks.decision_bins import decision_families
 from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
+from bfpemu.vectors.blocks.lane_family import in_short_block
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.decode.bins import code_family, lane_family
@@ -76,7 +77,15 @@ class ElementwisePlan(Plan):
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
-        return found
+        return self._in_vector(found)
+
+    def _crosses(self) -> list[Family[Any]]:
+        return self._in_vector(super()._crosses())
+
+    def _in_vector(self, families: list[Family[Any]]) -> list[Family[Any]]:
+        """Return families with a reason for lanes that no block of a vector has."""
+        lanes = Reach(self.problem).lanes
+        return [in_short_block(family, lanes) for family in families]
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
