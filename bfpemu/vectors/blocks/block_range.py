@@ -129,9 +129,7 @@ class BlockRange(NumberRange):
     def is_loose(self) -> bool:
         """Whether the numbers of one block lie at any distance from each other."""
         return (self.counts_specials and not self._specials_are_in_place) or any(
-            self.joins(spec)
-            or wraps(spec)
-            or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
+            self.joins(spec) or wraps(spec) or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT
             for spec in self.operands
         )
 

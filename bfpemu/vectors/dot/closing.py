@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import product
 
 from bfpemu.formats.unit import AccumulatorKind
@@ -12,6 +13,10 @@ from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
 _MOST_RANDOM = 1024
+_FEWER = 3
+"""Numbers of largest products in a sum that are tried, from the most on."""
+_NARROW = 1 << 8
+"""Values of an element up to which every product is looked at."""
 
 
 class DotClosing(DotStimulus):
@@ -131,3 +136,29 @@ class DotClosing(DotStimulus):
             yield [less, *(Term(slot, sign << bits, output.bias - bits) for slot in (1, 2))]
             yield [less, Term(1, sign << bits, output.bias + 1 - bits)]
             yield [Term(0, sign << bits, output.bias + 2 - bits)]
+        if ones := self.decomposed(sign * ((2 << output.fraction_bits) - 1), less.exponent, output.bias):
+            yield ones
+
+    def factors(self, total: int) -> list[tuple[int, int]] | None:
+        """Return pairs of significands whose products add up to a number, or None: largest ones and any other too."""
+        found = super().factors(total)
+        return found if found is not None else self._ended(total)
+
+    def _ended(self, total: int) -> list[tuple[int, int]] | None:
+        """Return as many largest products of a sign as there are in a number, or fewer, and one that is the rest."""
+        corners = [(x, y) for x in (self.low_a, self.high_a) for y in (self.low_b, self.high_b)]
+        corner = max(corners, key=lambda pair: pair[0] * pair[1] * (1 if total > 0 else -1))
+        step = corner[0] * corner[1]
+        if step * total <= 0:
+            return None
+        most = min(total // step, self.group_elements - 1)
+        for count in range(most, max(most - _FEWER, -1), -1):
+            if pair := self._ends.get(total - count * step):
+                return [*([corner] * count), pair]
+        return None
+
+    @cached_property
+    def _ends(self) -> dict[int, tuple[int, int]]:
+        """Products of significands of up to 256 values each, and a pair that gives each."""
+        a, b = range(self.low_a, self.high_a + 1), range(self.low_b, self.high_b + 1)
+        return {x * y: (x, y) for x in a for y in b} if max(len(a), len(b)) <= _NARROW else {}

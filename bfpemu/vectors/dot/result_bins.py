@@ -93,20 +93,40 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
     """Return what `why_no_result` does, and why two group sums are not as large as the largest number."""
     of_any, stimulus, output = why_no_result(problem), DotStimulus(problem, 0, 1), problem.output
     accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
-    held, bits = accumulator.format, stimulus.most.bit_length()
+    held = accumulator.format
     is_float = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
 
     def absent(name: str) -> str | None:
         reason = of_any(name)
         if reason or "largest" not in name or not is_float or held is None or groups > 2:
             return reason
-        # Its sums end before they overflow, and a power of two less a small number takes one that does. Rounded twice,
-        # a sum is the largest number from two units below the power of two on.
-        has_shifts = stimulus.top_a or stimulus.top_b
-        has_plain_sums = not (stimulus.unit.product_drop_bits or has_shifts) and held.fraction_bits >= bits
         is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))
-        if not is_above or not has_plain_sums or 2 * bits + 1 >= output.fraction_bits:
+        if not is_above or held.fraction_bits < stimulus.largest_sum.bit_length():
             return None
-        return f"two group sums of {bits} bits leave a gap below the power of two above the largest number"
+        if not leaves_gap(most := stimulus.largest_sum, output.fraction_bits):
+            return None
+        return f"two group sums of up to {most} leave a gap below the power of two above the largest number"
 
     return absent
+
+
+def leaves_gap(most: int, fraction_bits: int) -> bool:
+    """Return whether two finite group sums, integers up to `most` at any exponent, are never the largest number.
+
+    In units of its last place all that rounds to it, once or twice, lies between ``2 ** (fraction_bits + 1) - 2`` and
+    the power of two. The larger sum, of more than half of that, ends at a place of at least `first`, and so at least as
+    far below the power of two, which it must not reach; the smaller one has to be larger than what is left, less 2, and
+    ends at a place of at least `second`. Where both are above the last place, the sum is even.
+
+    Examples
+    --------
+    >>> leaves_gap(32 * 8 * 8, 23), leaves_gap(32 * 128 * 128, 23)
+    (True, False)
+    """
+    first = _lowest_place(most, (1 << fraction_bits) - 1)
+    return first > 0 and _lowest_place(most, (1 << first) - 2) > 0
+
+
+def _lowest_place(most: int, least: int) -> int:
+    """Return the lowest place of an integer up to `most` that is larger than a number; 0 where it is not above it."""
+    return next(place for place in range(least.bit_length() + 1) if most << place > least)

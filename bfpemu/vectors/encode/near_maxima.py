@@ -50,7 +50,8 @@ def _lacking(reach: Reach, level: int) -> Family[BlockFacts]:
         return found
 
     things = [f"bit{depth}" for depth in depths]
-    return lane_family("lacks", things, reach.spec.elements_per_block or 1, level, find, lambda _: _why_never(reach))
+    size = reach.spec.elements_per_block or 1
+    return lane_family("lacks", things, size, level, find, lambda _: _why_never(reach, is_lacking=True))
 
 
 def _in_order(reach: Reach, level: int) -> Family[BlockFacts]:
@@ -81,14 +82,16 @@ def _in_order(reach: Reach, level: int) -> Family[BlockFacts]:
     return lane_family("order", [f"bit{depth}" for depth in depths], size, level, find, absent)
 
 
-def _why_never(reach: Reach) -> str | None:
+def _why_never(reach: Reach, *, is_lacking: bool = False) -> str | None:
+    """Return why no two magnitudes give blocks exponents that differ, or none and one that has a bit more."""
     spec = reach.spec
     if spec.smallest_exponent == spec.largest_exponent and (spec.use_subnormals or not reach.flushes):
         return "the format has one exponent"
     is_rceil = reach.problem.target.conversion.exponent_rule is ExponentRule.RCEIL
     if is_rceil and reach.precision <= spec.magnitude_bits:
         return "no number lies between the largest significand and the next power of two"
-    low, high = visible_exponents(reach, np.array(reach.wanted_ends)).tolist()
+    most = reach.wanted(reach.tops[1], is_largest=True) if is_lacking else reach.wanted_ends[1]
+    low, high = visible_exponents(reach, np.array([reach.wanted_ends[0], most])).tolist()
     return "every block has one exponent" if low == high else None
 
 

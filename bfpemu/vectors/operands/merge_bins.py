@@ -227,7 +227,7 @@ def _zeros(reach: Reach) -> Family[BlockFacts]:
         at = _sources(facts)
         distance = np.where(at.is_zero & (at.code <= largest), at.code, -1).max(axis=1) - at.high
         known = (at.high >= 0) & (distance > 0) & (distance <= len(apart))
-        shows = (facts.answer["elements"].reshape(len(known), -1) != 0).any(axis=1)
+        shows = by_block(facts.answer["elements"] != 0, facts.per_vector, facts.mantissa.shape[1]).any(axis=1)
         return np.where(known & shows, distance - 1, -1)
 
     def absent(number: int) -> str | None:

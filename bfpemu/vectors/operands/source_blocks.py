@@ -186,8 +186,7 @@ class SourceBlocks:
                 numbers = operand_numbers(source, codes, some, shift)
                 take_rows(*read, numbers)
                 found += [
-                    Row(exponent, shift, *_counted(*columns))
-                    for exponent, *columns in zip(some, *numbers, strict=True)
+                    Row(exponent, shift, *_counted(*columns)) for exponent, *columns in zip(some, *numbers, strict=True)
                 ]
         return found
 

@@ -21,6 +21,11 @@ from bfpemu.vectors.traced import TracedVector
 from bfpemu.vectors.words import AnyArray, Fields
 
 _PIECE_BITS = 1 << 23
+_ALL_BITS = 14
+"""Bits of a stimulus word up to which every input is looked at for bins that are left; of dot products, which the
+reference model traces, fewer."""
+_ALL_BITS_OF_DOT = 8
+_NO_INPUT = "no input has it; all were looked at"
 _OF_RESULTS = ("output.", "lane.", *(f"{CROSS}{name}." for name in ("rounding", "tie", "largest")))
 """How the names of bins of dot products start whose lanes are those of a block of results."""
 
@@ -49,7 +54,7 @@ class Directed:
         self.tally = Tally(self.plan.families)
         for piece in self.plan.directed():
             self._add(piece)
-        for search in (self._turned, *self.plan.searches(), self._turned):
+        for search in (self._turned, *self.plan.searches(), self._turned, self._of_all):
             missing = {name for name in self.tally.missing() - set(self.reasons) if not name.startswith(CROSS)}
             if not missing:
                 break
@@ -83,6 +88,24 @@ class Directed:
             missing = {name for name in missing if name.startswith(_OF_RESULTS)} if problem.results else set()
         stimulus = turned([part.stimulus for part in self.parts], self.tally.first, missing, problem.results)
         return acceptable(problem, stimulus) if stimulus else {}, {}
+
+    def _of_all(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return every input of a few bits, and why it has no bin that none of them has."""
+        problem = self.plan.problem
+        layout = problem.stimulus
+        if layout.bits > (_ALL_BITS_OF_DOT if problem.unit == "dot" else _ALL_BITS):
+            return {}, {}
+        numbers = np.arange(1 << layout.bits, dtype="<u8").view(np.uint8).reshape(-1, 8)
+        stimulus = acceptable(problem, layout.unpack(np.ascontiguousarray(numbers[:, : layout.word_bytes])))
+        found = self._that_hit(stimulus, missing)
+        hit: set[str] = set()
+        for names in (
+            bins_of(self.plan.families, self.plan.facts(found, expected(problem, found)), rows_of(found))
+            if found
+            else ()
+        ):
+            hit |= names
+        return found, dict.fromkeys(missing - hit, _NO_INPUT)
 
     def _cross(self) -> None:
         """Add what hits crosses of bins; there are at most as many of these vectors as crosses (spec 12.14)."""
