@@ -73,7 +73,7 @@ def _why_none(stimulus: DotStimulus) -> Callable[[str], str | None]:
     highest = stimulus.ends[1] + stimulus.largest_sum.bit_length()
 
     def absent(name: str) -> str | None:
-        if not name.startswith("added.same") and not (stimulus.low_a or stimulus.low_b):
+        if not name.startswith("added.same") and not stimulus.has_negatives:
             return "no product is negative"
         at = _FIELD.fullmatch(name)
         if at is not None and held is not None:

@@ -16,7 +16,7 @@ from bfpemu.vectors.dot.facts import (
     named_family,
     value_of,
 )
-from bfpemu.vectors.dot.result_bins import RESULT_NAMES, result_bins, why_no_number, why_no_result
+from bfpemu.vectors.dot.result_bins import RESULT_NAMES, has_nan_blocks, result_bins, why_no_number, why_no_result
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.sum_bins import (
     align_bins,
@@ -123,13 +123,12 @@ def _float_unit(exact: Number, format: FloatFormat) -> int:
 def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
     accumulator, output = problem.dot_unit.accumulator, problem.float_output
-    held = accumulator.format
+    held, stimulus = accumulator.format, DotStimulus(problem, 0, 1)
 
     def absent(name: str) -> str | None:
         if ".output." in name and output is None:
             return "the output is in blocks"
-        signed = problem.a_flat.format.has_sign or problem.b_flat.format.has_sign
-        if ".neg" in name and not signed:
+        if ".neg" in name and not stimulus.has_negatives:
             return "nothing is negative"
         if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
             return "the accumulator is exact"
@@ -213,29 +212,16 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
     def absent(name: str) -> str | None:
         if accumulator.bits is None:
             return "the accumulator is no integer of stated width"
-        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+        if ".neg" in name and not stimulus.has_negatives:
             return "nothing is negative"
         half, groups = 1 << (accumulator.bits - 1), -(-stimulus.lanes // stimulus.group)
         place = name.split(".")[1]
         # At the ends lie half - 1 and -half.
         needs = half + (_EDGES.index(place) - 3 + name.endswith("neg") if place in _EDGES else 0)
-        most = _largest_integer(stimulus)
+        most = stimulus.largest_integer
         return f"no sum of {groups} groups is above {most}" if most < needs else None
 
     return absent
-
-
-def _largest_integer(stimulus: DotStimulus) -> int:
-    """Return a bound of the magnitudes of all sums of an integer accumulator, in units of its last bit."""
-    accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
-    most = stimulus.largest_sum
-    if accumulator.kind is AccumulatorKind.FIXED:
-        return groups * most << max(stimulus.ends[1] - accumulator.lsb_exponent, 0)
-    room = accumulator.fraction_bits - stimulus._width()
-    if room >= 0:
-        return groups * most << room
-    # What is aligned to fewer bits may be rounded up: every product by itself, or a group sum.
-    return groups * ((most >> -room) + (stimulus.group_elements if accumulator.aligns_products else 1))
 
 
 FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
@@ -262,6 +248,8 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
     def absent(name: str) -> str | None:
         if name in ("flag.overflow.alone", "flag.underflow.alone"):
             return "it comes with inexact"
+        if name == "flag.invalid.alone" and not has_nan_blocks(problem):
+            return "no block is NaN, and infinities come with overflow"
         if name.startswith("flag.invalid"):
             return no_result("result.nan")
         if name.startswith("flag.saturated") and unit.sum_bits is None:

@@ -131,7 +131,7 @@ def _lanes(reach: ResultReach) -> DotFamily:
 
     def absent(name: str) -> str | None:
         thing = name.split(".")[1]
-        if thing == "negative" and not (reach.rows.low_a or reach.rows.low_b):
+        if thing == "negative" and not reach.rows.has_negatives:
             return "nothing is negative"
         if thing == "infinity" and not reach.may_overflow:
             return "no accumulator becomes an infinity"

@@ -78,7 +78,7 @@ def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], st
         format = accumulator.format if stage == "accumulator" else output
         if format is None or (stage == "accumulator" and accumulator.kind is not AccumulatorKind.FLOAT):
             return "the accumulator is no float"
-        if sign == "neg" and not (stimulus.low_a or stimulus.low_b):
+        if sign == "neg" and not stimulus.has_negatives:
             return "nothing is negative"
         if not GOES_AWAY[format.rounding][8 * (sign == "neg") : 8 + 8 * (sign == "neg")].any():
             return f"{format.rounding} takes no such number away from zero"

@@ -144,10 +144,9 @@ def _additions(problem: Problem, stimulus: DotStimulus) -> Family[Any]:
 
     found = named_family(list(names), bins)
     every = list(names.values())
-    signed = problem.a_flat.format.has_sign or problem.b_flat.format.has_sign
 
     def absent(number: int) -> str | None:
-        return "nothing is negative" if every[number][2] == "opposite" and not signed else None
+        return "nothing is negative" if every[number][2] == "opposite" and not stimulus.has_negatives else None
 
     return Family(found.names, found.find, absent, _parts(every, stimulus))
 

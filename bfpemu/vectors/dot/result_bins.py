@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bfpemu.formats import Rounding
+from bfpemu.formats import ReservedExponent, Rounding
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.stimulus import DotStimulus
@@ -52,7 +52,7 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
             high = stimulus.ends[1] + bits_of_sums(stimulus)  # what is rounded to fewer bits may be more
         if accumulator.kind is AccumulatorKind.FIXED:
             low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
-        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+        if ".neg" in name and not stimulus.has_negatives:
             return "nothing is negative"
         if name.startswith("result.subnormal") and output.subnormals == "flush":
             return "the output flushes subnormals"
@@ -69,14 +69,27 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
         if "infinity" in name and held is not None and not is_infinite:
             fits = held.exponent_bits <= output.exponent_bits and held.fraction_bits <= output.fraction_bits
             return "the accumulator saturates, and the output holds every number of it" if fits else None
-        if name == "result.nan" and "nan" not in (
-            problem.a_flat.format.exponent_reserved,
-            problem.b_flat.format.exponent_reserved,
-        ):
-            return "no block is NaN"
-        return None
+        return _why_no_nan(stimulus, high) if name == "result.nan" and not has_nan_blocks(problem) else None
 
     return absent
+
+
+def has_nan_blocks(problem: Problem) -> bool:
+    """Return whether a format of either operand has a code for a NaN block."""
+    formats = problem.a_flat.format, problem.b_flat.format
+    return any(spec.exponent_reserved is ReservedExponent.NAN for spec in formats)
+
+
+def _why_no_nan(stimulus: DotStimulus, high: int) -> str | None:
+    """Return why no infinities of both signs are added, of sums below ``2 ** high``, or None when they may be."""
+    unit, held = stimulus.unit, stimulus.unit.accumulator.format
+    has_both = held is not None and all(has_infinity(held, negative=sign) for sign in (False, True))
+    if held is None or not has_both or high <= held.bias or not stimulus.has_negatives:
+        return "no block is NaN, and the accumulator has no infinities of both signs"
+    has_one = unit.lanes == 1 and unit.splits == 1 and not unit.pairwise  # accumulator, to which finite sums are added
+    if stimulus.groups == 1 or (unit.accumulator.fused and has_one):
+        return "no block is NaN, and no two infinities are added"
+    return None
 
 
 def has_infinity(format: FloatFormat, *, negative: bool) -> bool:

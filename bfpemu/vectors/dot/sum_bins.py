@@ -127,9 +127,9 @@ def why_no_sum(stimulus: DotStimulus) -> Callable[[str], str | None]:
             half = 1 << (stimulus.unit.sum_bits - 1)
             if half > stimulus.largest_sum:
                 return f"a group sum is at most {stimulus.largest_sum}"
-        if ".neg" in name and not (stimulus.low_a or stimulus.low_b):
+        if ".neg" in name and not stimulus.has_negatives:
             return "no product is negative"
-        if name in ("sum.all_most_negative", "sum.zero_by_cancellation") and not (stimulus.low_a or stimulus.low_b):
+        if name in ("sum.all_most_negative", "sum.zero_by_cancellation") and not stimulus.has_negatives:
             return "no product is negative"
         if name == "sum.zero_by_cancellation" and stimulus.group_elements == 1:
             return "a group has one element"
@@ -195,7 +195,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return "a vector has one group"
         if name == "align.sum_above.0.pos" or name == "align.sum_above.0.neg":
             return "at distance 0 neither is above"
-        if (".neg" in name or "cancel" in name) and not (stimulus.low_a or stimulus.low_b):
+        if (".neg" in name or "cancel" in name) and not stimulus.has_negatives:
             return "nothing is negative"
         if name.startswith("cancel.") and groups == 2:
             return _why_not_all_bits(stimulus, name)

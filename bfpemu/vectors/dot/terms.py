@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats.unit import FLOAT_FORMATS, AccumulatorKind, DotProductUnit, FloatFormat
+from bfpemu.formats.unit import FLOAT_FORMATS, AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow
 from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.vectors.blocks.code_stimulus import (
     codes_of,
@@ -83,6 +83,31 @@ class DotTerms:
     def largest_sum(self) -> int:
         """A bound of the magnitudes of group sums, in the same units."""
         return self.group_elements * self.largest_product
+
+    @property
+    def largest_integer(self) -> int:
+        """A bound of the magnitudes of all sums of an integer accumulator, in units of its last bit."""
+        accumulator = self.unit.accumulator
+        if accumulator.kind is AccumulatorKind.FIXED:
+            return self.groups * self.largest_sum << max(self.ends[1] - accumulator.lsb_exponent, 0)
+        room = accumulator.fraction_bits - self._width()
+        if room >= 0:
+            return self.groups * self.largest_sum << room
+        # What is aligned to fewer bits may be rounded up: every product by itself, or a group sum.
+        rounds = self.group_elements if accumulator.aligns_products else 1
+        return self.groups * ((self.largest_sum >> -room) + rounds)
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether a sum may be negative: one of negative products, or one too large that wraps around."""
+        unit, accumulator = self.unit, self.unit.accumulator
+        ends = [(unit.sum_bits, unit.sum_overflow, self.largest_sum)]
+        if accumulator.bits is not None:
+            ends.append((accumulator.bits, accumulator.overflow, self.largest_integer))
+        return bool(self.low_a or self.low_b) or any(
+            bits is not None and overflow is IntegerOverflow.WRAP and most >> (bits - 1)
+            for bits, overflow, most in ends
+        )
 
     @property
     def groups(self) -> int:
