@@ -94,7 +94,8 @@ def _why_none(stimulus: DotStimulus, format: FloatFormat) -> Callable[[str], str
         drop, width = stimulus.unit.product_drop_bits, stimulus.unit.sum_bits
         if width is not None and 1 << bit > (1 << (width - 1)) - (sign == "pos"):
             return f"a group sum has {width} bits"
-        if not drop and not least <= _SIGNS[sign] << bit <= most:
+        # A sum that wraps around may have either sign.
+        if not drop and width is None and not least <= _SIGNS[sign] << bit <= most:
             return f"a group sum lies between {least} and {most}"
         return f"products are multiples of 2 ** {drop}" if bit < drop else None
 

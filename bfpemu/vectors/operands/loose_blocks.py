@@ -129,6 +129,11 @@ class LooseBlocks:
         columns = (block.negative, block.mantissa, block.top - base, holders.unit - base)
         return tuple(hash(column.tobytes()) for column in columns)
 
+    def unit_of(self, block: LooseBlock, at: int) -> int:
+        """Return the unit of a block in which a number is alone, as the rule begins, and before the range of codes."""
+        wanted = wanted_exponents(self.problem, block.top[at : at + 1], block.mantissa[at : at + 1])
+        return int(wanted[0]) - self.spec.fraction_bits - self.conversion.post_truncate_bits
+
     def holders(self, block: LooseBlock) -> Holders:
         """Return the units that a block may have: all of them, where its elements have a say, and more."""
         spec, conversion = self.spec, self.conversion

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bfpemu.formats import ExponentRule
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, UInt64Array, facts_at
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
@@ -74,7 +75,9 @@ class LooseSearch:
         """Whether a mantissa of `_hits` has missing bins: by sign and bits before the binary point."""
         self._compared: set[bytes] = set()
         self.pairs: dict[str, list[Pair]] = {}
+        widest = 0
         for block in blocks:
+            widest = max(widest, int(block.top.max() - block.top.min()))
             if self.wanted:
                 self._meet(block)
             if self.ways:
@@ -82,6 +85,8 @@ class LooseSearch:
         self.reasons = {name: NO_PAIR for places in self.ways.values() for _, name in places}
         self.reasons |= {name: NO_BLOCK for _, numbers in wanted for name in numbers.values()}
         self.reasons = {name: reason for name, reason in self.reasons.items() if name not in self.pairs}
+        if "block.one_large_among_small" in missing and widest < blocks.spec.magnitude_bits:
+            self.reasons["block.one_large_among_small"] = NO_PAIR
 
     def vectors(self, sides: list[Side], lanes: int) -> Stimulus:
         """Return vectors of two numbers, 0 elsewhere."""
@@ -105,15 +110,17 @@ class LooseSearch:
             return
         places = np.minimum(np.searchsorted(self._hits, block.mantissa), len(self._hits) - 1)
         chosen = np.flatnonzero(self._hits[places] == block.mantissa)
-        holders = self.blocks.holders(block)
+        holders, lowers = self.blocks.holders(block), self.blocks.conversion.exponent_rule is ExponentRule.LOWER_ERROR
         for unit, at in zip(holders.unit.tolist(), holders.at.tolist(), strict=True):
             kept = np.clip(block.top[chosen] - unit, -_FAR, _FAR)
             fits = self._fits(block, chosen, at)
             fits &= self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + _FAR]
             for own, places_kept in zip(chosen[fits].tolist(), kept[fits].tolist(), strict=True):
                 key = bool(block.negative[own]), places_kept
+                # Beside others `lower_error` seldom takes the lower exponent; alone a number has its own.
+                is_alone = lowers and self.blocks.unit_of(block, own) == unit
                 for name in self.telling[int(block.mantissa[own])][key]:
-                    self._note(name, block, own, at)
+                    self._note(name, block, own, own if is_alone else at)
 
     def _fits(self, block: LooseBlock, chosen: Int64Array, at: int) -> Mask:
         """Return which numbers may be beside the one that gives a block its exponent, or are it."""
