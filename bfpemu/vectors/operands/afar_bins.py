@@ -162,7 +162,7 @@ class _Side(NamedTuple):
 
 
 def sides_of(facts: BlockFacts) -> Iterator[_Side]:
-    """Yield both operands of a sum as the lower one, `a` first."""
+    """Yield both operands of a sum as the lower one, `a` first; numbers whose sum is none are left out."""
     problem, size = facts.problem, facts.problem.target.format.elements_per_block or 1
     presets = problem.a_flat, problem.b_flat
     numbers = [
@@ -176,7 +176,8 @@ def sides_of(facts: BlockFacts) -> Iterator[_Side]:
     blocks = [[by_block(array, facts.per_vector, size) for array in one[1:]] for one in numbers]
     for low in (0, 1):
         (negative, mantissa, top), (_, other, _) = blocks[1 - low], blocks[low]
-        yield _Side(units[1 - low] - units[low], mantissa, top, negative, other)
+        high, lower = (np.where(facts.finite, some, np.uint64(0)) for some in (mantissa, other))
+        yield _Side(units[1 - low] - units[low], high, top, negative, lower)
 
 
 def numbered(apart: list[int], found: Int64Array) -> Int64Array:

@@ -83,9 +83,8 @@ class ElementwisePlan(Plan):
         return self._in_vector(super()._crosses())
 
     def _in_vector(self, families: list[Family[Any]]) -> list[Family[Any]]:
-        """Return families with a reason for lanes that no block of a vector has."""
-        lanes = Reach(self.problem).lanes
-        return [in_short_block(family, lanes) for family in families]
+        """Return families with a reason for lanes that no vector has."""
+        return [in_short_block(family, self.problem.elements) for family in families]
 
     def _pieces(self) -> Iterator[Stimulus]:
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
