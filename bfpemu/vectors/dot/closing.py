@@ -80,6 +80,11 @@ class DotClosing(DotStimulus):
                     ones = self.decomposed(-sign * ((1 << bits) - 1), unit, unit)
                     if ones:
                         yield [*ones, Term(ones[-1].slot + 1, sign << last, unit + bits - last)]
+                # One group may not have as many ones; two of a slot, with one exponent, have.
+                half = 1 << bits >> 1
+                parts = [Term(0, -sign * total, unit, group) for group, total in enumerate((half, half - 1))]
+                yield [*parts, Term(0, sign << bits, unit, 2)]
+                yield from ([*parts, Term(1, sign << last, unit + bits - last)] for last in (0, bits))
 
     def _beside_end(self, sign: int) -> Iterator[list[Term]]:
         """Yield two halves of the range of an integer accumulator, or all of it, and before them a small number."""

@@ -32,6 +32,8 @@ class Term(NamedTuple):
     slot: int
     total: int
     exponent: int
+    group: int = 0
+    """Of the slot."""
 
 
 class DotTerms:
@@ -164,11 +166,12 @@ class DotTerms:
             if codes is None or pairs is None:
                 return None
             start = term.slot * self.slot
-            room = min(self.group_elements, self.lanes - start)
-            if len(pairs) > room:
+            first = start + term.group * self.group
+            room = min(self.group_elements, self.lanes - first)
+            if len(pairs) > room or first >= start + self.slot:
                 return None
             # The elements of a group move on from vector to vector, so that every lane takes part.
-            places = (np.arange(len(pairs)) + number) % room + start
+            places = (np.arange(len(pairs)) + number) % room + first
             for place, (x, y) in zip(places, pairs, strict=True):
                 a[place], b[place] = x, y
             a_codes[
