@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, NegativeZeroCode, StepUnderflow
+from bfpemu.formats import BFPSpec, Encoding, ExponentOverflow, NegativeZeroCode, StepOverflow, StepUnderflow
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import named_lanes
@@ -277,6 +277,8 @@ def _never_underflows(reach: Reach) -> bool:
         if step.underflow is not StepUnderflow.SMALLEST_NORMAL and lowest < end:
             return False
         lowest = max(lowest, end)
+        if step.overflow is not StepOverflow.UNBOUNDED:
+            lowest = min(lowest, step.maximum_exponent)
     return True
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.blocks.families import Facts, Family
+from bfpemu.vectors.blocks.lane_turns import LANE
 from bfpemu.vectors.blocks.lanes import crosses_lanes
-
-_LANE = re.compile(r"\blane(\d+)\b")
 
 
 def lane_family(
@@ -71,7 +69,7 @@ def named_lanes(
 
 def in_short_block(family: Family[Facts], lanes: int) -> Family[Facts]:
     """Return a family of vectors of one block that has fewer elements than others of its format (spec 12.2)."""
-    found = [_LANE.search(name) for name in family.names]
+    found = [LANE.search(name) for name in family.names]
     beyond = {number for number, lane in enumerate(found) if lane and int(lane[1]) >= lanes}
 
     def why(number: int) -> str | None:

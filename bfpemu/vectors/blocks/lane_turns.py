@@ -11,7 +11,7 @@ from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.words import AnyArray
 
-_LANE = re.compile(r"\blane(\d+)\b")
+LANE = re.compile(r"\blane(\d+)\b")
 _SOME = 3
 """Lanes that have a thing which are tried for one that does not."""
 
@@ -31,12 +31,12 @@ def turned(parts: Sequence[Stimulus], first: Mapping[str, int], missing: Iterabl
     """
     wanted: dict[str, list[int]] = {}
     for name in sorted(missing):
-        if found := _LANE.search(name):
-            wanted.setdefault(_LANE.sub("lane", name), []).append(int(found[1]))
+        if found := LANE.search(name):
+            wanted.setdefault(LANE.sub("lane", name), []).append(int(found[1]))
     hit: dict[str, list[tuple[int, int]]] = {thing: [] for thing in wanted}
     for name, vector in first.items():
-        found = _LANE.search(name)
-        if found and (thing := _LANE.sub("lane", name)) in hit:
+        found = LANE.search(name)
+        if found and (thing := LANE.sub("lane", name)) in hit:
             hit[thing].append((int(found[1]), vector))
     rows = [
         {name: np.roll(items, (lane - other) * _step(name, items, results), axis=1) for name, items in row.items()}

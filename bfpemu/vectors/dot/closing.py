@@ -140,6 +140,7 @@ class DotClosing(DotStimulus):
         for bits in range(self.most.bit_length()):
             yield [less, *(Term(slot, sign << bits, output.bias - bits) for slot in (1, 2))]
             yield [less, Term(1, sign << bits, output.bias + 1 - bits)]
+            yield [less, *(Term(1, sign << bits, output.bias - bits, group) for group in (0, 1))]
             yield [Term(0, sign << bits, output.bias + 2 - bits)]
         if ones := self.decomposed(sign * ((2 << output.fraction_bits) - 1), less.exponent, output.bias):
             yield ones

@@ -26,6 +26,7 @@ from bfpemu.vectors.operands.meetings import Piece
 from bfpemu.vectors.operands.number_vectors import Lane, Vector
 from bfpemu.vectors.operands.pairs import Pairs
 from bfpemu.vectors.operands.source_blocks import SourceBlocks
+from bfpemu.vectors.operands.source_decisions import SourceDecisions
 from bfpemu.vectors.operands.source_pairs import SourcePairs
 from bfpemu.vectors.operands.source_search import SourceElements
 from bfpemu.vectors.operands.source_vectors import SourceVectors
@@ -93,6 +94,7 @@ class Closing(SpecialVectors):
         searches = (
             SourceElements(source, families, missing),
             SourcePairs(source, missing),
+            SourceDecisions(source, missing),
             SourceWholes(source, missing),
         )
         rows = [vector for search in searches for vector in search.vectors()]

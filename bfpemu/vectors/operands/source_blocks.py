@@ -16,14 +16,14 @@ import numpy as np
 
 from bfpemu.codec.translate import kernel_source, kernel_steps
 from bfpemu.formats import ExponentOverflow, ExponentRule, InfinityPolicy, ReservedExponent
-from bfpemu.kernels.source import FINITE, INFINITE
+from bfpemu.kernels.source import FINITE, INFINITE, NOT_A_NUMBER
 from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, wanted_exponents
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_numbers import operand_numbers
 from bfpemu.vectors.problem import Problem
 
-_MOST_CODES = 1 << 21
+_MOST_CODES = 1 << 24
 """Element codes times exponent and shift codes that are looked at all together."""
 _PIECE = 1 << 20
 _ABOVE_ALL = 1 << 40
@@ -46,8 +46,8 @@ class Row:
     top: Int64Array
     infinite: int | None
     """The element code of an infinity that does not count as a number."""
-    has_special: bool
-    """Whether any code stands for an infinity or NaN that does not count as a number."""
+    nan: int | None
+    """The element code of a NaN that does not count as a number."""
 
     def of(self, negative: int, mantissa: int, top: int) -> int | None:
         """Return an element code of a number, or None where the row has none."""
@@ -102,11 +102,28 @@ class SourceBlock:
         places = [place - self.base for unit in self.units for place in (unit.unit, unit.top)]
         return np.packbits(self.present).tobytes(), (self.present.shape[2], *places)
 
+    @property
+    def tops(self) -> Int64Array:
+        """Every `top` of a number."""
+        return np.flatnonzero(self._of_either_sign.any(axis=0)) + self.base
+
+    def has(self, at: Int64Array, top: Int64Array | int) -> Mask:
+        """Return whether there is a number of either sign with each of some mantissas, by their places, and a top."""
+        columns = np.broadcast_to(np.asarray(top) - self.base, at.shape)
+        inside = (columns >= 0) & (columns < self.present.shape[2])
+        found: Mask = inside & self._of_either_sign[at, np.where(inside, columns, 0)]
+        return found
+
+    @cached_property
+    def _of_either_sign(self) -> Mask:
+        found: Mask = np.any(self.present, axis=0)
+        return found
+
     @cached_property
     def units(self) -> list[Unit]:
         """Where the block may round its elements: all such places, where its elements have a say, and more."""
         spec, conversion = self._blocks.spec, self._blocks.conversion
-        up, at = np.nonzero(self.present.any(axis=0).T)  # by magnitude
+        up, at = np.nonzero(self._of_either_sign.T)  # by magnitude
         mantissa, top = self._blocks.mantissas[at], up + self.base
         largest: dict[int, tuple[int, int]] = {}
         for exponents in self._blocks.exponents(wanted_exponents(self._blocks.problem, top, mantissa)):
@@ -148,7 +165,8 @@ class SourceBlock:
         wanted = wanted_exponents(self._blocks.problem, *np.broadcast_arrays(tops, mantissas))
         if not self._blocks.meetings:
             own = self._blocks.exponents(wanted)
-            return np.logical_or.reduce([exponents == unit.unit + self._blocks.down for exponents in own])
+            alone: Mask = np.logical_or.reduce([exponents == unit.unit + self._blocks.down for exponents in own])
+            return alone
         within: Mask = (tops < unit.top) | ((tops == unit.top) & (mantissas <= np.uint64(unit.mantissa)))
         if lower:
             may_lower = self._blocks.conversion.exponent_rule is ExponentRule.LOWER_ERROR
@@ -284,9 +302,8 @@ def _most_lanes(problem: Problem) -> int:
 
 def _counted(
     kinds: Int64Array, negatives: Mask, mantissas: UInt64Array, tops: Int64Array
-) -> tuple[Int64Array, Mask, UInt64Array, Int64Array, int | None, bool]:
-    """Return the codes that stand for numbers other than 0, what these are, and whether others are no numbers."""
+) -> tuple[Int64Array, Mask, UInt64Array, Int64Array, int | None, int | None]:
+    """Return the codes that stand for numbers other than 0, what these are, and codes of an infinity and of NaN."""
     at = np.flatnonzero((kinds == FINITE) & (mantissas != 0))
-    infinite = np.flatnonzero(kinds == INFINITE)[:1].tolist()
-    special = bool((kinds != FINITE).any())
-    return at, negatives[at], mantissas[at], tops[at], (infinite[0] if infinite else None), special
+    infinite, nan = (next(iter(np.flatnonzero(kinds == kind)[:1].tolist()), None) for kind in (INFINITE, NOT_A_NUMBER))
+    return at, negatives[at], mantissas[at], tops[at], infinite, nan

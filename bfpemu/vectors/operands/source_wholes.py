@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bfpemu.formats import ExponentOverflow, InfinityPolicy
+from bfpemu.formats import ExponentOverflow, InfinityPolicy, NanPolicy
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, wanted_exponents
 from bfpemu.vectors.blocks.lift_bins import RANGE, lifted_tops, range_exponents
 from bfpemu.vectors.operands.source_blocks import Row, SourceBlocks, may_meet
@@ -43,8 +43,8 @@ class SourceWholes:
         yield from self._of_codes()
         if "block.one_large_among_small" in self.missing:
             yield from self._one_large()
-        if "block.nan" in self.missing and not self._has_nan_blocks:
-            self._reasons["block.nan"] = NO_SPECIAL
+        if "block.nan" in self.missing:
+            yield from self._of_nan()
 
     # ------------------------------------------------------------------------------------ exponents
 
@@ -94,10 +94,17 @@ class SourceWholes:
         saturates = self.blocks.conversion.infinity is InfinityPolicy.SATURATE
         return saturates and any(row.infinite is not None for row in self.blocks.rows)
 
-    @property
-    def _has_nan_blocks(self) -> bool:
-        is_above = self.blocks.conversion.exponent_overflow is ExponentOverflow.NAN and self.blocks.reach.is_above
-        return is_above or any(row.has_special for row in self.blocks.rows)
+    def _of_nan(self) -> Iterator[list[Placed]]:
+        """Yield vectors of what makes a NaN block: NaN, an infinity, or both where one is read as the other."""
+        conversion, rows = self.blocks.conversion, self.blocks.rows
+        by_infinity = conversion.infinity is InfinityPolicy.BLOCK
+        by_nan = conversion.nan in (NanPolicy.BLOCK, NanPolicy.ZERO_UNLESS_ALL)
+        by_nan |= conversion.nan is NanPolicy.INFINITY and by_infinity
+        found = [Placed(0, row, row.nan) for row in rows if by_nan and row.nan is not None]
+        found += [Placed(0, row, row.infinite) for row in rows if by_infinity and row.infinite is not None]
+        if not found and not (conversion.exponent_overflow is ExponentOverflow.NAN and self.blocks.reach.is_above):
+            self._reasons["block.nan"] = NO_SPECIAL
+        yield from ([placed] for placed in found[:_SOME])
 
     # ------------------------------------------------------------------------------- one among others
 
