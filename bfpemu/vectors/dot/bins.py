@@ -243,7 +243,8 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
     no_edge, no_result = why_no_edge(problem), why_no_result(problem)
     unit = problem.dot_unit
-    kind = unit.accumulator.kind
+    kind, most = unit.accumulator.kind, DotStimulus(problem, 0, 1).largest_sum
+    is_wide = unit.sum_bits is not None and most >> unit.sum_bits - 1 != 0
 
     def absent(name: str) -> str | None:
         if name in ("flag.overflow.alone", "flag.underflow.alone"):
@@ -252,7 +253,7 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
             return "no block is NaN, and infinities come with overflow"
         if name.startswith("flag.invalid"):
             return no_result("result.nan")
-        if name.startswith("flag.saturated") and unit.sum_bits is None:
+        if name.startswith("flag.saturated") and not is_wide:
             return no_edge("edge.one_above.pos")
         held = unit.accumulator.format
         is_roomy = held is None or held.bias >= problem.output.bias

@@ -197,7 +197,10 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return "at distance 0 neither is above"
         if (".neg" in name or "cancel" in name) and not stimulus.has_negatives:
             return "nothing is negative"
-        if name.startswith("cancel.") and groups == 2:
+        held = unit.accumulator.format
+        # So short an accumulator holds no odd number beside the largest sum, and only two group sums could leave 1.
+        is_short = held is not None and held.fraction_bits + 1 < stimulus.most.bit_length() - 1
+        if name.startswith("cancel.") and (groups == 2 or is_short):
             return _why_not_all_bits(stimulus, name)
         if name == "align.zero_accumulator" and unit.pairwise:
             return None

@@ -1,8 +1,8 @@
 """Every block of narrow codes that may stand for numbers far from each other (spec 12.10).
 
 Where an infinity counts as a number, exponents wrap around, or a code has a number of its own, the largest number of a
-block says little of where the others are rounded. So every block of `multiply` and `requantize` is looked at: its
-numbers behind the source chain, the units that they give it, and each number at each of these.
+block says little of where the others are rounded. So every block of `multiply` is looked at: its numbers behind the
+source chain, the units that they give it, and each number at each of these.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LooseBlock:
     x: Int64Array
     """Element codes of the first operand."""
     y: Int64Array
-    """Element codes of the second operand; of one operand 0."""
+    """Element codes of the second operand."""
     negative: Mask
     mantissa: UInt64Array
     """Magnitudes as ``mantissa * 2 ** (top - 64)``, normalised."""
@@ -64,7 +64,7 @@ class Holders:
 
 
 class LooseBlocks:
-    """The blocks of `multiply` and `requantize`."""
+    """The blocks of `multiply`."""
 
     def __init__(self, reach: Reach) -> None:
         self.reach, self.problem = reach, reach.problem
@@ -77,7 +77,7 @@ class LooseBlocks:
         """Whether blocks of the result are such, and can all be looked at."""
         specs = self.reach.operands
         return (
-            self.problem.unit in ("multiply", "requantize")
+            self.problem.unit == "multiply"
             and self.reach.is_loose
             and not self.reach.is_given
             and not any(spec.sub_shift_bits for spec in [self.spec, *specs])
@@ -89,17 +89,13 @@ class LooseBlocks:
     def __iter__(self) -> Iterator[LooseBlock]:
         """Yield blocks; those that differ from another one in a power of two alone are left out."""
         seen: set[tuple[Any, ...]] = set()
-        shapes = [shapes_of(spec) for spec in self.reach.operands]
-        pairs: list[tuple[Shape, Shape | None]]
-        if len(shapes) == 1:
-            pairs = [(one, None) for one in shapes[0]]
-        else:
-            same = self.reach.operands[0] == self.reach.operands[1]
-            pairs = [(one, two) for i, one in enumerate(shapes[0]) for two in shapes[1][i if same else 0 :]]
+        a, b = self.reach.operands
+        first, second = shapes_of(a), shapes_of(b)
+        pairs = [(one, two) for i, one in enumerate(first) for two in second[i if a == b else 0 :]]
         for one, two in pairs:
             numbers, x, y = _products(one, two)
             for a_code, b_code in _exponents(one, two):
-                up = a_code - one.exponents[0] + (0 if two is None else b_code - two.exponents[0])
+                up = a_code - one.exponents[0] + b_code - two.exponents[0]
                 block = self._at(numbers, up, a_code, b_code, x, y)
                 if len(block.top) and (key := self._key(block)) not in seen:
                     seen.add(key)
@@ -179,12 +175,9 @@ def shapes_of(spec: BFPSpec) -> list[Shape]:
     return list(found.values())
 
 
-def _products(one: Shape, two: Shape | None) -> tuple[Numbers, Int64Array, Int64Array]:
-    """Return each product of two elements once, and its codes; of one operand the elements."""
-    count = one.numbers.kinds.shape[1]
-    if two is None:
-        return one.numbers, np.arange(count), np.zeros(count, np.int64)
-    others = two.numbers.kinds.shape[1]
+def _products(one: Shape, two: Shape) -> tuple[Numbers, Int64Array, Int64Array]:
+    """Return each product of two elements once, and its codes."""
+    count, others = one.numbers.kinds.shape[1], two.numbers.kinds.shape[1]
     x, y = np.repeat(np.arange(count), others), np.tile(np.arange(others), count)
     first = _taken(one.numbers, x)
     second = _taken(two.numbers, y)
@@ -200,11 +193,8 @@ def _products(one: Shape, two: Shape | None) -> tuple[Numbers, Int64Array, Int64
     return _taken(found, chosen), x[chosen], y[chosen]
 
 
-def _exponents(one: Shape, two: Shape | None) -> Iterator[tuple[int, int]]:
+def _exponents(one: Shape, two: Shape) -> Iterator[tuple[int, int]]:
     """Yield exponent codes of both operands, of each sum one pair."""
-    if two is None:
-        yield from ((code, 0) for code in one.exponents)
-        return
     seen = set()
     for a_code in one.exponents:
         for b_code in two.exponents:
