@@ -40,6 +40,8 @@ PROBLEMS = {
         "requantize", source(4, 2, sub_block_size=2, sub_shift_bits=1), result=result(4, "rceil"), elements=4
     ),
     "one element": Problem("requantize", source(2), result=result(1, "floor", use_subnormals=True)),
+    "even": Problem("requantize", source(2), result=result(2, "even", use_subnormals=True)),
+    "even, alone": Problem("requantize", source(1, 4), result=result(1, "even")),
     "wraps": Problem("requantize", source(2, decode_underflow="wrap"), result=result(2, "floor")),
 }
 

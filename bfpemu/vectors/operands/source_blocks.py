@@ -8,51 +8,30 @@ each has an exponent of its own, and in different source sub-blocks a shift of i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import ExponentOverflow, ExponentRule, InfinityPolicy, ReservedExponent
-from bfpemu.kernels.source import FINITE, INFINITE, NOT_A_NUMBER
-from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, wanted_exponents
+from bfpemu.formats import (
+    Encoding,
+    ExponentOverflow,
+    ExponentRule,
+    InfinityPolicy,
+    Rounding,
+    SignificandRange,
+)
+from bfpemu.vectors.blocks.element_rounding import rounded
+from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, split, wanted_exponents
 from bfpemu.vectors.blocks.reach import Reach
-from bfpemu.vectors.blocks.source_numbers import operand_numbers
-from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.operands.source_rows import Meeting, Row, meetings_of, rows_of
 
 _MOST_CODES = 1 << 24
 """Element codes times exponent and shift codes that are looked at all together."""
-_PIECE = 1 << 20
 _ABOVE_ALL = 1 << 40
 NO_EXPONENT = -1 << 40
 FAR = 66
 """Bits before the binary point, or zeros behind it, beyond which numbers are alike."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """The numbers of all element codes with one exponent and one shift code; zeros are left out."""
-
-    exponent: int
-    shift: int
-    code: Int64Array
-    """Element codes."""
-    negative: Mask
-    mantissa: UInt64Array
-    """Magnitudes as ``mantissa * 2 ** (top - 64)``, normalised."""
-    top: Int64Array
-    infinite: int | None
-    """The element code of an infinity that does not count as a number."""
-    nan: int | None
-    """The element code of a NaN that does not count as a number."""
-
-    def of(self, negative: int, mantissa: int, top: int) -> int | None:
-        """Return an element code of a number, or None where the row has none."""
-        at = np.flatnonzero((self.top == top) & (self.mantissa == np.uint64(mantissa)) & (self.negative == negative))
-        return int(self.code[at[0]]) if at.size else None
 
 
 class Unit(NamedTuple):
@@ -62,24 +41,13 @@ class Unit(NamedTuple):
     top: int
     """Far above all of an infinity."""
     mantissa: int
+    step: int
+    """Which of `SourceBlocks.exponents` it is."""
 
     @property
     def is_infinite(self) -> bool:
         """Whether an infinity gives it."""
         return self.top == _ABOVE_ALL
-
-
-class Meeting(NamedTuple):
-    """Two lanes of a block of the result, and what they share."""
-
-    own: int
-    other: int
-    same_block: bool
-    """Whether both have one exponent code."""
-    same_sub: bool
-    """Whether both have one shift code."""
-    same_result: bool
-    """Whether both are in one sub-block of the result."""
 
 
 class SourceBlock:
@@ -123,17 +91,25 @@ class SourceBlock:
     def units(self) -> list[Unit]:
         """Where the block may round its elements: all such places, where its elements have a say, and more."""
         spec, conversion = self._blocks.spec, self._blocks.conversion
-        up, at = np.nonzero(self._of_either_sign.T)  # by magnitude
-        mantissa, top = self._blocks.mantissas[at], up + self.base
-        largest: dict[int, tuple[int, int]] = {}
-        for exponents in self._blocks.exponents(wanted_exponents(self._blocks.problem, top, mantissa)):
+        largest: dict[tuple[int, int], tuple[int, int]] = {}
+        for step, largest_ones in enumerate(self._largest()):
+            up, at = np.nonzero(largest_ones.T)  # by magnitude
+            mantissa, top = self._blocks.mantissas[at], up + self.base
+            exponents = self._blocks.exponents(wanted_exponents(self._blocks.problem, top, mantissa))[step]
             for exponent in np.unique(exponents[exponents != NO_EXPONENT]).tolist():
                 last = int(np.flatnonzero(exponents == exponent)[-1])
-                magnitude = int(top[last]), int(mantissa[last])
-                largest[exponent] = max(largest.get(exponent, magnitude), magnitude)
+                largest[exponent, step] = int(top[last]), int(mantissa[last])
         if any(row.infinite is not None for row in self.rows) and conversion.infinity is InfinityPolicy.SATURATE:
-            largest[spec.largest_exponent] = _ABOVE_ALL, 0
-        return [Unit(exponent - self._blocks.down, *largest[exponent]) for exponent in sorted(largest)]
+            largest[spec.largest_exponent, 0] = _ABOVE_ALL, 0
+        return [Unit(key[0] - self._blocks.down, *largest[key], key[1]) for key in sorted(largest)]
+
+    def _largest(self) -> list[Mask]:
+        """Return for each of `SourceBlocks.exponents` which magnitudes may be the largest of a block that has it."""
+        raised = self._blocks.raised
+        if raised is None:
+            return [self._of_either_sign] * len(self._blocks.steps)
+        stays: Mask = np.any(self.present & ~raised[:, :, None], axis=0)
+        return [stays, self._of_either_sign & (self.present & raised[:, :, None]).any(axis=(0, 1))]
 
     def rounded(self) -> Mask:
         """Return which signs, mantissas, and bits before the binary point, from -FAR on, meet a unit.
@@ -142,10 +118,11 @@ class SourceBlock:
         """
         found = np.zeros((*self.present.shape[:2], 2 * FAR + 1), np.bool_)
         tops, mantissas = np.arange(self.present.shape[2]) + self.base, self._blocks.mantissas[:, None]
+        raised = None if self._blocks.raised is None else self._blocks.raised[:, :, None]
         for unit in self.units:
             for lower in range(self._blocks.spec.largest_shift + 1):
                 kept = np.clip(tops - (unit.unit - lower), -FAR, FAR) + FAR
-                here = self.present & self._within(unit, lower, mantissas, tops[None])
+                here = self.present & self._within(unit, lower, mantissas, tops[None], raised)
                 for place in np.unique(kept).tolist():
                     found[:, :, place] |= here[:, :, kept == place].any(axis=2)
         return found
@@ -154,24 +131,27 @@ class SourceBlock:
         """Yield units at which a mantissa has so many bits before the binary point, and its top there."""
         tops = np.flatnonzero(self.present[negative, at]) + self.base
         mantissas = np.broadcast_to(self._blocks.mantissas[at], tops.shape)
+        raised = None if self._blocks.raised is None else self._blocks.raised[negative, at]
         for unit in self.units:
             for lower in range(self._blocks.spec.largest_shift + 1):
                 here = np.clip(tops - (unit.unit - lower), -FAR, FAR) == kept
-                here &= self._within(unit, lower, mantissas, tops)
+                here &= self._within(unit, lower, mantissas, tops, raised)
                 yield from ((unit, int(top)) for top in tops[here][:1])
 
-    def _within(self, unit: Unit, lower: int, mantissas: UInt64Array, tops: Int64Array) -> Mask:
-        """Return which magnitudes a block with a unit may have, in a sub-block that is lowered so far."""
+    def _within(self, unit: Unit, lower: int, mantissas: UInt64Array, tops: Int64Array, raised: Mask | None) -> Mask:
+        """Return which magnitudes a block with a unit may have, in a sub-block that is lowered so far.
+
+        `raised` says which of them raise the exponent of a block in which they are the largest, where that is known.
+        """
         wanted = wanted_exponents(self._blocks.problem, *np.broadcast_arrays(tops, mantissas))
         if not self._blocks.meetings:
-            own = self._blocks.exponents(wanted)
-            alone: Mask = np.logical_or.reduce([exponents == unit.unit + self._blocks.down for exponents in own])
-            return alone
+            alone: Mask = self._blocks.exponents(wanted)[unit.step] == unit.unit + self._blocks.down
+            return alone if raised is None else alone & (raised == bool(unit.step))
         within: Mask = (tops < unit.top) | ((tops == unit.top) & (mantissas <= np.uint64(unit.mantissa)))
         if lower:
             may_lower = self._blocks.conversion.exponent_rule is ExponentRule.LOWER_ERROR
             within &= wanted <= unit.unit - lower + self._blocks.down + may_lower
-        return within
+        return within if raised is None or unit.step else within & ((tops < unit.top) | ~raised)
 
 
 class SourceBlocks:
@@ -192,74 +172,57 @@ class SourceBlocks:
     @cached_property
     def rows(self) -> list[Row]:
         """The numbers of every exponent and shift code."""
-        source = self.problem.a_flat.format
-        codes, has_nan = range(1 << source.mantissa_bits), source.exponent_reserved is ReservedExponent.NAN
-        exponents = [*range(source.largest_exponent_code + 1), *([source.all_ones_code] if has_nan else [])]
-        step = max(_PIECE >> source.mantissa_bits, 1)
-        read = kernel_source(self.problem.source_kind, self.conversion), kernel_steps(self.conversion.source_chain)
-        found = []
-        for shift in range(source.largest_shift + 1):
-            for first in range(0, len(exponents), step):
-                some = exponents[first : first + step]
-                numbers = operand_numbers(source, codes, some, shift)
-                take_rows(*read, numbers)
-                found += [
-                    Row(exponent, shift, *_counted(*columns)) for exponent, *columns in zip(some, *numbers, strict=True)
-                ]
-        return found
+        return rows_of(self.problem)
+
+    @cached_property
+    def meetings(self) -> list[Meeting]:
+        """Two lanes of each kind."""
+        return meetings_of(self.problem)
 
     @cached_property
     def mantissas(self) -> UInt64Array:
         """All mantissas, in order."""
         return np.unique(np.concatenate([row.mantissa for row in self.rows]))
 
-    @cached_property
-    def meetings(self) -> list[Meeting]:
-        """Two lanes of each kind, for each lane of a block of the result that has another one beside it."""
-        found: dict[tuple[int, bool, bool, bool], Meeting] = {}
-        for own in range(min(self.problem.elements, _most_lanes(self.problem))):
-            for other in self._beside(own):
-                same_result = own // self._result_sub == other // self._result_sub
-                shares = *self.shares(own, other), same_result
-                found.setdefault((own % (self.spec.elements_per_block or 1), *shares), Meeting(own, other, *shares))
-        return list(found.values())
-
-    def shares(self, own: int, other: int) -> tuple[bool, bool]:
-        """Return whether two lanes have one exponent code of the source, and one shift code."""
-        block, sub = (own // size == other // size for size in self._source_sizes)
-        return block, sub
-
-    def _beside(self, own: int) -> Iterator[int]:
-        """Yield lanes of a lane's block of the result: those next to it, and the ends of what it shares with others."""
-        size = self.spec.elements_per_block or 1
-        first = own // size * size
-        sizes = *self._source_sizes, self._result_sub
-        ends = [own // one * one + step for one in sizes for step in (-1, 0, one - 1, one)]
-        for lane in sorted({own - 1, own + 1, *ends}, key=lambda lane: abs(lane - own)):
-            if first <= lane < min(first + size, self.problem.elements) and lane != own:
-                yield lane
-
-    @property
-    def _source_sizes(self) -> tuple[int, int]:
-        """Elements of a source block, and of what has one shift code of it."""
-        source = self.problem.a_flat.format
-        whole = source.elements_per_block or 1
-        return whole, source.sub_block_size or whole
-
-    @property
-    def _result_sub(self) -> int:
-        return self.spec.sub_block_size or self.spec.elements_per_block or 1
-
     @property
     def down(self) -> int:
         """How far the unit of an element that is rounded lies below the exponent of its block."""
         return self.spec.fraction_bits + self.conversion.post_truncate_bits
 
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """How far the exponent of a block may be from that with which the rule begins."""
+        rule = self.conversion.exponent_rule
+        return {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(rule, (0,))
+
+    @cached_property
+    def raised(self) -> Mask | None:
+        """Which signs and mantissas raise, by the rule `even`, the exponent of blocks in which they are the largest.
+
+        None where another rule looks at no element, or where more than the number has a say.
+        """
+        spec, conversion, bits = self.spec, self.conversion, self.spec.magnitude_bits
+        is_plain = conversion.exponent_rule is ExponentRule.EVEN and not (
+            conversion.exponent_offset or spec.sub_shift_bits
+        )
+        is_plain &= conversion.significand_range is not SignificandRange.FULL_IF_NEARER
+        if not is_plain or conversion.rounding is Rounding.STOCHASTIC:
+            return None
+        bits += conversion.post_truncate_bits
+        places = np.full(len(self.mantissas), bits)
+        _, whole, rest, sticky = split(self.mantissas, places, np.zeros_like(places))
+        has_least = spec.encoding is Encoding.TWOS_COMPLEMENT and conversion.significand_range is SignificandRange.FULL
+        found = [
+            rounded(conversion, bits, whole, rest, sticky, np.full_like(places, sign)) >= np.uint64(1 << bits | extra)
+            for sign, extra in ((0, 0), (1, int(has_least)))
+        ]
+        return np.stack([found[0], found[1] & spec.has_sign])
+
     def exponents(self, wanted: Int64Array) -> list[Int64Array]:
         """Return the exponents of blocks for those that the rule begins with; `NO_EXPONENT` where no number is left."""
-        rule, low, high = self.conversion.exponent_rule, self.spec.smallest_exponent, self.spec.largest_exponent
+        low, high = self.spec.smallest_exponent, self.spec.largest_exponent
         found = []
-        for step in {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(rule, (0,)):
+        for step in self.steps:
             exponents = wanted + step
             is_gone = (exponents < low) & (not self.spec.use_subnormals)
             if self.conversion.exponent_overflow is ExponentOverflow.NAN:
@@ -286,24 +249,3 @@ class SourceBlocks:
         for row in self.rows:
             codes.setdefault(row.exponent, []).append(row)
         return list(codes.values())
-
-
-def may_meet(shares: tuple[bool, bool], one: Row, other: Row) -> bool:
-    """Whether rows are those of two lanes that share their exponent, or shift, or do not."""
-    same_block, same_sub = shares
-    return (one.exponent == other.exponent or not same_block) and (one.shift == other.shift or not same_sub)
-
-
-def _most_lanes(problem: Problem) -> int:
-    """Return after how many lanes the blocks of a source and of its results begin at one lane again."""
-    sizes = problem.a_flat.format.elements_per_block or 1, problem.target.format.elements_per_block or 1
-    return int(np.lcm(*sizes))
-
-
-def _counted(
-    kinds: Int64Array, negatives: Mask, mantissas: UInt64Array, tops: Int64Array
-) -> tuple[Int64Array, Mask, UInt64Array, Int64Array, int | None, int | None]:
-    """Return the codes that stand for numbers other than 0, what these are, and codes of an infinity and of NaN."""
-    at = np.flatnonzero((kinds == FINITE) & (mantissas != 0))
-    infinite, nan = (next(iter(np.flatnonzero(kinds == kind)[:1].tolist()), None) for kind in (INFINITE, NOT_A_NUMBER))
-    return at, negatives[at], mantissas[at], tops[at], infinite, nan

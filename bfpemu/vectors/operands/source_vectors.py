@@ -9,7 +9,8 @@ import numpy as np
 
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import Side, coded
-from bfpemu.vectors.operands.source_blocks import Row, SourceBlock, SourceBlocks, may_meet
+from bfpemu.vectors.operands.source_blocks import SourceBlock, SourceBlocks
+from bfpemu.vectors.operands.source_rows import Row, may_meet
 
 
 class Number(NamedTuple):

@@ -9,7 +9,8 @@ import numpy as np
 from bfpemu.formats import ExponentOverflow, InfinityPolicy, NanPolicy
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, wanted_exponents
 from bfpemu.vectors.blocks.lift_bins import RANGE, lifted_tops, range_exponents
-from bfpemu.vectors.operands.source_blocks import Row, SourceBlocks, may_meet
+from bfpemu.vectors.operands.source_blocks import SourceBlocks
+from bfpemu.vectors.operands.source_rows import Row, may_meet, shared
 from bfpemu.vectors.operands.source_vectors import Placed
 
 NO_NUMBER = "no number of these formats gives a block such an exponent; all were looked at"
@@ -79,14 +80,21 @@ class SourceWholes:
         wanted = [(row, self._wanted(row)) for row in self.blocks.rows] if names else []
         for name in sorted(names):
             exponent = int(name.removeprefix("exponent.code")) - spec.exponent_bias
-            fits = [
-                (row, np.logical_or.reduce([found == exponent for found in self.blocks.exponents(exponents)]))
-                for row, exponents in wanted
-            ]
+            fits = [(row, self._have(row, exponents, exponent)) for row, exponents in wanted]
             is_flushed = exponent == -spec.exponent_bias and self.blocks.reach.flushes
             if is_flushed or (exponent == spec.largest_exponent and self._is_lifted):
                 continue
             yield from self._single(name, fits)
+
+    def _have(self, row: Row, wanted: Int64Array, exponent: int) -> Mask:
+        """Return which numbers of a row may give a block an exponent in which they are the largest."""
+        found = [exponents == exponent for exponents in self.blocks.exponents(wanted)]
+        if self.blocks.raised is not None:
+            at = np.searchsorted(self.blocks.mantissas, row.mantissa)
+            raised = self.blocks.raised[row.negative.astype(np.int64), at]
+            found = [found[0] & ~raised, found[1] & raised]
+        either: Mask = np.logical_or.reduce(found)
+        return either
 
     @property
     def _is_lifted(self) -> bool:
@@ -115,7 +123,7 @@ class SourceWholes:
         seen = set()
         for own in range(elements - elements % size if size > 1 else 0):
             lanes = [lane for lane in range(own // size * size, own // size * size + size) if lane != own]
-            ways = {lane: self.blocks.shares(own, lane) for lane in lanes}
+            ways = {lane: shared(self.blocks.problem, own, lane) for lane in lanes}
             kinds = frozenset(ways.values())
             if kinds in seen:
                 continue
