@@ -240,7 +240,14 @@ def bits_of_sums(stimulus: DotStimulus) -> int:
 
 def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
     """Return why two group sums do not cancel all bits of the largest, a power of two, but the last one."""
-    exact = stimulus.unit.accumulator.kind in (AccumulatorKind.EXACT, AccumulatorKind.FLOAT)
+    accumulator = stimulus.unit.accumulator
+    exact = accumulator.kind in (AccumulatorKind.EXACT, AccumulatorKind.FLOAT)
+    # The first group is aligned to itself, and keeps all bits of its products where these are not more than are kept.
+    exact |= accumulator.kind is AccumulatorKind.ALIGNED and (
+        accumulator.format is not None
+        and not accumulator.zero_takes_part
+        and accumulator.fraction_bits >= stimulus._width()
+    )
     factors = max(stimulus.high_a, -stimulus.low_a), max(stimulus.high_b, -stimulus.low_b)
     most = stimulus.group_elements * factors[0] * factors[1]
     is_power = stimulus.most == most and most & (most - 1) == 0
