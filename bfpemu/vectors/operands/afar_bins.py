@@ -63,15 +63,21 @@ def distances(reach: Reach) -> list[int]:
 # ---------------------------------------------------------------------------------------------------------- searches
 
 
+def far_ways(reach: Reach) -> tuple[str, ...]:
+    """Return the ways that every distance has: `floor` compares with no number that is followed by a larger one."""
+    is_floor = reach.problem.target.conversion.exponent_rule is ExponentRule.FLOOR
+    return EXPONENT_WAYS[1:] if is_floor else EXPONENT_WAYS
+
+
 def _exponents(reach: Reach) -> Family[BlockFacts]:
-    apart = distances(reach)
-    names = [f"afar.{which}.apart{distance}.{way}" for which in "ab" for distance in apart for way in EXPONENT_WAYS]
+    apart, ways = distances(reach), far_ways(reach)
+    names = [f"afar.{which}.apart{distance}.{way}" for which in "ab" for distance in apart for way in ways]
 
     def find(facts: BlockFacts) -> Int64Array:
         found = []
         lane = np.where(facts.nonzero, facts.mantissa >> _below(facts.highest[:, None] - facts.top), 0).argmax(axis=1)
         rows = np.arange(len(lane))
-        is_edge = facts.mantissa[rows, lane] == edge(reach)
+        is_edge = (facts.mantissa[rows, lane] == edge(reach)) & ("exact" in ways)
         for which, side in enumerate(sides_of(facts)):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)
@@ -79,15 +85,16 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
             with_ = visible_exponents(reach, facts.wanted)
             is_exact = is_edge & (side.low[rows, lane] == 0)
             way = np.where(is_exact, 0, np.where(with_ > without, 1, np.where(with_ < without, 2, -1)))
+            way = way - (len(EXPONENT_WAYS) - len(ways))
             known = (side.low != 0).any(axis=1) & (highest > -(1 << 39)) & facts.has_number & ~facts.is_nan
             at = numbered(apart, side.apart[rows, lane])
-            number = (which * len(apart) + at) * len(EXPONENT_WAYS) + way
+            number = (which * len(apart) + at) * len(ways) + way
             found.append(np.where(known & (at >= 0) & (way >= 0), number, -1))
         return np.stack(found, axis=1)
 
     def absent(number: int) -> str | None:
-        place, way = divmod(number, len(EXPONENT_WAYS))
-        distance, kind = apart[place % len(apart)], EXPONENT_WAYS[way]
+        place, way = divmod(number, len(ways))
+        distance, kind = apart[place % len(apart)], ways[way]
         if kind == "exact" and (reach.spec.elements_per_block or 1) == 1:
             return "a block has one element"
         pairs = liftings(reach, min(distance, far_alike(reach)), kind)
@@ -96,9 +103,8 @@ def _exponents(reach: Reach) -> Family[BlockFacts]:
         rule = reach.problem.target.conversion.exponent_rule
         if kind == "exact":
             return f"the rule {rule} compares with no number that one operand has alone"
-        return (
-            f"the rule {rule} gives no other exponent for a number that is so little {'more' if way == 1 else 'less'}"
-        )
+        more = "more" if kind == "raises" else "less"
+        return f"the rule {rule} gives no other exponent for a number that is so little {more}"
 
     return Family(names, find, absent)
 
@@ -192,8 +198,8 @@ def _below(places: Int64Array) -> UInt64Array:
 
 
 def edge(reach: Reach) -> np.uint64:
-    """Return the mantissa that the rule compares with: the largest significand, or a power of two."""
+    """Return the mantissa beside which the rule has another exponent: the largest significand, or a power of two."""
     spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
     if rule is ExponentRule.RCEIL:
         return np.uint64(spec.largest_significand << (64 - spec.magnitude_bits))
-    return HALF if rule is ExponentRule.CEIL else np.uint64(0)
+    return HALF

@@ -14,6 +14,9 @@ from bfpemu.reference.rounding import round_to_integer
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
 from bfpemu.vectors.blocks.reach import Reach
 
+_LITTLE = Fraction(1, 1 << 70)
+"""Less than what tells two sums apart."""
+
 
 class Lifting(NamedTuple):
     """Significands of both operands, and the exponents of the rule without and with the lower, above its unit."""
@@ -22,6 +25,14 @@ class Lifting(NamedTuple):
     low: int
     without: int
     with_: int
+
+
+class Sparing(NamedTuple):
+    """Significands of both operands in the element that makes the exponent, and this above the higher unit."""
+
+    high: int
+    low: int
+    exponent: int
 
 
 class Deciding(NamedTuple):
@@ -68,9 +79,11 @@ def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
         without = wanted(reach, abs(high) << apart) - apart
         if way == "exact":
             spec, rule = reach.spec, reach.problem.target.conversion.exponent_rule
-            on_edge = {ExponentRule.RCEIL: spec.largest_significand, ExponentRule.CEIL: 1}.get(rule)
-            if on_edge is not None and abs(high) == on_edge:
-                found[without, without, high > 0] = Lifting(high, 0, without, without)
+            is_power = abs(high) & (abs(high) - 1) == 0
+            if abs(high) == spec.largest_significand if rule is ExponentRule.RCEIL else is_power:
+                # With `floor` it is any less that has another exponent, and else any more.
+                with_ = without - (rule is ExponentRule.FLOOR)
+                found[without, with_, high > 0] = Lifting(high, 0, without, with_)
             continue
         for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
             total = abs((high << apart) + low)
@@ -131,14 +144,46 @@ def _decided_at(reach: Reach, apart: int, way: str, exponent: int) -> Iterator[t
                 yield high, low
 
 
-def placements(reach: Reach, apart: int, pair: Lifting | Deciding) -> Iterator[int]:
+@lru_cache(maxsize=4096)
+def sparings(reach: Reach, apart: int) -> tuple[Sparing, ...]:
+    """Return an element for each exponent that a sum of both operands gives, the highest first."""
+    found: dict[int, Sparing] = {}
+    for high in _telling(reach):
+        for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
+            if total := abs((high << apart) + low):
+                exponent = wanted(reach, total) - apart
+                found.setdefault(exponent, Sparing(high, low, exponent))
+    return tuple(found[exponent] for exponent in sorted(found, reverse=True))
+
+
+@lru_cache(maxsize=4096)
+def spared(reach: Reach, exponent: int, way: str, sign: str) -> int | None:
+    """Return the significand of an element that any more or less would round otherwise, where the exponent is so high.
+
+    It is one of the higher operand, in a lane in which the lower one is 0.
+    """
+    mode, largest = reach.problem.target.conversion.rounding, reach.spec.largest_significand
+    scale = Fraction(2) ** (reach.spec.fraction_bits - exponent)
+    turn, step = (-1 if sign == "neg" else 1), _LITTLE if way == "away" else -_LITTLE
+    for high in _signed(reach, {1, 2, 3, 4, 6, *(abs(end) for end in reach.spec.significand_ends)}):
+        exact = abs(high) * scale
+        if high * turn < 0 or wanted(reach, abs(high)) > exponent:
+            continue
+        own, other = (abs(round_to_integer(turn * part, mode)) for part in (exact, exact + step))
+        if min(own, largest) != min(other, largest):
+            return high
+    return None
+
+
+def placements(reach: Reach, apart: int, pair: Lifting | Deciding | Sparing) -> Iterator[int]:
     """Yield codes of the lower operand, the middle one first, at which what it decides can be seen."""
     spec = reach.spec
     codes = range(spec.largest_exponent_code - apart + 1)
     for code in dict.fromkeys((len(codes) // 2, 0, len(codes) - 1, *codes)) if codes else ():
         unit = code + apart - spec.exponent_bias - spec.fraction_bits
-        if isinstance(pair, Deciding):
-            if spec.smallest_exponent <= wanted(reach, abs(pair.holder)) + unit <= spec.largest_exponent:
+        if not isinstance(pair, Lifting):
+            exponent = pair.exponent if isinstance(pair, Sparing) else wanted(reach, abs(pair.holder))
+            if spec.smallest_exponent <= exponent + unit <= spec.largest_exponent:
                 yield code
             continue
         first, second = visible_exponents(reach, np.array([pair.without + unit, pair.with_ + unit])).tolist()
@@ -146,6 +191,6 @@ def placements(reach: Reach, apart: int, pair: Lifting | Deciding) -> Iterator[i
             yield code
 
 
-def is_placed(reach: Reach, apart: int, pairs: Sequence[Lifting | Deciding]) -> bool:
+def is_placed(reach: Reach, apart: int, pairs: Sequence[Lifting | Deciding | Sparing]) -> bool:
     """Whether some of these can be seen at a distance."""
     return any(True for pair in pairs for _ in placements(reach, apart, pair))

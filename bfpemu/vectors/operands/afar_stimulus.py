@@ -17,6 +17,7 @@ from bfpemu.vectors.operands.afar_bins import (
     EXPONENT_WAYS,
     ROUNDING_WAYS,
     distances,
+    far_ways,
     has_afar,
 )
 from bfpemu.vectors.operands.afar_pairs import decidings, far_alike, is_placed, liftings, placements
@@ -55,7 +56,7 @@ class AfarSums(OperandStimulus):
     def _exponents(self, high: Side, low: Side, apart: int, turn: int) -> Iterator[Stimulus]:
         """Yield blocks whose exponent the lower operand changes, or whose largest number is just not above."""
         here = self.lane == turn % self.size
-        for way in EXPONENT_WAYS:
+        for way in far_ways(self.reach):
             pairs = liftings(self.reach, min(apart, far_alike(self.reach)), way)
             pairs = tuple(pair for pair in pairs if is_placed(self.reach, apart, [pair]))
             if not pairs or (way == "exact" and self.size == 1):

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from bfpemu.formats import Rounding
+from bfpemu.formats import ExponentRule, Rounding
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
@@ -76,6 +76,9 @@ def _exponents(reach: Reach, level: int) -> Family[BlockFacts]:
         lane = np.where(facts.nonzero, facts.mantissa >> below, 0).argmax(axis=1)
         rows, with_ = np.arange(len(lane)), visible_exponents(reach, facts.wanted)
         is_edge = facts.mantissa[rows, lane] == edge(reach)
+        if reach.problem.target.conversion.exponent_rule is ExponentRule.FLOOR:
+            is_edge &= (facts.nonzero & (facts.top == facts.highest[:, None])).sum(axis=1) == 1
+            is_edge &= visible_exponents(reach, facts.wanted - 1) != with_
         for side in sides_of(facts):
             highest = np.where(side.high != 0, side.high_top, -(1 << 40)).max(axis=1)
             largest = np.where(side.high_top == highest[:, None], side.high, np.uint64(0)).max(axis=1)

@@ -45,6 +45,7 @@ from bfpemu.vectors.operands.nudge_bins import nudge_families
 from bfpemu.vectors.operands.product_bins import product_families
 from bfpemu.vectors.operands.product_stimulus import LaneProducts
 from bfpemu.vectors.operands.reserved_bins import reserved_family
+from bfpemu.vectors.operands.spared import SparedSums, spared_families
 from bfpemu.vectors.operands.stimulus import ElementStimulus
 from bfpemu.vectors.operands.sum_bins import sum_families
 from bfpemu.vectors.operands.zero_operand import ZeroOperands, zero_operand_families
@@ -70,6 +71,7 @@ class ElementwisePlan(Plan):
             found += sum_families(Reach(self.problem), self.level)
             found += afar_families(Reach(self.problem), self.level)
             found += nudge_families(Reach(self.problem), self.level)
+            found += spared_families(Reach(self.problem), self.level)
             found += zero_operand_families(Reach(self.problem))
         if self.problem.unit == "requantize":
             reach = Reach(self.problem)
@@ -96,6 +98,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "add":
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
+            yield from SparedSums(self.problem, self.seed, self.level).pieces()
             yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
 
     def searches(self) -> Sequence[Search]:
