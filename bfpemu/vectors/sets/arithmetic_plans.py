@@ -27,8 +27,13 @@ from bfpemu.vectors.dot.carry_bins import carry_family
 from bfpemu.vectors.dot.closing import DotClosing
 from bfpemu.vectors.dot.crosses import dot_crosses
 from bfpemu.vectors.dot.facts import DotFacts
+from bfpemu.vectors.dot.found_bins import FoundBins
+from bfpemu.vectors.dot.infinite_bins import infinite_bins
+from bfpemu.vectors.dot.lifted_ends import lifted_ends
 from bfpemu.vectors.dot.lost import lost_bits, lost_family
+from bfpemu.vectors.dot.moved_bits import moved_bits
 from bfpemu.vectors.dot.reach import ResultReach
+from bfpemu.vectors.dot.remainders import remainders
 from bfpemu.vectors.dot.shared_rows import BlockDotClosing, BlockDotStimulus
 from bfpemu.vectors.dot.single_bits import single_bit_families, single_bits
 from bfpemu.vectors.dot.stimulus import DotStimulus
@@ -131,12 +136,17 @@ class DotPlan(Plan):
         kind = BlockDotStimulus if self.problem.results else DotStimulus
         return kind(self.problem, self.seed, self.level)
 
+    @cached_property
+    def _found_bins(self) -> list[FoundBins]:
+        return [make(self._stimulus) for make in (moved_bits, remainders, infinite_bins, lifted_ends)]
+
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
         found.append(carry_family(self.problem, self._stimulus))
         found.append(lost_family(self.problem, self._stimulus))
         found.append(addition_family(self.problem, self._stimulus))
         found += single_bit_families(self._stimulus)
+        found += [made.family for made in self._found_bins]
         if self.problem.results:
             found += result_families(self.problem, self._stimulus, self.level)
         for which, preset in (("a", self.problem.a_flat), ("b", self.problem.b_flat)):
@@ -152,6 +162,7 @@ class DotPlan(Plan):
         yield lost_bits(self._stimulus)
         yield added(self._stimulus)
         yield single_bits(self._stimulus)
+        yield from (made.stimulus for made in self._found_bins)
         if isinstance(self._stimulus, BlockDotStimulus):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 

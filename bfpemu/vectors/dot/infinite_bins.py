@@ -1,0 +1,65 @@
+"""Bins of `dot`: what is added to an infinity or NaN in a float accumulator (spec 12.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from bfpemu.formats.float_format import FloatFormat
+from bfpemu.reference.dot import DotResult
+from bfpemu.reference.trace import GroupStep
+from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, found_bins
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.terms import Term
+
+_HELD = ("infinity.pos", "infinity.neg", "nan")
+_ADDED = ("zero", "number.pos", "number.neg", "infinity.pos", "infinity.neg")
+
+
+def infinite_bins(stimulus: DotStimulus) -> FoundBins:
+    """Return the bins ``meets.HELD.ADDED``."""
+    held, candidates = stimulus.unit.accumulator.format, dict[str, Iterator[Terms]]()
+    if adds_exact_sums(stimulus) and held is not None:
+        for first, second in product((*_HELD, "number"), _ADDED):
+            if first != "number" or second.startswith("infinity"):
+                candidates[f"meets.{first}.{second}"] = _candidates(stimulus, first, second)
+    return found_bins(stimulus, candidates, lambda result: _names(held, result))
+
+
+def _names(held: FloatFormat | None, result: DotResult) -> Iterator[str]:
+    for step in result.trace:
+        if held is None or not isinstance(step, GroupStep) or not isinstance(step.accumulator_before, int):
+            continue
+        before = _kind(step.accumulator_before, held)
+        sign = "neg" if step.group_sum < 0 else "pos"
+        added = f"number.{sign}" if step.group_sum else "zero"
+        if isinstance(step.converted, int) and _kind(step.converted, held) != "number":
+            added = f"infinity.{sign}"
+        yield f"meets.{before}.{added}"
+
+
+def _kind(pattern: int, held: FloatFormat) -> str:
+    ones = (1 << held.exponent_bits) - 1
+    if pattern >> held.fraction_bits & ones != ones:
+        return "number"
+    if pattern & ((1 << held.fraction_bits) - 1):
+        return "nan"
+    return f"infinity.{'neg' if pattern >> (held.fraction_bits + held.exponent_bits) else 'pos'}"
+
+
+def _candidates(stimulus: DotStimulus, first: str, second: str) -> Iterator[Terms]:
+    """Yield one or several of the largest sums, which may overflow, and another sum."""
+    high, signs = stimulus.ends[1], {"pos": 1, "neg": -1}
+    largest = {sign: sign * stimulus.largest_sum_up_to(stimulus.most, sign) for sign in (1, -1)}
+    sign, last = (signs.get(name.rpartition(".")[2], 1) for name in (first, second))
+    if second.startswith("infinity"):
+        added = (largest[last], high)
+    else:
+        added = (last * (second != "zero"), stimulus.middle)
+    for count in range(1, stimulus.slots):
+        before = [(largest[sign], high)] * count
+        if first == "nan":
+            before += [(largest[-1], high)]
+        if first == "number":
+            before = [(1, stimulus.middle)] * count
+        yield [Term(slot, *term) for slot, term in enumerate([*before, added])]

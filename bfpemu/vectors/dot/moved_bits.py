@@ -1,0 +1,155 @@
+"""Bins of `dot`: a number that is moved to the place of another, bit by bit, and loses nothing or one bit (spec 12.10).
+
+Only the flag tells whether anything was lost, and that only where nothing else of the vector is rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bfpemu.formats.unit import AccumulatorKind
+from bfpemu.reference.dot import DotResult
+from bfpemu.reference.flags import Flags
+from bfpemu.reference.trace import GroupStep, Step
+from bfpemu.vectors.dot.facts import Number, additions, value_of
+from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.terms import Term
+
+
+def moved_bits(stimulus: DotStimulus) -> FoundBins:
+    """Return the bins ``moves.NUMBER.exact.bitK`` and ``moves.NUMBER.loses.bitK``."""
+    candidates: dict[str, Iterator[Terms]] = {}
+    if adds_exact_sums(stimulus) and stimulus.unit.accumulator.kind is not AccumulatorKind.EXACT:
+        for number, width in _widths(stimulus).items():
+            for way in ("exact", "loses"):
+                for bit in range(width):
+                    candidates[f"moves.{number}.{way}.bit{bit}"] = _candidates(stimulus, number, way, bit)
+    return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
+
+
+def _widths(stimulus: DotStimulus) -> dict[str, int]:
+    """Return the bits of the registers that are moved."""
+    accumulator, sums = stimulus.unit.accumulator, stimulus.most.bit_length() + 1
+    held = accumulator.format.fraction_bits + 1 if accumulator.format is not None else accumulator.bits or 0
+    if accumulator.kind is AccumulatorKind.FIXED:
+        return {"sum": sums}
+    if accumulator.kind is AccumulatorKind.FLOAT:
+        return {"accumulator": held} if accumulator.fused else {"accumulator": held, "sum": held}
+    return {"accumulator": held} if accumulator.aligns_products else {"accumulator": held, "sum": sums}
+
+
+# ---------------------------------------------------------------------------------------------------------- search
+
+
+def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
+    rounded = [step for step in result.trace if step.flags & Flags.INEXACT]
+    if len(rounded) > 1 or result.flags & ~Flags.INEXACT:
+        return
+    for before, addend, step in additions(result, stimulus.problem):
+        if rounded and rounded[0] is not step:
+            continue
+        for which, number, places in _moved(stimulus, before, addend, step):
+            if not number.integer or places < 1:
+                continue
+            lost = number.integer & ((1 << places) - 1)
+            if not rounded and not lost:
+                pattern = number.integer % (1 << _widths(stimulus).get(which, 0))
+                yield from (f"moves.{which}.exact.bit{bit}" for bit in _ones(pattern))
+            elif rounded and lost and lost & (lost - 1) == 0:
+                yield f"moves.{which}.loses.bit{lost.bit_length() - 1}"
+
+
+def _moved(stimulus: DotStimulus, before: Number, addend: Number, step: Step) -> Iterator[tuple[str, Number, int]]:
+    """Yield what an addition moves, as the integer that its register has, and how many places down."""
+    accumulator = stimulus.unit.accumulator
+    assert isinstance(step, GroupStep)
+    if accumulator.kind is AccumulatorKind.FIXED:
+        yield "sum", addend, accumulator.lsb_exponent - addend.exponent
+    elif accumulator.kind is AccumulatorKind.ALIGNED and step.aligned_exponent is not None:
+        yield "accumulator", before, step.aligned_exponent - before.exponent
+        yield "sum", addend, step.aligned_exponent - addend.exponent
+    elif accumulator.kind is AccumulatorKind.FLOAT:
+        converted = value_of(step.converted, stimulus.problem) if isinstance(step.converted, int) else None
+        other = addend if converted is None else converted
+        if before.integer and other.integer:
+            apart = before.top - other.top
+            yield ("accumulator", before, -apart) if apart < 0 else ("sum", other, apart)
+
+
+def _ones(pattern: int) -> Iterator[int]:
+    return (bit for bit in range(pattern.bit_length()) if pattern >> bit & 1)
+
+
+# -------------------------------------------------------------------------------------------------------- stimulus
+
+
+def _candidates(stimulus: DotStimulus, number: str, way: str, bit: int) -> Iterator[Terms]:
+    kind, held = stimulus.unit.accumulator.kind, stimulus.unit.accumulator.format
+    for sign in (1, -1) if bit % 2 == 0 else (-1, 1):
+        if kind is AccumulatorKind.FIXED:
+            found = _cut_sums(stimulus, way, bit, sign)
+        elif held is None:
+            found = _kept(stimulus, number, way, bit, sign)
+        else:
+            found = _of_floats(stimulus, number, way, bit, sign)
+        yield from found
+
+
+def _cut_sums(stimulus: DotStimulus, way: str, bit: int, sign: int) -> Iterator[Terms]:
+    """Yield single sums, of which so many places lie below the last one of a `fixed` accumulator."""
+    last = stimulus.unit.accumulator.lsb_exponent
+    for total, places in _totals(way, bit):
+        yield [Term(bit % stimulus.slots, sign * total, last - places)]
+
+
+def _totals(way: str, bit: int) -> Iterator[tuple[int, int]]:
+    """Yield integers with a bit, and how many places they are moved down."""
+    if way == "exact":
+        yield from ((1 << bit, places) for places in dict.fromkeys((1, bit)))
+        yield 3 << bit, 1
+    else:
+        yield from ((total << bit, bit + 1) for total in (3, 1, 5))
+
+
+def _kept(stimulus: DotStimulus, number: str, way: str, bit: int, sign: int) -> Iterator[Terms]:
+    """Yield terms for an accumulator that keeps: what is held at a reference, and a term at a higher one."""
+    room = stimulus.unit.accumulator.fraction_bits - stimulus._width()
+    least = 1 << max(-room, 0)  # a sum of which nothing is cut off at its own reference
+    for total, places in _totals(way, bit):
+        if number == "sum":
+            for base in bases(stimulus, room - places, 0):
+                yield [Term(0, sign * least, base), Term(1, total, base - room - places)]
+                yield [Term(0, -sign * least, base), Term(1, -total, base - room - places)]
+            continue
+        for base in bases(stimulus, 0, places + max(room - bit, 0)):
+            # A sum at its own reference ends `room` places above the last one of the register.
+            alone = total << -room if room < 0 else total >> room
+            if alone * (1 << max(room, 0)) == total << max(-room, 0):
+                yield [Term(0, sign * alone, base), Term(1, -sign * least, base + places)]
+            held = stimulus.decomposed(sign * total, base - room, base)
+            if held and held[0].exponent == base:
+                yield [*held, Term(held[-1].slot + 1, -sign * least, base + places)]
+            # What is held has lower bits only once it was moved before.
+            down = room - bit
+            if down > 0:
+                first = [Term(0, sign * (total >> bit), base), Term(1, least, base + down)]
+                yield [*first, Term(2, -least, base + down + places)]
+                yield [first[0], Term(1, -least, base + down), Term(2, 3 * least, base + down + places)]
+
+
+def _of_floats(stimulus: DotStimulus, number: str, way: str, bit: int, sign: int) -> Iterator[Terms]:
+    """Yield terms for a float: its leading one and one bit, and a power of two above it."""
+    held, accumulator = stimulus.unit.accumulator.format, stimulus.unit.accumulator
+    assert held is not None
+    below = held.fraction_bits - bit
+    places = 1 if way == "exact" else bit + 1
+    if accumulator.kind is AccumulatorKind.ALIGNED:
+        places += accumulator.fraction_bits - held.fraction_bits - stimulus._width()
+    for base in bases(stimulus, -below, max(places, 0)):
+        high = Term(2, -sign, base + places)
+        if number == "accumulator":
+            yield [Term(0, sign, base - below), Term(1, sign, base), high]
+            yield [Term(0, sign * ((1 << below) + (below > 0)), base - below), high._replace(slot=1)]
+        else:
+            yield [high._replace(slot=0), Term(1, sign * ((1 << below) + (below > 0)), base - below)]
