@@ -257,12 +257,12 @@ class DotTerms:
             if not rest:
                 break
             exponent = min(max(unit, unit + rest.bit_length() - self.most.bit_length() + 1), max(reference, unit))
-            total = self.largest_sum_up_to(min(rest >> (exponent - unit), self.most), sign)
+            total = self._largest_sum(min(rest >> (exponent - unit), self.most), sign)
             terms.append(Term(slot, sign * total, exponent))
             rest -= total << (exponent - unit)
         return None if rest else terms
 
-    def largest_sum_up_to(self, most: int, sign: int) -> int:
+    def _largest_sum(self, most: int, sign: int) -> int:
         """Return the largest number up to `most`, of some near it, that with a sign is a group sum; else 0."""
         near = (total for total in range(most, max(most - _NEAR, 0), -1))
         shorter = (most >> bits << bits for bits in range(_NEAR.bit_length(), most.bit_length()))

@@ -26,6 +26,7 @@ from bfpemu.vectors.dot.block_stimulus import ResultStimulus
 from bfpemu.vectors.dot.carry_bins import carry_family
 from bfpemu.vectors.dot.closing import DotClosing
 from bfpemu.vectors.dot.crosses import dot_crosses
+from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.found_bins import FoundBins
 from bfpemu.vectors.dot.infinite_bins import infinite_bins
@@ -138,7 +139,7 @@ class DotPlan(Plan):
 
     @cached_property
     def _found_bins(self) -> list[FoundBins]:
-        return [make(self._stimulus) for make in (moved_bits, remainders, infinite_bins, lifted_ends)]
+        return [make(self._stimulus) for make in (moved_bits, distance_bits, remainders, infinite_bins, lifted_ends)]
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
