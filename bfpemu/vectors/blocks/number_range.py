@@ -139,7 +139,8 @@ class NumberRange(Operands):
         found = top + 1 - spec.magnitude_bits + spec.fraction_bits + conversion.exponent_offset
         if conversion.exponent_rule is ExponentRule.CEIL:
             return found + (not is_power)
-        needs_more = is_largest and self.precision > spec.magnitude_bits
+        precision = self.precision if conversion.source_chain else self._precision_of_largest
+        needs_more = is_largest and precision > spec.magnitude_bits
         return found + (conversion.exponent_rule is ExponentRule.RCEIL and needs_more)
 
     @cached_property

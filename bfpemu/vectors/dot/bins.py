@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from bfpemu.formats.float_format import Subnormals
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep, Step
@@ -218,10 +219,28 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
         place = name.split(".")[1]
         # At the ends lie half - 1 and -half.
         needs = half + (_EDGES.index(place) - 3 + name.endswith("neg") if place in _EDGES else 0)
-        most = stimulus.largest_integer
-        return f"no sum of {groups} groups is above {most}" if most < needs else None
+        # What overflows once more, or comes back, has a group more.
+        groups -= place not in _EDGES
+        most = stimulus.integer_bound(groups, _largest_of(stimulus, negative=".neg" in name))
+        if most < needs:
+            return f"no sum of {groups} groups is above {most}"
+        # Where one group lies lower than the others, it is half as large at most; else the sum ends with zeros.
+        room = accumulator.fraction_bits - stimulus._width() if accumulator.kind is AccumulatorKind.ALIGNED else 0
+        is_kept = accumulator.format is None and room > 0 and not accumulator.aligns_products
+        if is_kept and needs % (1 << room) and most - (stimulus.largest_sum << (room - 1)) + 1 < needs:
+            return f"sums of {groups} groups that are so large are multiples of {1 << room}"
+        return None
 
     return absent
+
+
+def _largest_of(stimulus: DotStimulus, *, negative: bool) -> int:
+    """Return a bound of the magnitudes of group sums of a sign; of `largest_sum` where other than exact ones are."""
+    unit = stimulus.unit
+    if not negative or unit.product_drop_bits or unit.sum_bits is not None or not (stimulus.low_a or stimulus.low_b):
+        return stimulus.largest_sum
+    corners = [x * y for x in (stimulus.low_a, stimulus.high_a) for y in (stimulus.low_b, stimulus.high_b)]
+    return -min(corners) * stimulus.group_elements << stimulus.top_a + stimulus.top_b
 
 
 FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")
@@ -237,6 +256,17 @@ def flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
         yield f"flag.{names[0]}.alone"
     if not names:
         yield "flag.none"
+
+
+def _why_no_underflow(problem: Problem) -> str | None:
+    """Return why nothing that is below the normal numbers of a float is rounded, or None."""
+    assert problem.dot_unit is not None
+    low = DotStimulus(problem, 0, 1).ends[0]
+    for format in {problem.dot_unit.accumulator.format, problem.float_output} - {None}:
+        assert format is not None
+        if format.subnormals is not Subnormals.KEEP or 1 - format.bias - format.fraction_bits > low:
+            return None
+    return f"every sum is a multiple of 2 ** {low}, as all subnormal numbers are of 2 ** {low} or less"
 
 
 def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
@@ -256,6 +286,8 @@ def _why_no_flag(problem: Problem) -> Callable[[str], str | None]:
         if name.startswith("flag.saturated") and not is_wide:
             return no_edge("edge.one_above.pos")
         held = unit.accumulator.format
+        if name == "flag.underflow" and (reason := _why_no_underflow(problem)):
+            return reason
         is_roomy = held is None or held.bias >= problem.output.bias
         if name == "flag.overflow":
             return no_result("result.largest.pos") if is_roomy else None

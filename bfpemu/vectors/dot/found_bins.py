@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bfpemu.formats.float_format import FloatFormat
+from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.dot.facts import DotFacts, DotFamily, named_family
@@ -62,6 +64,13 @@ def adds_exact_sums(stimulus: DotStimulus) -> bool:
     unit = stimulus.unit
     is_exact = unit.sum_bits is None and not unit.product_drop_bits
     return is_exact and not unit.pairwise and unit.lanes == unit.splits == 1 and not stimulus.problem.results
+
+
+def rounded_stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
+    """Return the floats that are rounded to, by the names of the stages."""
+    accumulator, output = stimulus.unit.accumulator, stimulus.problem.float_output
+    held = accumulator.format if accumulator.kind is AccumulatorKind.FLOAT else None
+    return {stage: format for stage, format in (("output", output), ("accumulator", held)) if format is not None}
 
 
 def bases(stimulus: DotStimulus, lowest: int, highest: int) -> Iterator[int]:

@@ -7,12 +7,11 @@ from fractions import Fraction
 from itertools import product
 
 from bfpemu.formats.float_format import FloatFormat
-from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.trace import GroupStep, ResultStep
 from bfpemu.vectors.dot.facts import Number, additions, exact_sum, value_of
-from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, found_bins
+from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, found_bins, rounded_stages
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
@@ -24,22 +23,13 @@ def lifted_ends(stimulus: DotStimulus) -> FoundBins:
     """Return the bins ``carry.STAGE.beyond.SIGN``."""
     candidates: dict[str, Iterator[Terms]] = {}
     if adds_exact_sums(stimulus):
-        for (stage, format), sign in product(_stages(stimulus).items(), _SIGNS):
+        for (stage, format), sign in product(rounded_stages(stimulus).items(), _SIGNS):
             candidates[f"carry.{stage}.beyond.{sign}"] = _candidates(stimulus, format, _SIGNS[sign])
     return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
 
 
-def _stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
-    """Return the floats that are rounded to."""
-    accumulator, output = stimulus.unit.accumulator, stimulus.problem.float_output
-    found = {"output": output, "accumulator": accumulator.format}
-    if accumulator.kind is not AccumulatorKind.FLOAT:
-        del found["accumulator"]
-    return {stage: format for stage, format in found.items() if format is not None}
-
-
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
-    problem, stages = stimulus.problem, _stages(stimulus)
+    problem, stages = stimulus.problem, rounded_stages(stimulus)
     numbers: list[tuple[str, Number]] = []
     for before, addend, step in additions(result, problem):
         converted = value_of(step.converted, problem) if isinstance(step, GroupStep) else None

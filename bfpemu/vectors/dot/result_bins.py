@@ -111,6 +111,9 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
 
     def absent(name: str) -> str | None:
         reason = of_any(name)
+        is_ones = name.startswith("result.largest") and has_infinity(output, negative=".neg" in name)
+        if is_ones and accumulator.bits is not None and accumulator.bits <= output.fraction_bits + 1:
+            return f"the accumulator has {accumulator.bits - 1} bits beside its sign"
         if reason or "largest" not in name or not is_float or held is None or groups > 2:
             return reason
         is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))

@@ -241,9 +241,9 @@ def bits_of_sums(stimulus: DotStimulus) -> int:
 def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
     """Return why two group sums do not cancel all bits of the largest, a power of two, but the last one."""
     accumulator = stimulus.unit.accumulator
-    exact = accumulator.kind in (AccumulatorKind.EXACT, AccumulatorKind.FLOAT)
+    exact = accumulator.kind is not AccumulatorKind.ALIGNED
     # The first group is aligned to itself, and keeps all bits of its products where these are not more than are kept.
-    exact |= accumulator.kind is AccumulatorKind.ALIGNED and (
+    exact |= (
         accumulator.format is not None
         and not accumulator.zero_takes_part
         and accumulator.fraction_bits >= stimulus._width()
@@ -293,8 +293,8 @@ def order_family(stimulus: DotStimulus) -> DotFamily:
         if accumulator.kind is AccumulatorKind.EXACT:
             return "an exact accumulator knows no order"
         held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
-        is_float = held is not None and accumulator.kind is AccumulatorKind.FLOAT
-        if is_float and groups == 2 and not accumulator.fused:
+        is_float = held is not None and accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+        if groups == 2 and (is_float or accumulator.kind is AccumulatorKind.FIXED):
             return "two sums, each converted by itself, are added in one way"
         return None
 

@@ -89,15 +89,18 @@ class DotTerms:
     @property
     def largest_integer(self) -> int:
         """A bound of the magnitudes of all sums of an integer accumulator, in units of its last bit."""
+        return self.integer_bound(self.groups, self.largest_sum)
+
+    def integer_bound(self, groups: int, most: int) -> int:
+        """Return the bound for so many groups, no sum of which is larger than `most`."""
         accumulator = self.unit.accumulator
         if accumulator.kind is AccumulatorKind.FIXED:
-            return self.groups * self.largest_sum << max(self.ends[1] - accumulator.lsb_exponent, 0)
+            return groups * most << max(self.ends[1] - accumulator.lsb_exponent, 0)
         room = accumulator.fraction_bits - self._width()
         if room >= 0:
-            return self.groups * self.largest_sum << room
+            return groups * most << room
         # What is aligned to fewer bits may be rounded up: every product by itself, or a group sum.
-        rounds = self.group_elements if accumulator.aligns_products else 1
-        return self.groups * ((self.largest_sum >> -room) + rounds)
+        return groups * ((most >> -room) + (self.group_elements if accumulator.aligns_products else 1))
 
     @property
     def has_negatives(self) -> bool:

@@ -29,6 +29,7 @@ from bfpemu.vectors.operands.sum_bins import units_of
 
 EXPONENT_WAYS = ("exact", "raises", "lowers")
 ROUNDING_WAYS = ("away", "toward")
+SIGNS = ("pos", "neg")
 _ALL = 256
 """Distances up to which each has bins; beyond it those beside powers of two."""
 
@@ -123,14 +124,16 @@ def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
     def absent(number: int) -> str | None:
         place, way = divmod(number, len(ROUNDING_WAYS))
         cells = decidings(reach, min(apart[place], far_alike(reach)), ROUNDING_WAYS[way])
-        return why_no_rounding(reach, apart[place], ROUNDING_WAYS[way], cells)
+        return why_no_rounding(reach, apart[place], ROUNDING_WAYS[way], cells, SIGNS)
 
     return lane_family("afar", things, reach.spec.elements_per_block or 1, level, find, absent)
 
 
-def why_no_rounding(reach: Reach, apart: int, way: str, cells: Sequence[Deciding]) -> str | None:
-    """Return why the lower operand decides no rounding at a distance, given where it could."""
-    if is_placed(reach, apart, cells) or decides_beside_sums(reach, apart, way):
+def why_no_rounding(
+    reach: Reach, apart: int, way: str, cells: Sequence[Deciding], signs: tuple[str, ...]
+) -> str | None:
+    """Return why the lower operand decides no rounding of these signs at a distance, given where it could."""
+    if is_placed(reach, apart, cells) or decides_beside_sums(reach, apart, way, signs):
         return None
     if cells:
         return "so far below the other, an operand leaves it no exponent at which it is rounded otherwise"

@@ -41,6 +41,8 @@ class Deciding(NamedTuple):
     holder: int
     high: int
     low: int
+    beside: int = 0
+    """The significand of the lower operand beside what makes the unit."""
 
 
 def wanted(reach: Reach, number: int) -> int:
@@ -97,9 +99,10 @@ def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
 def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
     """Return elements that the lower operand alone rounds otherwise, some of both signs."""
     found: list[Deciding] = []
-    holders = {wanted(reach, abs(one)): one for one in _telling(reach)}
-    for exponent, holder in sorted(holders.items(), reverse=True):
-        found += [Deciding(holder, high, low) for high, low in _decided_at(reach, apart, way, exponent)]
+    holders = {wanted(reach, abs(one)): (one, 0) for one in _telling(reach)}
+    sums = {one.exponent: (one.high, one.low) for one in sparings(reach, apart) if one.exponent not in holders}
+    for exponent, (holder, beside) in [*sorted(holders.items(), reverse=True), *sums.items()]:
+        found += [Deciding(holder, high, low, beside) for high, low in _decided_at(reach, apart, way, exponent)]
         if {one.high > 0 for one in found} == {True, False}:
             break
     above, below = ([one for one in found if (one.high > 0) == sign][:4] for sign in (True, False))
@@ -107,19 +110,24 @@ def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _exponents_of_sums(reach: Reach, apart: int, way: str) -> tuple[int, ...]:
+def _exponents_of_sums(reach: Reach, apart: int, way: str, signs: Sequence[str]) -> tuple[int, ...]:
     """Return exponents, above the higher unit, that sums of both operands give and at which the lower one decides."""
     highs, lows = _telling(reach), _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)})
     sums = {abs((high << apart) + low) for high in highs for low in lows} - {0}
     exponents = {wanted(reach, one) - apart for one in sums}
-    return tuple(exponent for exponent in exponents if any(True for _ in _decided_at(reach, apart, way, exponent)))
+    return tuple(
+        exponent
+        for exponent in exponents
+        if any(("neg" if high < 0 else "pos") in signs for high, _ in _decided_at(reach, apart, way, exponent))
+    )
 
 
-def decides_beside_sums(reach: Reach, apart: int, way: str) -> bool:
-    """Whether the lower operand alone rounds an element otherwise in a block whose exponent a sum of both gives."""
+def decides_beside_sums(reach: Reach, apart: int, way: str, signs: Sequence[str]) -> bool:
+    """Whether the lower operand rounds an element of a sign otherwise in a block whose exponent a sum of both gives."""
     spec = reach.spec
     units = [code + apart - spec.exponent_bias - spec.fraction_bits for code in (0, spec.largest_exponent_code - apart)]
-    exponents = _exponents_of_sums(reach, min(apart, far_alike(reach)), way) if units[0] <= units[1] else ()
+    is_there = units[0] <= units[1]
+    exponents = _exponents_of_sums(reach, min(apart, far_alike(reach)), way, signs) if is_there else ()
     return any(
         one + units[0] <= spec.largest_exponent and one + units[1] >= spec.smallest_exponent for one in exponents
     )
@@ -182,13 +190,19 @@ def placements(reach: Reach, apart: int, pair: Lifting | Deciding | Sparing) -> 
     for code in dict.fromkeys((len(codes) // 2, 0, len(codes) - 1, *codes)) if codes else ():
         unit = code + apart - spec.exponent_bias - spec.fraction_bits
         if not isinstance(pair, Lifting):
-            exponent = pair.exponent if isinstance(pair, Sparing) else wanted(reach, abs(pair.holder))
+            exponent = pair.exponent if isinstance(pair, Sparing) else _exponent_of(reach, apart, pair)
             if spec.smallest_exponent <= exponent + unit <= spec.largest_exponent:
                 yield code
             continue
         first, second = visible_exponents(reach, np.array([pair.without + unit, pair.with_ + unit])).tolist()
         if first != second or pair.without == pair.with_:
             yield code
+
+
+def _exponent_of(reach: Reach, apart: int, cell: Deciding) -> int:
+    """Return the exponent, above the higher unit, of what makes the unit of a block."""
+    near = min(apart, far_alike(reach))
+    return wanted(reach, abs((cell.holder << near) + cell.beside)) - near
 
 
 def is_placed(reach: Reach, apart: int, pairs: Sequence[Lifting | Deciding | Sparing]) -> bool:

@@ -93,7 +93,7 @@ class AfarSums(OperandStimulus):
             code = next(placements(self.reach, apart, cells[0]))
             for holds in (0, self.size // 2) if self.size > 1 else (0,):
                 here = (self.lane == holds) & (self.size > 1)
-                one, two = np.where(here, cells[0].holder, cells[0].high), np.where(here, 0, cells[0].low)
+                one, two = np.where(here, cells[0].holder, cells[0].high), np.where(here, cells[0].beside, cells[0].low)
                 yield self._laid(high, low, one, two, code, apart)
 
     def _roundings(self, high: Side, low: Side, apart: int) -> Iterator[Stimulus]:
@@ -107,10 +107,11 @@ class AfarSums(OperandStimulus):
             for further in (0, self.size // 2) if self.size > 1 else (0,):
                 holds = self.lane == (apart + number + further) % self.size
                 chosen = [cells[(lane + apart // 2) % len(cells)] for lane in self.lane]
-                same = [cell if cell.holder == cells[0].holder else cells[0] for cell in chosen]
+                holder = cells[0].holder, cells[0].beside
+                same = [cell if (cell.holder, cell.beside) == holder else cells[0] for cell in chosen]
                 one, two = np.array([(cell.high, cell.low) for cell in same]).T
                 if self.size > 1:
-                    one, two = np.where(holds, cells[0].holder, one), np.where(holds, 0, two)
+                    one, two = np.where(holds, holder[0], one), np.where(holds, holder[1], two)
                 yield self._laid(high, low, one, two, code, apart)
 
     def _laid(self, high: Side, low: Side, one: AnyArray, two: AnyArray, code: int, apart: int) -> Stimulus:

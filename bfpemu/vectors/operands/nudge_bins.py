@@ -19,6 +19,7 @@ from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.afar_bins import (
     EXPONENT_WAYS,
     ROUNDING_WAYS,
+    SIGNS,
     distances,
     edge,
     has_afar,
@@ -28,8 +29,6 @@ from bfpemu.vectors.operands.afar_bins import (
     why_no_rounding,
 )
 from bfpemu.vectors.operands.afar_pairs import Deciding, Lifting, decidings, far_alike, is_placed, liftings
-
-SIGNS = ("pos", "neg")
 
 
 def nudge_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
@@ -118,7 +117,7 @@ def _roundings(reach: Reach, level: int) -> Family[BlockFacts]:
 
     def absent(number: int) -> str | None:
         distance, way, sign = things[number]
-        return why_no_rounding(reach, distance, way, signed_decidings(reach, distance, way, sign))
+        return why_no_rounding(reach, distance, way, signed_decidings(reach, distance, way, sign), (sign,))
 
     size = reach.spec.elements_per_block or 1
     return lane_family("nudges.element", [_name(*thing) for thing in things], size, level, find, absent)

@@ -18,10 +18,10 @@ from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
-from bfpemu.vectors.operands.afar_bins import ROUNDING_WAYS, has_afar, numbered, sides_of
+from bfpemu.vectors.operands.afar_bins import ROUNDING_WAYS, SIGNS, has_afar, numbered, sides_of
 from bfpemu.vectors.operands.afar_pairs import Sparing, far_alike, is_placed, placements, spared, sparings
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
-from bfpemu.vectors.operands.nudge_bins import SIGNS, near_distances, things_of
+from bfpemu.vectors.operands.nudge_bins import near_distances, things_of
 
 _Kind = tuple[str, str]
 """Way and sign."""

@@ -31,6 +31,7 @@ from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.found_bins import FoundBins
 from bfpemu.vectors.dot.infinite_bins import infinite_bins
 from bfpemu.vectors.dot.lifted_ends import lifted_ends
+from bfpemu.vectors.dot.lone_bits import lone_bits
 from bfpemu.vectors.dot.lost import lost_bits, lost_family
 from bfpemu.vectors.dot.moved_bits import moved_bits
 from bfpemu.vectors.dot.reach import ResultReach
@@ -139,7 +140,8 @@ class DotPlan(Plan):
 
     @cached_property
     def _found_bins(self) -> list[FoundBins]:
-        return [make(self._stimulus) for make in (moved_bits, distance_bits, remainders, infinite_bins, lifted_ends)]
+        makers = moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends
+        return [make(self._stimulus) for make in makers]
 
     def _families(self) -> list[Family[Any]]:
         found: list[Family[Any]] = [*dot_families(self.problem, self._stimulus)]
