@@ -6,8 +6,9 @@ A shift that brings the leading one to its place has a bit of its own for each p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
-from bfpemu.formats.float_format import FloatFormat
+from bfpemu.formats.float_format import FloatFormat, Subnormals
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
@@ -22,12 +23,14 @@ _MORE = 8
 
 
 def lone_bits(stimulus: DotStimulus) -> FoundBins:
-    """Return the bins ``alone.STAGE.depthK``."""
+    """Return the bins ``alone.STAGE.depthK`` and ``alone.subnormal.depthK``."""
     candidates: dict[str, Iterator[Terms]] = {}
     if adds_exact_sums(stimulus):
         for stage, format in rounded_stages(stimulus).items():
             for depth in range(format.fraction_bits + 1, _deepest(stimulus, stage) + 1):
                 candidates[f"alone.{stage}.depth{depth}"] = _candidates(stimulus, depth)
+                if stage == "accumulator" and _subnormal_ends(stimulus):
+                    candidates[f"alone.subnormal.depth{depth}"] = _beside_subnormal(stimulus, depth)
     return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
 
 
@@ -54,6 +57,8 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
             depth = _depth(number, stages[stage])
             if depth is not None:
                 yield f"alone.{stage}.depth{depth}"
+                if stage == "accumulator" and number.top - depth in _subnormal_ends(stimulus):
+                    yield f"alone.subnormal.depth{depth}"
 
 
 def _numbers(stimulus: DotStimulus, result: DotResult, rounded: Step) -> Iterator[tuple[str, Number]]:
@@ -69,6 +74,15 @@ def _numbers(stimulus: DotStimulus, result: DotResult, rounded: Step) -> Iterato
             )
             if is_exact or not before.integer:
                 yield "accumulator", exact_sum(before, addend)
+
+
+def _subnormal_ends(stimulus: DotStimulus) -> range:
+    """Return the exponents of the bits that only subnormal numbers of the accumulator's float have."""
+    held = stimulus.unit.accumulator.format
+    assert held is not None
+    if held.subnormals is not Subnormals.KEEP:
+        return range(0)
+    return range(max(1 - held.bias - held.fraction_bits, stimulus.ends[0]), min(1 - held.bias, stimulus.ends[1]))
 
 
 def _are_equal(x: Number, y: Number) -> bool:
@@ -97,3 +111,12 @@ def _candidates(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:
                 terms = [Term(0, turn, base), Term(1, turn * high, base + places)]
                 order = terms if depth & 1 else terms[::-1]
                 yield [term._replace(slot=slot) for slot, term in enumerate(order)]
+
+
+def _beside_subnormal(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:
+    """Yield a subnormal number of one bit and a number so far above it, in either order and of both signs."""
+    ends, sign = _subnormal_ends(stimulus), -1 if depth & 2 else 1
+    for turn, base in product((sign, -sign), dict.fromkeys((ends[depth % len(ends)], ends[0], ends[-1]))):
+        terms = [Term(0, turn, base), Term(1, turn, base + depth)]
+        order = terms if depth & 1 else terms[::-1]
+        yield [term._replace(slot=slot) for slot, term in enumerate(order)]
