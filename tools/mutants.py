@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from bfpemu.vectors.sets.stored import open_set  # noqa: E402
 from tests.rtl.choices import CHOICES  # noqa: E402
 from tests.rtl.devices import MODULES, Choice, parameters  # noqa: E402
 from tests.rtl.sets import VectorSet, level_one  # noqa: E402
-from tests.rtl.simulators import DESIGNS, Bench, ToolError, build_verilator, simulate  # noqa: E402
+from tests.rtl.simulators import DESIGNS, ONES, RANDOM, ZEROS, Bench, ToolError, build_verilator, simulate  # noqa: E402
 from tools.comparison import Decision  # noqa: E402
 from tools.netlists import circuit_of, yosys  # noqa: E402
 from tools.transactions import Reference, decide_by_words  # noqa: E402
@@ -53,6 +54,8 @@ _TOLD = 20
 """Of so many simulated mutants one is told of."""
 _AT_ONCE = 5
 """Seconds of processor time for the first proof of a survivor, which many need no more than."""
+REGISTERS = (ONES, ZEROS, RANDOM)
+"""What registers hold before the first reset: the first of these, and for what stays undecided the others."""
 UNIT_OF = {module: unit for unit, modules in MODULES.items() for module in modules}
 
 
@@ -123,37 +126,45 @@ def make_mutants(device: str, choice: Choice, count: int, seed: int, folder: Pat
     assert commands[0] == "mutate -mode none"
     mutants = [Mutant(number, command) for number, command in enumerate(commands)]
     chosen = [m.command.replace("mutate ", f"mutate -ctrl mutant 16 {m.number} ", 1) for m in mutants[1:]]
+    # A fault may choose two inputs of a `$pmux` at once, which Yosys's Verilog and its gates answer otherwise.
     netlists = [f"write_rtlil {folder / 'mutants.il'}", f"write_verilog -noattr -norename {folder / device}.sv"]
-    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, *netlists], folder, "all", folder)
+    yosys([f"read_rtlil {folder / 'design.il'}", *chosen, "pmuxtree", *netlists], folder, "all", folder)
     return mutants
 
 
-def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, folder: Path, jobs: int) -> None:
-    """Run every mutant until the vectors notice it; those that they do not notice stay without a verdict."""
+def simulate_mutants(mutants: list[Mutant], device: str, vectors: VectorSet, folder: Path, jobs: int) -> list[str]:
+    """Run every mutant until the vectors notice it; those that they do not notice stay without a verdict.
+
+    Returns the command that runs the bench.
+    """
     bench = Bench(
         device, vectors.stimulus_bits, vectors.expected_bits, vectors.count, has_mutants=True, folders=(folder,)
     )
     # In one place for all devices: half of the time goes into Verilator's own library.
     program = build_verilator(bench, folder.parent / "verilator", optimise=len(mutants) > 100)
-
-    def attempt(mutant: Mutant) -> Mutant:
-        verdict, vector = simulate(
-            program, stimulus=vectors.stimulus, expected=vectors.expected, mutant=mutant.number, patience=2000
-        )
-        if verdict != "DONE":
-            mutant.verdict, mutant.vector = "killed", vector
-        return mutant
-
-    attempt(mutants[0])
+    for registers in REGISTERS:
+        attempt(mutants[0], program, vectors, registers)
     if mutants[0].verdict:
         raise ToolError(f"{device} without a fault must give every expected word; vector {mutants[0].vector} differs")
     with ThreadPoolExecutor(jobs) as pool:
-        for mutant in pool.map(attempt, mutants[1:]):
+        for mutant in pool.map(lambda mutant: attempt(mutant, program, vectors, REGISTERS[0]), mutants[1:]):
             if mutant.number % _TOLD == 0 or mutant is mutants[-1]:
                 progress(f"{device}: {mutant.number} of {len(mutants) - 1} mutants simulated")
+    return program
 
 
-def prove(score: Score, reference: Reference, vectors: VectorSet, jobs: int, timeout: int) -> None:
+def attempt(mutant: Mutant, program: list[str], vectors: VectorSet, registers: int) -> Mutant:
+    """Run a mutant whose registers hold something before its first reset; it is killed where the vectors notice it."""
+    files = {"stimulus": vectors.stimulus, "expected": vectors.expected}
+    verdict, vector = simulate(program, registers, mutant=mutant.number, patience=2000, **files)
+    if verdict != "DONE":
+        mutant.verdict, mutant.vector = "killed", vector
+    return mutant
+
+
+def prove(
+    score: Score, reference: Reference, vectors: VectorSet, program: list[str], *, jobs: int, timeout: int
+) -> None:
     """Give the survivors their verdicts: whether each is, as a stream, the device itself."""
     exponents = compared_exponents(vectors)
 
@@ -163,14 +174,17 @@ def prove(score: Score, reference: Reference, vectors: VectorSet, jobs: int, tim
         if found.stimulus is not None and (vectors.folder / "coverage.json").exists():
             mutant.bins = rare_bins(found.stimulus, vectors)
 
-    def attempt(mutant: Mutant, seconds: int, cases: tuple[range, range] | None) -> None:
+    def decide(mutant: Mutant, seconds: int, cases: tuple[range, range] | None) -> None:
         found = decide_by_words(reference, mutant.number, exponents=cases, timeout=seconds)
         if found.verdict != "undecided":
             settle(mutant, found)
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda mutant: attempt(mutant, _AT_ONCE, None), score.of("")))
-        list(pool.map(lambda mutant: attempt(mutant, timeout, exponents), score.of("")))
+        list(pool.map(lambda mutant: decide(mutant, _AT_ONCE, None), score.of("")))
+        # What older registers hold may show in the first words alone.
+        for registers in REGISTERS[1:]:
+            list(pool.map(attempt, score.of(""), repeat(program), repeat(vectors), repeat(registers)))
+        list(pool.map(lambda mutant: decide(mutant, timeout, exponents), score.of("")))
     for mutant in score.of(""):
         settle(mutant, Decision("undecided"))
 
@@ -219,11 +233,11 @@ def measure(
     choice = CHOICES[UNIT_OF[device]][0]
     mutants = make_mutants(device, choice, count, seed, folder)
     progress(f"{device}: {len(mutants) - 1} mutants against {vectors.count} vectors")
-    simulate_mutants(mutants, device, vectors, folder, jobs)
+    program = simulate_mutants(mutants, device, vectors, folder, jobs)
     score = Score(device, choice.name, vectors.count, seed, mutants=mutants[1:])
     progress(f"{device}: {len(score.of('killed'))} killed; {len(score.of(''))} to be proven equivalent or alive")
     reference = Reference.of(circuit_of(device, folder / "mutants.il"))
-    prove(score, reference, vectors, jobs, timeout)
+    prove(score, reference, vectors, program, jobs=jobs, timeout=timeout)
     wrong = doubt(score, reference) if doubts else []
     if wrong:
         raise ToolError(f"a killed mutant must not be proven equivalent: {[mutant.number for mutant in wrong]}")

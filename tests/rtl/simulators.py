@@ -16,6 +16,10 @@ PROGRAMS = ("iverilog", "verilator", "yosys", "g++", "make")
 """What is needed, and the packages of Debian and Ubuntu; `tools/install_simulators.sh` installs them."""
 
 
+ZEROS, ONES, RANDOM = range(3)
+"""What registers hold before the first reset, by Verilator's numbers."""
+
+
 class ToolError(Exception):
     """A program is missing, or did not do what it was asked."""
 
@@ -97,10 +101,14 @@ def build_verilator(bench: Bench, folder: Path, *, optimise: bool = False) -> li
     return [str(folder / prefix)]
 
 
-def simulate(program: list[str], **plusargs: str | int | Path) -> tuple[str, int]:
-    """Run a built bench; return its last word, DONE, DIFFERS or HANGS, and the number that it prints with it."""
+def simulate(program: list[str], registers: int = ONES, **plusargs: str | int | Path) -> tuple[str, int]:
+    """Run a built bench; return its last word, DONE, DIFFERS or HANGS, and the number that it prints with it.
+
+    `registers` is what they hold before the first reset, in Verilator; in Icarus it is X.
+    """
+    held = [f"+verilator+rand+reset+{registers}", "+verilator+seed+1"]
     done = subprocess.run(
-        [*program, *(f"+{name}={value}" for name, value in plusargs.items())],
+        [*program, *held, *(f"+{name}={value}" for name, value in plusargs.items())],
         capture_output=True,
         text=True,
         check=False,

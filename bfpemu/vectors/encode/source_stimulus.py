@@ -135,17 +135,16 @@ class SourceStimulus:
             out += [rows[self._lanes_of(2 * turn + number, 2 * len(kinds))] for turn, rows in enumerate(kinds)]
         return np.concatenate(out)
 
-    def fields(self) -> Patterns:
-        """Return blocks with every exponent field as the largest, alone and among smaller ones."""
-        count = (1 << self.source.exponent_bits) - 1
+    def fields(self, own: Sequence[int]) -> Patterns:
+        """Return blocks with each of these exponent fields as the largest, alone and among smaller ones."""
         point = self.source.fraction_bits
-        out = []
+        out = [self.rows_of([])]
         fractions = (0, (1 << point) - 1, (1 << point) * 5 // 8)
-        for turn, fraction in enumerate(fractions if count < _MANY_FIELDS else fractions[1:2]):
-            rows = np.concatenate([self.background(1, field - 1 - self.source.bias) for field in range(count)])
-            for field in range(count):
-                rows[field, (field + turn) % self.lanes] = (field << point) | fraction | (self.sign if field % 2 else 0)
-            out.append(rows)
+        for turn, fraction in enumerate(fractions if len(own) < _MANY_FIELDS else fractions[1:2]):
+            for field in own:
+                row = self.background(1, field - 1 - self.source.bias)
+                row[0, (field + turn) % self.lanes] = (field << point) | fraction | (self.sign if field % 2 else 0)
+                out.append(row)
         return np.concatenate(out)
 
     def special_pairs(self) -> Patterns:

@@ -27,6 +27,7 @@ from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
+from bfpemu.vectors.encode.stairs import Stairs
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.encode.within_bins import within_families, within_patterns
@@ -106,7 +107,7 @@ class EncodePlan(Plan):
         found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
         reach = Reach(self.problem)
         found += decision_families(reach, self.level)
-        found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
+        found += [*within_families(reach, self.level), *subnormal_families(reach, self.level), Stairs(reach).family()]
         return [*found, *near_families(reach, self.level), *overflow_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
