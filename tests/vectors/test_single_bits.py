@@ -19,6 +19,7 @@ from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.encode.overflow_bins import overflow_families, overflow_patterns
 from bfpemu.vectors.encode.source_stimulus import SourceStimulus
+from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.arithmetic_plans import DotPlan
@@ -26,6 +27,10 @@ from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 
 ENCODING = ["encode", "add", "multiply", "requantize"]
+
+
+def block_facts_of(problem, patterns):
+    return block_facts(problem, {"x": patterns}, expected(problem, {"x": patterns}))
 
 
 def operand(items, prefix, spec):
@@ -239,3 +244,20 @@ def test_a_group_sum_below_the_normal_numbers_rounds_up_to_the_smallest_one():
                 abs(total) < power_of_two(-14) and step.converted == pattern
                 for total, step in zip(sums, steps, strict=True)
             )
+
+
+@pytest.mark.parametrize(
+    ("elements", "lanes", "dtype"), [(4, 8, "float16"), (6, 3, "float16"), (8, 2, "float16"), (3, 32, "bfloat16")]
+)
+def test_every_field_lies_at_every_distance_below_every_largest_one_in_every_lane(elements, lanes, dtype):
+    problem = Problem("encode", Preset(BFPSpec("stairs", elements, lanes)), dtype=dtype)
+    stimulus = SourceStimulus(Reach(problem), seed=1, level=1)
+    blocks = stair_patterns(stimulus)
+    names = bins_of(Stairs(Reach(problem)).families(), block_facts_of(problem, blocks), len(blocks))
+    assert all(names)
+    ones, point = stimulus.source.infinity >> stimulus.source.fraction_bits, stimulus.source.fraction_bits
+    fields = [[pattern >> point & ones for pattern in block] for block in blocks.tolist()]
+    met = {(max(block), lane, field) for block in fields for lane, field in enumerate(block)}
+    for largest in range(1, ones):
+        nearest = {max(largest - distance, 0) for distance in range(elements + 1)}
+        assert met >= {(largest, lane, field) for lane in range(lanes) for field in nearest}

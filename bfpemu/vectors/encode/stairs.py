@@ -66,8 +66,11 @@ class Stairs:
         found: Int64Array = self.steps[(np.arange(self.lanes) + turn) % len(self.steps)]
         return found
 
-    def family(self) -> Family[BlockFacts]:
-        """Return the bins."""
+    def families(self) -> list[Family[BlockFacts]]:
+        """Return the bins, of blocks of more than one element."""
+        return [self._family()] if self.lanes > 1 else []
+
+    def _family(self) -> Family[BlockFacts]:
         turns, ones = len(self.steps), (1 << self.kind.exponent_bits) - 1
         fields = np.array(self.fields, np.int64)
         taken = fields_beside_zeros(self.kind, self.reach.problem.target)
@@ -84,8 +87,6 @@ class Stairs:
             return found
 
         def absent(number: int) -> str | None:
-            if self.lanes == 1:
-                return "a block has one element"
             return None if self.fields[number // turns] in taken else "the conversion refuses numbers as large"
 
         return Family(

@@ -107,8 +107,9 @@ class EncodePlan(Plan):
         found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
         reach = Reach(self.problem)
         found += decision_families(reach, self.level)
-        found += [*within_families(reach, self.level), *subnormal_families(reach, self.level), Stairs(reach).family()]
-        return [*found, *near_families(reach, self.level), *overflow_families(reach, self.level)]
+        found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
+        found += [*near_families(reach, self.level), *overflow_families(reach, self.level)]
+        return [*found, *Stairs(reach).families()]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
