@@ -63,6 +63,9 @@ def test_answers_of_a_device_are_those_of_the_reference_model(device: str, name:
     choice = next(choice for choice in CHOICES[unit] if choice.name == name)
     vectors = write_set(tmp_path / "set", unit, choice, stimuli(unit, choice, random_count=200))
     make_mutants(device, choice, 2, SEED, tmp_path)
+    # Where a fault chooses two of its inputs, Verilog and gates would be two devices.
+    assert "cell $pmux" in (tmp_path / "design.il").read_text(encoding="ascii")
+    assert "cell $pmux" not in (tmp_path / "mutants.il").read_text(encoding="ascii")
     reference = Reference.of(circuit_of(device, tmp_path / "mutants.il"))
     stimulus, expected = (
         [int(line, 16) for line in path.read_text(encoding="ascii").split()]

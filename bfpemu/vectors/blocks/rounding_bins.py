@@ -197,13 +197,14 @@ def saturation_bins(reach: Reach) -> BlockFamily:
         place = number % 7
         if place == 6:
             return _why_no_infinity(reach, number // 7)
+        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         if reach.is_given:
-            return None
+            return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True) if place < 4 else None
         beside_least = reach.excess == 1 and reach.largest_is_power and conversion.exponent_offset == 0
         beside_least &= reach.follows_maximum
         if place == 4 and number < 7 and beside_least and reach.problem.unit == "requantize":
             return "only the least significand is one more than the largest"
-        half = 1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)
+        half = 1 << bits
         if place < 4:
             rests = ({(0, True)}, {(0, False), (1, True), (1, False)}, {(2, True)}, {(2, False), (3, True), (3, False)})
             reason = reach.why_no_product(lambda whole: whole == half - 1, rests[place], number >= 7)
@@ -211,7 +212,6 @@ def saturation_bins(reach: Reach) -> BlockFamily:
                 return reason
         if beside_least and place == 5:
             return "the largest magnitude is one more than the largest significand"
-        bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         if reach.clamps_above:
             return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True) if place < 4 else None
         if place in (2, 3) and _is_raised(reach, place=place - 1, negative=number >= 7):

@@ -57,9 +57,9 @@ class Stairs:
 
     @property
     def others(self) -> list[int]:
-        """The exponent fields of numbers that no staircase has as its largest."""
+        """The exponent fields of numbers that need other blocks; all where exponents are supplied, as these vary."""
         every = range((1 << self.kind.exponent_bits) - 1)
-        return list(every) if self.lanes == 1 else sorted(set(every) - set(self.fields))
+        return list(every) if self.lanes == 1 or self.reach.is_given else sorted(set(every) - set(self.fields))
 
     def below(self, turn: int) -> Int64Array:
         """Return how many fields below the largest each lane is."""

@@ -129,6 +129,8 @@ class EncodePlan(Plan):
         exponent = highest + 1 - spec.magnitude_bits + spec.fraction_bits
         beside = np.array([0, 0, 0, 1, 0, 0, -1])[np.arange(len(patterns)) % 7]
         codes = np.clip(exponent + beside + spec.exponent_bias, 0, spec.largest_exponent_code)
+        # A source may have no number that the smallest exponent fits.
+        codes = np.where((fields.max(axis=1) == 0) & (beside == 1), 0, codes)
         return {"exponents": codes.astype(np.uint64)[:, None]}
 
     def searches(self) -> Sequence[Search]:
