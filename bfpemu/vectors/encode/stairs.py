@@ -33,11 +33,11 @@ class Stairs:
 
     @cached_property
     def steps(self) -> Int64Array:
-        """The distances of neighbouring lanes, which go on from the first: among so many lanes there always is a 0.
+        """The distances of neighbouring lanes; behind the last comes the first. As many as lanes have a 0 among them.
 
-        The last one is that at which an element is rounded without its leading one beside the binary point.
+        The last is the first one at which rounding to nearest finds no bit of a number but a sticky one.
         """
-        found, deepest = [], self.bits + 1 + self.reach.spec.largest_shift
+        found, deepest = list[int](), self.bits + 1 + self.reach.spec.largest_shift
         for distance in range(1, deepest + 1):
             found += [0] if (distance - 1) % max(self.lanes - 1, 1) == 0 else []
             found.append(distance)
@@ -50,10 +50,8 @@ class Stairs:
         every = range(1, ones)
         if len(every) * len(self.steps) <= _MOST_BLOCKS:
             return list(every)
-        single = {step + (1 << bit) for bit in range(bits) for step in (-1, 0, 1)} | {
-            ones ^ 1 << b for b in range(bits)
-        }
-        return sorted({ones - 2, *single} & set(every))
+        beside = {step + (1 << bit) for bit in range(bits) for step in (-1, 0, 1)}
+        return sorted(({ones - 2} | beside | {ones ^ 1 << bit for bit in range(bits)}) & set(every))
 
     @property
     def others(self) -> list[int]:
@@ -80,22 +78,21 @@ class Stairs:
             field &= ones
             largest = field.max(axis=1)
             at = np.minimum(np.searchsorted(fields, largest), len(fields) - 1)
-            found = np.full((len(field), turns), -1, np.int64)
-            for turn in range(turns):
-                stands = (field == np.maximum(largest[:, None] - self.below(turn), 0)).all(axis=1)
-                found[stands & (fields[at] == largest), turn] = (at * turns + turn)[stands & (fields[at] == largest)]
-            return found
+            stands = np.stack(
+                [(field == np.maximum(largest[:, None] - self.below(turn), 0)).all(axis=1) for turn in range(turns)],
+                axis=1,
+            )
+            return np.where(stands & (fields[at] == largest)[:, None], at[:, None] * turns + np.arange(turns), -1)
 
         def absent(number: int) -> str | None:
             return None if self.fields[number // turns] in taken else "the conversion refuses numbers as large"
 
-        return Family(
-            [f"stairs.field{field}.turn{turn}" for field in self.fields for turn in range(turns)], find, absent
-        )
+        names = [f"stairs.field{field}.turn{turn}" for field in self.fields for turn in range(turns)]
+        return Family(names, find, absent)
 
 
 def stair_patterns(stimulus: SourceStimulus) -> Patterns:
-    """Return blocks for these bins; their fractions are ties, single bits and others, in turn."""
+    """Return blocks for these bins; fractions are ties, their neighbours, single bits and others."""
     stairs, source, lanes = Stairs(stimulus.reach), stimulus.source, stimulus.lanes
     if lanes == 1:
         return stimulus.rows_of([])
