@@ -11,7 +11,7 @@ from bfpemu.formats import ExponentRule
 from bfpemu.vectors.blocks.bins import MOST_DISTANCES
 from bfpemu.vectors.blocks.source_patterns import beyond_largest, telling_rests, telling_wholes
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
-from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
+from bfpemu.vectors.encode.stairs import Stairs
 
 Cell = tuple[int, int, int]
 """Sign, integer and exponent: ``integer * 2 ** exponent`` in units of an element."""
@@ -29,7 +29,6 @@ class EncodeStimulus(SourceStimulus):
         """Yield arrays of blocks, shape (n, lanes)."""
         yield from (self.whole_blocks(), self.alone(), self.one_hot(), self.largest())
         yield self.fields(Stairs(self.reach).others)
-        yield stair_patterns(self)
         yield from (self.special_pairs(), self.distances(), self.tails())
         few = max(min(_MOST_ROWS * self.lanes // len(self.cells), 3), 1)
         for unit in self.units:

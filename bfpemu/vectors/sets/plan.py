@@ -27,7 +27,7 @@ from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
-from bfpemu.vectors.encode.stairs import Stairs
+from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
 from bfpemu.vectors.encode.within_bins import within_families, within_patterns
@@ -115,7 +115,8 @@ class EncodePlan(Plan):
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
-        for patterns in chain(stimulus.pieces(), *maxima, (within_patterns(stimulus), *above)):
+        others = within_patterns(stimulus), *above, stair_patterns(stimulus)
+        for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
 
     def _given(self, patterns: AnyArray) -> Stimulus:
