@@ -169,13 +169,13 @@ class WordLayout:
 
 def _as_bytes(items: AnyArray, width: int) -> Bytes:
     found = np.ascontiguousarray(items.astype(f"<u{width // 8}", copy=False))
-    return found.view(np.uint8).reshape(len(items), -1)
+    return found.view(np.uint8).reshape(len(items), items.shape[1] * width // 8)
 
 
 def _as_bits(items: AnyArray, width: int) -> Bytes:
     size = 1 if width <= 8 else 2 if width <= 16 else 4 if width <= 32 else 8
     found = np.ascontiguousarray(items.astype(f"<u{size}", copy=False)).view(np.uint8).reshape(*items.shape, size)
-    return np.unpackbits(found, axis=-1, count=width, bitorder="little").reshape(len(items), -1)
+    return np.unpackbits(found, axis=-1, count=width, bitorder="little").reshape(len(items), items.shape[1] * width)
 
 
 def _from_bits(bits: Bytes, field: Field) -> AnyArray:

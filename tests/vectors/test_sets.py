@@ -307,7 +307,10 @@ MORE_BROKEN = [
     ("set-manifest", lambda manifest, folder: manifest["vectors"].update(total=-1)),
     ("set-manifest", lambda manifest, folder: manifest.update(coverage={})),
     ("set-manifest", lambda manifest, folder: manifest.update(count=1.5)),
-    ("set-files", lambda manifest, folder: manifest["vectors"].update(total=7)),
+    ("set-manifest", lambda manifest, folder: manifest.update(count=0)),
+    ("set-manifest", lambda manifest, folder: manifest.update(count=10**40)),
+    ("set-manifest", lambda manifest, folder: manifest["vectors"].update(total=7)),
+    ("set-files", lambda manifest, folder: (manifest["vectors"].update(total=9001), manifest.update(count=9001))),
     ("set-files", lambda manifest, folder: (folder / "coverage.json").unlink()),
     ("set-files", lambda manifest, folder: manifest["files"]["expected.hex"].update(sha256="0" * 64)),
 ]

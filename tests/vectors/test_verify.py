@@ -53,6 +53,7 @@ SPELLINGS = {
     "comments": lambda lines: (
         "// head\n/* more\nlines */\n# python\n\n" + joined(f"  {line} // {n}" for n, line in enumerate(lines))
     ),
+    "marks of comments in comments": lambda lines: "// /* a\n# /* b\n/* // c */" + joined(lines) + "// */ d\n",
     "addresses": lambda lines: joined(f"@{n:x} {line}" if n % 5 == 0 else line for n, line in enumerate(lines)),
     "a mark of UTF-8 at the start": lambda lines: "\ufeff" + joined(lines),
     "several words a line": lambda lines: " ".join(lines) + "\n",
@@ -116,6 +117,14 @@ def test_x_and_z_are_mismatches_of_their_own(sets, verify):
     assert re.search(r"unknown +2 #", text)
 
 
+@pytest.mark.parametrize("unit", ["encode", "decode", "dot"])
+def test_a_device_that_gives_nothing_but_x_is_a_mismatch(sets, verify, unit):
+    found = sets(unit)
+    status, text = verify(found, ("x" * found.problem.expected.digits + "\n") * found.total)
+    assert status == 1
+    assert f"{found.total:,} results differ, {found.total:,} of them with x or z" in text
+
+
 def test_unknown_items_of_csv_are_unknown(sets, verify):
     found = sets("encode")
     rows = (found.folder / "vectors.csv").read_text(encoding="ascii").splitlines()
@@ -175,6 +184,12 @@ def test_coverage_too_low_is_status_4(sets, verify, monkeypatch):
         lambda lines: [*lines[:4], "hello", *lines[5:]],
         lambda lines: [*lines[:4], "g" * len(lines[0]), *lines[5:]],
         lambda lines: ["@5", *lines],
+        lambda lines: ["@-0", *lines],
+        lambda lines: ["@0x0", *lines],
+        lambda lines: ["_" * len(line) for line in lines],
+        lambda lines: [*lines[:4], "_", *lines[4:]],
+        lambda lines: ["vector," + "," * (1 << 24)],
+        lambda lines: ['{"elements": ' + " " * (1 << 24)],
         lambda lines: ["/* never closed", *lines],
         lambda lines: ["vector,elements[0]", "0,1"],
         lambda lines: ['{"elements": ["1"]}'],

@@ -231,8 +231,17 @@ def _manifest(folder: Path) -> dict[str, Any]:
             raise BfpFormatError(
                 "set-manifest", f"{key!r} of {str(path)!r} must have the counts of spec 12.7, got {counts!r}"
             )
-    if type(found.get("count")) not in (int, type(None)):
-        raise BfpFormatError("set-manifest", f"'count' of {str(path)!r} must be an integer or null (spec 12.7)")
+    count = found.get("count")
+    if count is not None and (type(count) is not int or count < 1):
+        raise BfpFormatError("set-manifest", f"'count' of {str(path)!r} must be an integer from 1, or null (spec 12.7)")
+    directed, total = found["vectors"]["directed"], found["vectors"]["total"]
+    # Made again, a set has as many vectors as it was asked for, which must not be more than there are.
+    if total != max(directed, count or 0):
+        raise BfpFormatError(
+            "set-manifest",
+            f"the vectors of {str(path)!r} must be the directed ones, and as many as 'count' asks for (spec 12.8), "
+            f"got {total} in all, {directed} directed, and the count {count}",
+        )
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from bfpemu.errors import BfpFormatError
 from bfpemu.vectors.words import Bytes, WordLayout
 
+_LONGEST_LINE = 1 << 24
 _COLUMN = re.compile(r"(?:expected\.|output\.)?(\w+)(?:\[(\d{1,9})\])?$")
 
 
@@ -25,7 +26,7 @@ def csv_words(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
         ``device-output``.
     """
     try:
-        yield from _words_of_rows(csv.reader(text), where, layout)
+        yield from _words_of_rows(csv.reader(_lines(text, where)), where, layout)
     except csv.Error as error:
         raise BfpFormatError("device-output", f"{where} must be CSV (spec 12.12): {error}") from error
 
@@ -64,7 +65,7 @@ def json_words(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
         ``device-output``.
     """
     count = 0
-    for line in text:
+    for line in _lines(text, where):
         if not line.strip():
             continue
         try:
@@ -79,6 +80,17 @@ def json_words(text: Any, where: str, layout: WordLayout) -> Iterator[Bytes]:
             ) from error
         yield _word(items, where, count, layout)
         count += 1
+
+
+def _lines(text: Any, where: str) -> Iterator[str]:
+    """Yield the lines of a file, none of which fills the memory."""
+    while line := text.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise BfpFormatError(
+                "device-output",
+                f"a line must have at most {_LONGEST_LINE:,} characters (spec 12.12), and {where} has a longer one",
+            )
+        yield line
 
 
 def _as_list(items: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,11 @@ _PIECE = 1 << 22
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST_HEAD = 1 << 16
+_LONGEST_LINE = 1 << 28
 _MARKS = b"0123456789abcdefABCDEFxXzZ?"
+_COMMENT = re.compile(r"//|/\*|#")
+_ADDRESS = re.compile(r"@[0-9a-fA-F_]*[0-9a-fA-F][0-9a-fA-F_]*", re.ASCII)
+_NO_DIGIT = re.compile(rb"^_+$", re.MULTILINE)
 _LOWER = bytes.maketrans(b"ABCDEFXzZ?", b"abcdefxxxx")
 """Digits in lower case, and ``x`` for what is not known."""
 
@@ -83,6 +88,11 @@ def _read(file: BinaryIO, where: str, layout: WordLayout) -> Iterator[Bytes]:
         rest = data[end:]
         if end:
             yield reader.words(data[:end])
+        if len(rest) > _LONGEST_LINE:
+            raise BfpFormatError(
+                "device-output",
+                f"a line must have at most {_LONGEST_LINE:,} characters (spec 12.12), and {where} has a longer one",
+            )
 
 
 class _Joined(io.RawIOBase):
@@ -122,21 +132,25 @@ class _HexReader:
         """Return the words of whole lines."""
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
-        if b"_" in data and b"/" not in data:
-            data = data.replace(b"_", b"")
+        parted = b"_" in data and b"/" not in data and not _NO_DIGIT.search(data)
+        found = self._quickly(data.replace(b"_", b"") if parted else data)
+        return self._result(self._slowly(data) if found is None else found)
+
+    def _quickly(self, data: bytes) -> Bytes | None:
+        """Return words that are lines of their digits and nothing else, or None where there is anything else."""
         # Comments and an address stand at the head of most files, and nothing but words after them.
         width, head = self.digits + 1, 0
         while data[head : head + 1] in (b"/", b"@", b"#", b"\n") and head < _LONGEST_HEAD:
             head = data.find(b"\n", head) + 1
-        found = [self._slowly(data[:head])] if head else []
         rest = data[head:]
-        if len(rest) % width == 0 and not self.in_comment:
-            rows = np.frombuffer(rest, np.uint8).reshape(-1, width)
-            if (rows[:, -1] == ord("\n")).all() and _are_digits(rest.replace(b"\n", b""), self.digits * len(rows)):
-                self.lines += len(rows)
-                rows = rows[:, :-1]
-                return self._result(np.concatenate([*found, rows]) if found else rows)
-        return self._result(np.concatenate([*found, self._slowly(rest, sum(map(len, found)))]))
+        if len(rest) % width or self.in_comment or b"/*" in data[:head]:
+            return None
+        rows = np.frombuffer(rest, np.uint8).reshape(-1, width)
+        if not (rows[:, -1] == ord("\n")).all() or not _are_digits(rest.replace(b"\n", b""), self.digits * len(rows)):
+            return None
+        found = self._slowly(data[:head]) if head else rows[:0, :-1]
+        self.lines += len(rows)
+        return np.concatenate([found, rows[:, :-1]]) if head else rows[:, :-1]
 
     def finish(self) -> None:
         """Say when a comment has no end."""
@@ -159,7 +173,7 @@ class _HexReader:
                 )
         return lower
 
-    def _slowly(self, data: bytes, before: int = 0) -> Bytes:
+    def _slowly(self, data: bytes) -> Bytes:
         found: list[str] = []
         for line in data.decode("ascii", "replace").split("\n")[:-1]:
             self.lines += 1
@@ -168,7 +182,7 @@ class _HexReader:
                 continue
             for word in text.split():
                 if word.startswith("@"):
-                    self._check_address(word, self.found + before + len(found))
+                    self._check_address(word, self.found + len(found))
                     continue
                 found.append(self._checked(word))
         return np.frombuffer("".join(found).encode(), np.uint8).reshape(-1, self.digits)
@@ -179,21 +193,19 @@ class _HexReader:
             if not end:
                 return ""
             self.in_comment = False
-        while "/*" in line:
-            before, _, after = line.partition("/*")
+        while (mark := _COMMENT.search(line)) is not None:
+            if mark[0] != "/*":
+                return line[: mark.start()]
+            before, after = line[: mark.start()], line[mark.end() :]
             _, end, rest = after.partition("*/")
             if not end:
                 self.in_comment = True
                 return before
             line = f"{before} {rest}"
-        return line.split("//", 1)[0].split("#", 1)[0]
+        return line
 
     def _check_address(self, word: str, expected: int) -> None:
-        try:
-            address = int(word[1:].replace("_", ""), 16)
-        except ValueError:
-            address = -1
-        if address != expected:
+        if not _ADDRESS.fullmatch(word) or int(word[1:].replace("_", ""), 16) != expected:
             raise BfpFormatError(
                 "device-output",
                 f"an address must be that of the next word, @{expected:x} (spec 12.12), got {word!r} in line "
