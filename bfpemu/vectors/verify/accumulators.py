@@ -106,14 +106,7 @@ def nothing(sums: GroupSums) -> Held:
 
 def added(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Held:
     """Return accumulators after the groups of some vectors were added to what they held."""
-    unit = sums.problem.dot_unit
-    assert unit is not None
-    kinds = {
-        AccumulatorKind.FLOAT: _add_float,
-        AccumulatorKind.FIXED: _add_fixed,
-        AccumulatorKind.ALIGNED: _add_aligned,
-    }
-    add = kinds[unit.accumulator.kind]
+    add = _ADD[sums.accumulator.kind]
     for total, exponent in zip(sums.totals.T, sums.exponents.T, strict=True):
         after = add(sums, faults, held, total, exponent)
         held = after if faults.keeps_last_flags else after._replace(flags=after.flags | held.flags)

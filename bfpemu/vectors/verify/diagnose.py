@@ -17,8 +17,8 @@ from bfpemu.vectors.verify.adder_faults import adder_faults
 from bfpemu.vectors.verify.alternatives import alternatives
 from bfpemu.vectors.verify.compare import Comparison
 from bfpemu.vectors.verify.decode_guesses import other_decodings, other_elements
-from bfpemu.vectors.verify.dot_faults import Fault, dot_faults
-from bfpemu.vectors.verify.encoder_faults import encoder_faults
+from bfpemu.vectors.verify.dot_faults import dot_faults
+from bfpemu.vectors.verify.encoder_faults import Fault, encoder_faults
 from bfpemu.vectors.verify.operand_faults import operand_faults
 from bfpemu.vectors.verify.slips import slips
 from bfpemu.vectors.verify.transforms import other_stimuli, transforms

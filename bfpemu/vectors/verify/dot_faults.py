@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -11,12 +11,10 @@ from bfpemu.formats.unit import AccumulatorKind, FloatFormat, IntegerOverflow
 from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults, Addend, accumulated, is_modelled
+from bfpemu.vectors.verify.encoder_faults import Fault
 from bfpemu.vectors.verify.float_adder import FloatAdder
 from bfpemu.vectors.verify.group_sums import GroupSums, any_group, has_group_sums
-from bfpemu.vectors.words import Bytes, Fields
-
-Fault = tuple[str, Callable[[], Bytes]]
-"""What is different, and how to make the words that come of it."""
+from bfpemu.vectors.words import Fields
 
 _FEWER_BITS = range(1, 9)
 _SHIFT_BITS = range(2, 8)
