@@ -296,6 +296,9 @@ def _shift_codes(reach: Reach) -> BlockFamily:
     def absent(number: int) -> str | None:
         if count == 1 and number and not (reach.flushes and spec.use_subnormals):
             return "the one sub-block has the block's exponent"
+        sub_size = spec.sub_block_size or 1
+        if number % count * sub_size >= reach.lanes and number >= count and reach.problem.unit != "dot":
+            return f"a vector has {reach.lanes} elements, fewer than a block"
         return None
 
     return Family(names, find, absent)

@@ -66,8 +66,17 @@ class Closing(SpecialVectors):
     def sought(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors that may hit missing bins, and why others of them cannot occur."""
         source = SourceBlocks(self.reach)
-        if source.is_known:
-            return self._of_source(source, families, missing)
+        if not source.is_known:
+            return self._of_meetings(families, missing)
+        stimulus, reasons = self._of_source(source, families, missing)
+        if self.target.sub_shift_bits:
+            # Which other numbers of its sub-block a number may have beside it, meetings know better.
+            other, more = self._of_meetings(families, missing - set(reasons))
+            stimulus, reasons = joined([piece for piece in (stimulus, other) if piece]), more | reasons
+        return stimulus, reasons
+
+    def _of_meetings(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return vectors of numbers where they meet a unit, and why there are none for some bins."""
         wanted = [
             (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
             for family in families
