@@ -53,7 +53,8 @@ def found_bins(stimulus: DotStimulus, candidates: Mapping[str, Iterable[Terms]],
                 break
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        yield from names(facts.results[row])
+        if hit:
+            yield from names(facts.results[row])
 
     family = named_family([name for name in candidates if name in hit], bins)
     return FoundBins(family, {field: np.concatenate([row[field] for row in rows]) for field in rows[0]} if rows else {})

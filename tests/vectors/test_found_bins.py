@@ -1,0 +1,119 @@
+"""Bins of `dot` for which vectors are found, and lanes that `add` spares, mean what they say (spec 12.10).
+
+What a bin is about is taken away or changed in its vector, and the reference model asked again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
+from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.dot.distance_bits import distance_bits
+from bfpemu.vectors.dot.facts import DotFacts
+from bfpemu.vectors.dot.infinite_bins import infinite_bins
+from bfpemu.vectors.dot.lifted_ends import lifted_ends
+from bfpemu.vectors.dot.lone_bits import lone_bits
+from bfpemu.vectors.dot.moved_bits import moved_bits
+from bfpemu.vectors.dot.remainders import remainders
+from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.recheck import reference_answer, row_of
+from bfpemu.vectors.sets.directed import Directed
+from bfpemu.vectors.sets.plan import plan_of
+from bfpemu.vectors.traced import traced_vector
+
+pytestmark = pytest.mark.slow
+
+FP9 = FloatFormat(exponent_bits=5, fraction_bits=3)
+UNITS = {
+    "keeps": DotProductUnit(accumulator=Accumulator(kind="aligned", bits=12, fraction_bits=9, overflow="saturate")),
+    "fixed": DotProductUnit(accumulator=Accumulator(kind="fixed", bits=12, lsb_exponent=-8), output=FP9),
+    "float": DotProductUnit(accumulator=Accumulator(kind="float", format=FP9), output=FP9),
+    "exact": DotProductUnit(accumulator=Accumulator(kind="exact"), output=FP9),
+}
+GROUPS = {
+    "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum"},
+    "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output"},
+    "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"},
+    "exact": {"alone.output"},
+}
+INEXACT = 8
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Return by unit its problem, and every bin with the items of the first vector that was found for such bins."""
+    spec, made = Preset(BFPSpec("m4", 4, 2, 4)), {}
+    for name, unit in UNITS.items():
+        problem = Problem("dot", spec, dot_unit=unit, elements=6)
+        bins = {}
+        for maker in (moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends):
+            family, stimulus = maker(DotStimulus(problem, 1, 1))
+            if not stimulus:
+                assert not family.names
+                continue
+            vectors = [traced_vector(problem, row_of(stimulus, row)) for row in range(len(stimulus["a_elements"]))]
+            facts = DotFacts(stimulus, [vector.results[0] for vector in vectors], np.zeros(len(vectors)), vectors)
+            hits = bins_of([family], facts, len(vectors))
+            assert set(family.names) == set().union(*hits)
+            for row, names in reversed([*enumerate(hits)]):
+                bins |= dict.fromkeys(names, row_of(stimulus, row))
+        made[name] = problem, bins
+    return made
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_every_unit_has_the_groups_of_its_stages(found, name):
+    assert GROUPS[name] <= {".".join(key.split(".")[:2]) for key in found[name][1]}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_what_is_moved_or_cut_off_alone_shows_in_the_flag(found, name):
+    problem, bins = found[name]
+    for key, items in bins.items():
+        if key.startswith(("moves.", "alone.")):
+            assert reference_answer(problem, items)["flags"] == [0 if ".exact." in key else INEXACT], key
+
+
+def test_without_the_slot_of_the_bit_that_is_cut_off_nothing_is_inexact(found):
+    problem, bins = found["exact"]
+    seen = 0
+    for key, items in bins.items():
+        slots = [slot for slot in range(3) if any(items["a_elements"][2 * slot : 2 * slot + 2])]
+        if len(slots) < 2 or not key.startswith("alone."):
+            continue
+        low = min(slots, key=lambda slot: items["a_exponents"][slot] + items["b_exponents"][slot])
+        cleared = [0 if place // 2 == low else code for place, code in enumerate(items["a_elements"])]
+        assert reference_answer(problem, items | {"a_elements": cleared})["flags"] == [0], key
+        seen += 1
+    assert seen > 10
+
+
+@pytest.mark.parametrize("rule", ["floor", "rceil"])
+def test_any_number_of_the_lower_operand_in_a_lane_that_it_spares_changes_the_element_there(rule):
+    problem = Problem("add", Preset(BFPSpec("m4", 4, 3, 5), Conversion(exponent_rule=rule)))
+    made = Directed(plan_of(problem, 1, 1))
+    assert made.contradictions() == {}
+    rows = [row_of(part.stimulus, row) for part in made.parts for row in range(len(part.answer["elements"]))]
+    seen = set()
+    for key, entry in made.report().items():
+        if not key.startswith("spared."):
+            continue
+        assert "not_reached" not in entry, key
+        apart, way, sign, lane = key.split(".")[1:]
+        if "first" not in entry or int(apart.removeprefix("apart")) < 6:
+            continue
+        items, at = rows[entry["first"]], int(lane.removeprefix("lane"))
+        low = min("ab", key=lambda side: items[f"{side}_exponents"][0])
+        codes = items[f"{low}_elements"]
+        assert codes[at] == 0
+        step = 1 if (way == "away") == (sign == "pos") else -1
+        other = [*codes[:at], step % 16, *codes[at + 1 :]]
+        answers = [reference_answer(problem, items | {f"{low}_elements": some}) for some in (codes, other)]
+        assert answers[0]["exponents"] == answers[1]["exponents"]
+        assert answers[0]["elements"][at] != answers[1]["elements"][at]
+        seen.add((way, sign, at))
+    assert len(seen) >= 3 * (4 if rule == "rceil" else 1)
