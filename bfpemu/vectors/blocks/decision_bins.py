@@ -229,12 +229,12 @@ def _why_not_beyond(reach: Reach, bit: int, negative: int, bits: int) -> str | N
     room = reach.tops[1] - unit - bits
     if room < 0 or (room == 0 and reach.largest_is_power):
         return "no number is so far above the largest significand at the largest exponent"
-    most = _largest_number(reach, negative)
+    most = largest_number(reach, negative)
     is_less = most is not None and most < (1 << bits | 1 << bit) * Fraction(2) ** unit
     return "no number is so large" if is_less else None
 
 
-def _largest_number(reach: Reach, negative: int) -> Fraction | None:
+def largest_number(reach: Reach, negative: int) -> Fraction | None:
     """Return a bound of the magnitudes of a sign, when operands are codes that stand for what they say."""
     specs = reach.operands
     is_other = any(wraps(spec) or spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs)

@@ -42,6 +42,7 @@ from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.encode.decision_stimulus import DecidingCodes
 from bfpemu.vectors.encode.near_maxima import near_families
+from bfpemu.vectors.encode.powers_above import PowersAbove, above_families
 from bfpemu.vectors.operands.afar_bins import afar_families
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
 from bfpemu.vectors.operands.closing import Closing
@@ -83,6 +84,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "requantize":
             reach = Reach(self.problem)
             found += [*near_families(reach, self.level), *merge_families(reach, self.level)]
+            found += above_families(reach, self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
@@ -102,6 +104,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "requantize":
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
             yield from MergedBlocks(self.problem, self.seed, self.level).pieces()
+            yield from PowersAbove(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "add":
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
             yield from AfarSums(self.problem, self.seed, self.level).pieces()

@@ -27,6 +27,7 @@ from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
+from bfpemu.vectors.encode.powers_above import above_families, above_patterns
 from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
@@ -109,13 +110,13 @@ class EncodePlan(Plan):
         found += decision_families(reach, self.level)
         found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
         found += [*near_families(reach, self.level), *overflow_families(reach, self.level)]
-        return [*found, *Stairs(reach).families()]
+        return [*found, *Stairs(reach).families(), *above_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
-        others = within_patterns(stimulus), *above, stair_patterns(stimulus)
+        others = within_patterns(stimulus), *above, stair_patterns(stimulus), above_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
 
