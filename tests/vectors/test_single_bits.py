@@ -18,6 +18,7 @@ from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.encode.overflow_bins import overflow_families, overflow_patterns
+from bfpemu.vectors.encode.powers_above import above_families, above_patterns
 from bfpemu.vectors.encode.source_stimulus import SourceStimulus
 from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
@@ -261,3 +262,20 @@ def test_every_field_lies_at_every_distance_below_every_largest_one_in_every_lan
     for largest in range(1, ones):
         nearest = {max(largest - distance, 0) for distance in range(elements + 1)}
         assert met >= {(largest, lane, field) for lane in range(lanes) for field in nearest}
+
+
+def test_powers_of_two_above_the_largest_significand_are_so_many_units_in_every_lane():
+    problem = Problem("encode", Preset(BFPSpec("above", 5, 3, 4)), dtype="float16")
+    preset, reach = problem.target, Reach(problem)
+    patterns = above_patterns(SourceStimulus(reach, seed=1, level=1))
+    found = bins_of(above_families(reach, 1), block_facts_of(problem, patterns), len(patterns))
+    seen = set()
+    for block, names in zip(patterns.tolist(), found, strict=True):
+        values = [read_float(bits, "float16", preset.conversion) for bits in block]
+        unit = unit_of(values, preset)
+        places = [(value.magnitude / unit).numerator.bit_length() - 1 - 4 for value in values]
+        assert [value.magnitude for value in values] == [2 ** (4 + place) * unit for place in places]
+        signs = ["neg" if bits >> 15 else "pos" for bits in block]
+        assert names == {f"above.places{places[lane]}.{signs[lane]}.lane{lane}" for lane in range(3)}
+        seen |= names
+    assert seen == set(above_families(reach, 1)[0].names)

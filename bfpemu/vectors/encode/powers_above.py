@@ -26,22 +26,32 @@ _MOST_BITS = 61
 
 
 def powers_above(reach: Reach) -> list[tuple[int, int]]:
-    """Return (sign, places): the numbers `2 ** (M + places)` in units of the largest exponent, where it is held.
+    """Return (sign, places): the numbers `2 ** (M + places)` in units of the exponent that is held, or supplied.
 
     Up to as many places as numbers have bits, which a shifter to the left may keep.
     """
     conversion, spec = reach.problem.target.conversion, reach.spec
     plain = not (conversion.source_chain or conversion.post_truncate_bits or conversion.exponent_offset)
-    plain &= reach.follows_maximum and not reach.is_given and not reach.counts_specials
+    is_supplied = reach.is_given and reach.problem.unit == "encode"
+    plain &= (reach.follows_maximum or is_supplied) and not reach.counts_specials
     saturates = conversion.exponent_overflow is ExponentOverflow.SATURATE and reach.clamps_above
     if reach.problem.unit not in ("encode", "requantize") or not plain or not saturates or _is_other(reach):
         return []
-    unit, bits = spec.largest_exponent - spec.fraction_bits, spec.magnitude_bits
+    unit, bits = held_exponent(reach) - spec.fraction_bits, spec.magnitude_bits
     room = min(reach.tops[1] - unit - bits, reach.precision, _MOST_BITS - bits)
     # All numbers of a source may lie farther above.
     found = [(sign, places) for places in range(max(reach.tops[0] - unit - bits, 0), room + 1) for sign in (0, 1)]
     most = [largest_number(reach, sign) for sign in (0, 1)]
     return [cell for cell in found if (end := most[cell[0]]) is None or end >= Fraction(2) ** (unit + bits + cell[1])]
+
+
+def held_exponent(reach: Reach) -> int:
+    """Return the largest exponent; where exponents are supplied, one below which a source has as many powers of two."""
+    spec = reach.spec
+    if not reach.is_given:
+        return spec.largest_exponent
+    wanted = reach.tops[1] - spec.magnitude_bits - reach.precision + spec.fraction_bits
+    return min(max(wanted, spec.smallest_exponent), spec.largest_exponent)
 
 
 def _is_other(reach: Reach) -> bool:
@@ -71,7 +81,7 @@ def above_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
 def above_patterns(stimulus: SourceStimulus) -> Patterns:
     """Return blocks of `encode` of such numbers, in every lane in turn."""
     reach, own = stimulus.reach, powers_above(stimulus.reach)
-    top = reach.spec.largest_exponent - reach.spec.fraction_bits + reach.spec.magnitude_bits
+    top = held_exponent(reach) - reach.spec.fraction_bits + reach.spec.magnitude_bits
     patterns = [stimulus.source.of(sign, 1, top + places) or 0 for sign, places in own]
     turns = range(len(own))
     return stimulus.rows_of([[patterns[(turn + lane) % len(own)] for lane in range(stimulus.lanes)] for turn in turns])

@@ -27,7 +27,7 @@ from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
-from bfpemu.vectors.encode.powers_above import above_families, above_patterns
+from bfpemu.vectors.encode.powers_above import above_families, above_patterns, held_exponent
 from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.encode.subnormal_maxima import subnormal_families, subnormal_patterns
@@ -116,9 +116,14 @@ class EncodePlan(Plan):
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
-        others = within_patterns(stimulus), *above, stair_patterns(stimulus), above_patterns(stimulus)
+        others = within_patterns(stimulus), *above, stair_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
+        powers = above_patterns(stimulus)
+        held = held_exponent(stimulus.reach) + self.problem.target.format.exponent_bias
+        yield {"x": powers} | (
+            {"exponents": np.full((len(powers), 1), held, np.uint64)} if self.problem.needs_exponents else {}
+        )
 
     def _given(self, patterns: AnyArray) -> Stimulus:
         """Return exponents, where they are supplied: those that fit the largest number, and ones beside them."""
