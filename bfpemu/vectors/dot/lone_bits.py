@@ -6,7 +6,6 @@ A shift that brings the leading one to its place has a bit of its own for each p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
 from bfpemu.formats.float_format import FloatFormat, Subnormals
 from bfpemu.formats.unit import AccumulatorKind
@@ -57,7 +56,7 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
             depth = _depth(number, stages[stage])
             if depth is not None:
                 yield f"alone.{stage}.depth{depth}"
-                if stage == "accumulator" and number.top - depth in _subnormal_ends(stimulus):
+                if stage == "accumulator" and number.top - depth in _subnormal_ends(stimulus)[:1]:
                     yield f"alone.subnormal.depth{depth}"
 
 
@@ -114,9 +113,9 @@ def _candidates(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:
 
 
 def _beside_subnormal(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:
-    """Yield a subnormal number of one bit and a number so far above it, in either order and of both signs."""
+    """Yield the smallest subnormal number and a number so far above it, in either order and of both signs."""
     ends, sign = _subnormal_ends(stimulus), -1 if depth & 2 else 1
-    for turn, base in product((sign, -sign), dict.fromkeys((ends[depth % len(ends)], ends[0], ends[-1]))):
-        terms = [Term(0, turn, base), Term(1, turn, base + depth)]
+    for turn in (sign, -sign):
+        terms = [Term(0, turn, ends[0]), Term(1, turn, ends[0] + depth)]
         order = terms if depth & 1 else terms[::-1]
         yield [term._replace(slot=slot) for slot, term in enumerate(order)]
