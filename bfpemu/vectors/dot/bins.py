@@ -261,6 +261,8 @@ def flag_bins(facts: DotFacts, row: int) -> Iterator[str]:
 def _why_no_underflow(problem: Problem) -> str | None:
     """Return why nothing that is below the normal numbers of a float is rounded, or None."""
     assert problem.dot_unit is not None
+    if problem.dot_unit.sum_bits is not None or problem.dot_unit.accumulator.bits is not None:
+        return None  # what saturates is no such multiple
     low = DotStimulus(problem, 0, 1).ends[0]
     for format in {problem.dot_unit.accumulator.format, problem.float_output} - {None}:
         assert format is not None

@@ -88,7 +88,7 @@ def _why_not_of_sums(reach: ResultReach) -> dict[str, Callable[[], str | None]]:
             return "the conversion refuses infinities"
         if conversion.infinity not in ("saturate", "saturate_element"):
             return f"an infinity does not saturate, by the policy {str(conversion.infinity)!r}"
-        return None if reach.may_become_infinite(sign) else "no accumulator becomes such an infinity"
+        return None if reach.has_infinities(sign < 0) else "no accumulator becomes such an infinity"
 
     def no_nan_block() -> str | None:
         if conversion.exponent_overflow == "nan" and reach.is_above:

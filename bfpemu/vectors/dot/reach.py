@@ -100,7 +100,9 @@ class ResultReach(Reach):
             step.overflow is StepOverflow.INFINITY and high > step.maximum_exponent
             for step, high in zip(chain, highs, strict=True)
         )
-        return overflows or self.may_become_infinite(-1 if negative else 1)
+        # The NaN of a sum has no sign.
+        by_nan = self.problem.target.conversion.nan is NanPolicy.INFINITY and self.may_be_nan and not negative
+        return overflows or by_nan or self.may_become_infinite(-1 if negative else 1)
 
     @property
     def lowest_read(self) -> int:
