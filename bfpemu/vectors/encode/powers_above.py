@@ -19,6 +19,7 @@ from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.operand_stimulus import OperandStimulus
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.source_numbers import has_infinity_codes
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 
 _MOST_BITS = 61
@@ -55,8 +56,8 @@ def held_exponent(reach: Reach) -> int:
 
 
 def _is_other(reach: Reach) -> bool:
-    """Whether operands have codes that do not stand for what they say."""
-    return bool(reach.operands) and reach.is_loose
+    """Whether operands have codes that do not stand for what they say, such as an infinity."""
+    return bool(reach.operands) and (reach.is_loose or any(map(has_infinity_codes, reach.operands)))
 
 
 def above_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:

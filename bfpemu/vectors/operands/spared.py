@@ -103,8 +103,12 @@ class SparedSums(AfarSums):
         """Yield significands of both operands, with each element in every lane."""
         every, count = np.array(elements), len(elements)
         chosen = [(every[(self.lane + turn) % count], turn % self.size) for turn in range(count)]
-        # What the lanes missed that made the exponent, each in its turn.
-        missed = every[(self.lane + np.minimum(self.lane, count - 1)) % count]
-        for row, place in [*chosen, (missed, count % self.size)]:
+        if count < self.size:
+            # What the lanes missed that made the exponent, each in its turn.
+            missed = every[(self.lane + np.minimum(self.lane, count - 1)) % count]
+            chosen.append((missed, count % self.size))
+        else:
+            chosen += [(row, (place + 1) % self.size) for row, place in chosen]
+        for row, place in chosen:
             makes = self.lane == place
             yield np.where(makes, holder.high, row), np.where(makes, holder.low, 0)
