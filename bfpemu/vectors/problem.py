@@ -88,8 +88,6 @@ class Problem:
         put(self, "results", self._checked_results(self.results))
         self._check_conversion()
         self._check_accumulator()
-        if self.dot_unit is not None:
-            group_size(self.a_flat.format, self.b_flat.format, self.dot_unit, self.elements)
         for layout in (self.stimulus, self.expected):
             if layout.bits > _MOST_BITS:
                 raise SpecError(
@@ -132,10 +130,16 @@ class Problem:
             )
 
     def _check_accumulator(self) -> None:
+        """Refuse groups that do not fit, and accumulators without a register (spec 6.3, 12.4)."""
+        unit = self.dot_unit
+        size = group_size(self.a_flat.format, self.b_flat.format, unit, self.elements) if unit else 0
         if not self.shows_accumulator:
             return
-        if self.dot_unit is None or self.dot_unit.accumulator.kind is AccumulatorKind.EXACT:
+        if unit is None or unit.accumulator.kind is AccumulatorKind.EXACT:
             raise SpecError("set-unit", "only 'dot' with an accumulator that is not exact has a register (spec 12.4)")
+        is_exact = unit.accumulator.kind is AccumulatorKind.ALIGNED or unit.accumulator.fused
+        if unit.pairwise and is_exact and self.elements <= size:
+            raise SpecError("set-unit", "a group sum that nothing is added to is in no register (spec 6.7, 12.4)")
 
     def _checked_results(self, results: int) -> int:
         """Return how many results make a block of the output, 0 where they are floats (spec 12.2)."""

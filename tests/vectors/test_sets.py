@@ -21,7 +21,7 @@ from bfpemu.vectors.blocks import pseudorandom
 from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.recheck import reference_answer
+from bfpemu.vectors.recheck import reference_answer, row_of
 from bfpemu.vectors.sets.generate import Request, generate, produce
 from bfpemu.vectors.sets.plan import plan_of
 from bfpemu.vectors.sets.stored import differing_files, open_set
@@ -422,3 +422,22 @@ def test_words_of_odd_widths_survive_packing():
     packed = problem.stimulus.pack(rows)
     assert packed.shape == (50, 3)
     assert all((problem.stimulus.unpack(packed)[name] == items).all() for name, items in rows.items())
+
+
+@pytest.mark.parametrize(
+    "accumulator",
+    [
+        Accumulator(kind="aligned", bits=8, fraction_bits=6, overflow="saturate"),
+        Accumulator(kind="aligned", format="bf16", fraction_bits=9),
+        Accumulator(kind="float", format="bf16", fused=True),
+    ],
+)
+def test_one_group_that_is_added_pairwise_is_in_no_register(accumulator):
+    unit = DotProductUnit(accumulator=accumulator, pairwise=True)
+    with pytest.raises(SpecError, match="in no register"):
+        Problem("dot", resolve("3x2x4"), dot_unit=unit, elements=2, shows_accumulator=True)
+    problem = Problem("dot", resolve("3x2x4"), dot_unit=unit, elements=4, shows_accumulator=True)
+    stimulus = filling(problem, 5, 0, 20)
+    answers = expected(problem, stimulus)
+    for row in range(20):
+        assert reference_answer(problem, row_of(stimulus, row)) == row_of(answers, row)

@@ -82,11 +82,13 @@ def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], st
             return "nothing is negative"
         if not GOES_AWAY[format.rounding][8 * (sign == "neg") : 8 + 8 * (sign == "neg")].any():
             return f"{format.rounding} takes no such number away from zero"
-        lowest, kept = 1 - format.bias - format.fraction_bits - 1, format.subnormals is Subnormals.KEEP
-        is_low = stimulus.ends[0] <= lowest and kept
+        lowest = 1 - format.bias - format.fraction_bits - 1
+        is_low = stimulus.ends[0] <= lowest
         if to == "smallest_normal" and not is_low:
             return "no number between the subnormal ones and the normal ones is rounded"
-        bits = format.fraction_bits + 1 if to == "smallest_normal" else 2 if is_low else format.fraction_bits + 2
+        # What is flushed carries nowhere below the normal numbers.
+        has_short = is_low and format.subnormals is Subnormals.KEEP
+        bits = format.fraction_bits + 1 if to == "smallest_normal" else 2 if has_short else format.fraction_bits + 2
         if stage == "accumulator":
             return _why_no_group(stimulus, bits, may_add=to == "power_of_two" or accumulator.fused)
         return _why_no_held(problem, stimulus, bits, lowest if to == "smallest_normal" else None)
