@@ -54,6 +54,18 @@ def signed_bits(numbers: Integers) -> Counts:
     return bit_lengths(np.where(numbers < 0, ~numbers, numbers)) + 1
 
 
+def wrapped(numbers: Counts, bits: int) -> Counts:
+    """Return numbers modulo ``2**bits``, 1 to 64 bits, in two's complement.
+
+    Examples
+    --------
+    >>> wrapped(np.array([3, 4, 7, -5]), 3).tolist()
+    [3, -4, -1, 3]
+    """
+    spare = np.int64(64 - bits)
+    return numbers << spare >> spare
+
+
 def trailing_zeros(numbers: Integers) -> Counts:
     """Return the place of the lowest set bit of every number, and -1 for 0.
 

@@ -14,6 +14,9 @@ from bfpemu.vectors.blocks.facts import HALF, Int64Array, Mask, UInt64Array
 
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
+Bits = Mask | Int64Array | UInt64Array | int
+"""0 and 1, or whether a bit is set."""
+
 GOES_AWAY: dict[Rounding, Mask] = {
     mode: np.array(
         [
@@ -55,8 +58,13 @@ def goes_away(
 ) -> UInt64Array:
     """Return 1 where a number is rounded away from zero, and 0 where it is not."""
     guard, below = rest >= HALF, sticky | (rest << _ONE != 0)
-    cell = 8 * negative + 4 * (whole & _ONE).astype(np.int64) + 2 * guard + below
-    found: UInt64Array = GOES_AWAY[mode][cell].astype(np.uint64)
+    return bits_go_away(mode, negative, whole & _ONE, guard, below).astype(np.uint64)
+
+
+def bits_go_away(mode: Rounding, negative: Bits, odd: Bits, guard: Bits, below: Bits) -> Mask:
+    """Return whether numbers go away from zero, by their signs and the bits around the place where they are rounded."""
+    bits = (np.asarray(bit, np.int64) for bit in (negative, odd, guard, below))
+    found: Mask = GOES_AWAY[mode][sum(bit << place for bit, place in zip(bits, (3, 2, 1, 0), strict=True))]
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import BFPSpec, Encoding, ExponentRule, ReservedExponent
+from bfpemu.formats import BFPSpec, Conversion, Encoding, ExponentRule, ReservedExponent
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
 from bfpemu.vectors.answers import OPERATIONS, operand_values
@@ -216,6 +216,11 @@ def wanted_exponents(problem: Problem, highest: Int64Array, largest: UInt64Array
     elif conversion.exponent_rule is ExponentRule.CEIL:
         found = found + (largest != HALF)
     return found
+
+
+def exponent_steps(conversion: Conversion) -> tuple[int, ...]:
+    """Return how far the exponent of a block may be from that with which the rule begins (spec 3.5)."""
+    return {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(conversion.exponent_rule, (0,))
 
 
 def facts_at(problem: Problem, negative: Mask, mantissa: UInt64Array, top: Int64Array, units: Int64Array) -> BlockFacts:

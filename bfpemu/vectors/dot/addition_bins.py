@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from itertools import product
 
 from bfpemu.formats.unit import AccumulatorKind
-from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.pseudorandom import words
-from bfpemu.vectors.dot.facts import DotFacts, DotFamily, Number, additions, exact_sum, named_family, value_of
+from bfpemu.vectors.dot.facts import DotFacts, DotFamily, Number, additions, converted, exact_sum, named_family
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 from bfpemu.vectors.problem import Problem
@@ -60,8 +59,7 @@ def _named(stimulus: DotStimulus) -> tuple[_Named, ...]:
 def _bins(problem: Problem, stimulus: DotStimulus) -> Callable[[DotFacts, int], Iterator[str]]:
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
         for before, group_sum, step in additions(facts.results[row], problem):
-            converted = step.converted if isinstance(step, GroupStep) else None
-            addend = value_of(converted, problem) if isinstance(converted, int) else group_sum
+            addend = converted(group_sum, step, problem)
             if addend is not None and before.integer and addend.integer:
                 yield from _names(before, addend, stimulus)
 

@@ -215,7 +215,7 @@ def why_no_edge(problem: Problem) -> Callable[[str], str | None]:
             return "the accumulator is no integer of stated width"
         if ".neg" in name and not stimulus.has_negatives:
             return "nothing is negative"
-        half, groups = 1 << (accumulator.bits - 1), -(-stimulus.lanes // stimulus.group)
+        half, groups = 1 << (accumulator.bits - 1), stimulus.groups
         place = name.split(".")[1]
         # At the ends lie half - 1 and -half.
         needs = half + (_EDGES.index(place) - 3 + name.endswith("neg") if place in _EDGES else 0)
@@ -239,8 +239,7 @@ def _largest_of(stimulus: DotStimulus, *, negative: bool) -> int:
     unit = stimulus.unit
     if not negative or unit.product_drop_bits or unit.sum_bits is not None or not (stimulus.low_a or stimulus.low_b):
         return stimulus.largest_sum
-    corners = [x * y for x in (stimulus.low_a, stimulus.high_a) for y in (stimulus.low_b, stimulus.high_b)]
-    return -min(corners) * stimulus.group_elements << stimulus.top_a + stimulus.top_b
+    return -min(x * y for x, y in stimulus.extremes) * stimulus.group_elements << stimulus.top_a + stimulus.top_b
 
 
 FLAGS = ("invalid", "overflow", "underflow", "inexact", "saturated")

@@ -14,6 +14,7 @@ from bfpemu.vectors.dot.facts import (
     DotFamily,
     Number,
     additions,
+    converted,
     exact_sum,
     float_value,
     named_family,
@@ -53,8 +54,7 @@ def _bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
                     exact = Number(step.group_sum, step.exponent)
                     yield from _name("accumulator", exact, value_of(step.converted, problem), accumulator.format)
             for before, addend, step in additions(facts.results[row], problem):
-                converted = step.converted if isinstance(step, GroupStep) else None
-                other = value_of(converted, problem) if isinstance(converted, int) else addend
+                other = converted(addend, step, problem)
                 if other is not None and not isinstance(step, ResultStep):
                     after = value_of(step.accumulator_after, problem)
                     yield from _name("accumulator", exact_sum(before, other), after, accumulator.format)
@@ -98,7 +98,7 @@ def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], st
 
 def _why_no_group(stimulus: DotStimulus, bits: int, *, may_add: bool) -> str | None:
     """Return why no number that goes into the accumulator has so many bits; a sum of two of its numbers may have."""
-    if may_add and -(-stimulus.lanes // stimulus.group) > 1:
+    if may_add and stimulus.groups > 1:
         return None
     most = stimulus.largest_sum.bit_length()
     return f"a group sum has at most {most} bits, and this needs {bits}" if most < bits else None
@@ -118,7 +118,7 @@ def _why_no_held(problem: Problem, stimulus: DotStimulus, bits: int, lowest: int
         width = found or 0
     else:
         width, last = stimulus.largest_sum.bit_length(), stimulus.ends[0]
-        if -(-stimulus.lanes // stimulus.group) > 1:
+        if stimulus.groups > 1:
             return None
     if width < bits:
         return f"the accumulator has {width} bits beside its sign, and this needs {bits}"

@@ -152,8 +152,7 @@ class DotClosing(DotStimulus):
 
     def _ended(self, total: int) -> list[tuple[int, int]] | None:
         """Return as many largest products of a sign as there are in a number, or fewer, and one that is the rest."""
-        corners = [(x, y) for x in (self.low_a, self.high_a) for y in (self.low_b, self.high_b)]
-        corner = max(corners, key=lambda pair: pair[0] * pair[1] * (1 if total > 0 else -1))
+        corner = self.extreme(1 if total > 0 else -1)
         step = corner[0] * corner[1]
         if step * total <= 0:
             return None

@@ -12,7 +12,7 @@ from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
 from bfpemu.reference.trace import GroupStep, Step
-from bfpemu.vectors.dot.facts import Number, additions, value_of
+from bfpemu.vectors.dot.facts import Number, additions, converted
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -61,8 +61,8 @@ def _apart(stimulus: DotStimulus, before: Number, addend: Number, step: Step) ->
         yield "accumulator", before, reference - own
         yield "sum", addend, reference - addend.exponent - stimulus._width()
     elif accumulator.kind is AccumulatorKind.FLOAT:
-        converted = value_of(step.converted, stimulus.problem) if isinstance(step.converted, int) else None
-        other = converted or addend
+        other = converted(addend, step, stimulus.problem)
+        assert other is not None  # what became an infinity raised overflow
         apart = before.top - other.top
         short = Number(1, 0)  # a register of a float is as long as its leading bit lies above the last
         yield ("accumulator", short, -apart) if apart < 0 else ("sum", short, apart)

@@ -98,6 +98,12 @@ def float_value(pattern: int, format: FloatFormat) -> Number | None:
     return Number(sign * magnitude, max(field, 1) - format.bias - point)
 
 
+def converted(addend: Number, step: Step, problem: Problem) -> Number | None:
+    """Return a group sum as it is added: as the float that it became, None for no number, or as it is."""
+    register = step.converted if isinstance(step, GroupStep) else None
+    return value_of(register, problem) if isinstance(register, int) else addend
+
+
 def additions(result: DotResult, problem: Problem) -> Iterator[tuple[Number, Number, Step]]:
     """Yield (accumulator before, addend, step) of every addition of two finite numbers."""
     for step in result.trace:

@@ -50,7 +50,7 @@ def _kind(pattern: int, held: FloatFormat) -> str:
 def _candidates(stimulus: DotStimulus, first: str, second: str) -> Iterator[Terms]:
     """Yield one or several of the largest sums, which may overflow, and another sum."""
     high, signs = stimulus.ends[1], {"pos": 1, "neg": -1}
-    products = [x * y for x in (stimulus.low_a, stimulus.high_a) for y in (stimulus.low_b, stimulus.high_b)]
+    products = [x * y for x, y in stimulus.extremes]
     largest = {1: stimulus.group_elements * max(products), -1: stimulus.group_elements * min(products)}
     sign, last = (signs.get(name.rpartition(".")[2], 1) for name in (first, second))
     if second.startswith("infinity"):

@@ -68,9 +68,7 @@ def _numbers(stimulus: DotStimulus, result: DotResult, rounded: Step) -> Iterato
     for before, addend, step in additions(result, stimulus.problem):
         if step is rounded and isinstance(step, GroupStep):
             converted = value_of(step.converted, stimulus.problem)
-            is_exact = (
-                converted is not None and not exact_sum(addend, Number(-converted.integer, converted.exponent))[0]
-            )
+            is_exact = converted is not None and _are_equal(addend, converted)
             if is_exact or not before.integer:
                 yield "accumulator", exact_sum(before, addend)
 

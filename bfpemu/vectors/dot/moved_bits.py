@@ -11,7 +11,7 @@ from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
 from bfpemu.reference.trace import GroupStep, Step
-from bfpemu.vectors.dot.facts import Number, additions, value_of
+from bfpemu.vectors.dot.facts import Number, additions, converted
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -70,8 +70,8 @@ def _moved(stimulus: DotStimulus, before: Number, addend: Number, step: Step) ->
         yield "accumulator", before, step.aligned_exponent - before.exponent
         yield "sum", addend, step.aligned_exponent - addend.exponent
     elif accumulator.kind is AccumulatorKind.FLOAT:
-        converted = value_of(step.converted, stimulus.problem) if isinstance(step.converted, int) else None
-        other = addend if converted is None else converted
+        other = converted(addend, step, stimulus.problem)
+        assert other is not None  # what became an infinity raised overflow
         if before.integer and other.integer:
             apart = before.top - other.top
             yield ("accumulator", before, -apart) if apart < 0 else ("sum", other, apart)

@@ -176,7 +176,7 @@ class ResultReach(Reach):
         rows, held = self.rows, self.rows.unit.accumulator.format
         if held is None or held.overflow is FloatOverflow.SATURATE:
             return False
-        corners = [x * y * sign for x in (rows.low_a, rows.high_a) for y in (rows.low_b, rows.high_b)]
+        corners = [x * y * sign for x, y in rows.extremes]
         product = max(corners) if not rows.unit.product_drop_bits else max(map(abs, corners))
         most = ((product << rows.top_a + rows.top_b) + (1 << rows.unit.product_drop_bits) - 1) * rows.lanes
         # One more binade where rounding lifts a number of many bits.

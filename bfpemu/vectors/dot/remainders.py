@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from bfpemu.reference.dot import DotResult
-from bfpemu.reference.trace import GroupStep
-from bfpemu.vectors.dot.facts import additions, exact_sum, value_of
+from bfpemu.vectors.dot.facts import additions, converted, exact_sum
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -35,8 +34,7 @@ def remainders(stimulus: DotStimulus) -> FoundBins:
 
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
     for before, addend, step in additions(result, stimulus.problem):
-        converted = step.converted if isinstance(step, GroupStep) else None
-        other = value_of(converted, stimulus.problem) if isinstance(converted, int) else addend
+        other = converted(addend, step, stimulus.problem)
         if other is None or not before.integer or not other.integer or (before.integer < 0) == (other.integer < 0):
             continue
         total = exact_sum(before, other)

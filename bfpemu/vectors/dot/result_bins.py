@@ -105,7 +105,7 @@ def has_infinity(format: FloatFormat, *, negative: bool) -> bool:
 def why_no_number(problem: Problem) -> Callable[[str], str | None]:
     """Return what `why_no_result` does, and why two group sums are not as large as the largest number."""
     of_any, stimulus, output = why_no_result(problem), DotStimulus(problem, 0, 1), problem.output
-    accumulator, groups = stimulus.unit.accumulator, -(-stimulus.lanes // stimulus.group)
+    accumulator, groups = stimulus.unit.accumulator, stimulus.groups
     held = accumulator.format
     is_float = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
 

@@ -79,7 +79,7 @@ def _bins(stimulus: DotStimulus, format: FloatFormat) -> Callable[[DotFacts, int
 def _why_none(stimulus: DotStimulus, format: FloatFormat) -> Callable[[str], str | None]:
     low, high = stimulus.ends
     # The sums of a group lie between as many of the least product as it has elements, and of the largest.
-    ends = [x * y for x in (stimulus.low_a, stimulus.high_a) for y in (stimulus.low_b, stimulus.high_b)]
+    ends = [x * y for x, y in stimulus.extremes]
     scale = stimulus.group_elements << stimulus.top_a + stimulus.top_b
     least, most = min(0, *ends) * scale, max(ends) * scale
 

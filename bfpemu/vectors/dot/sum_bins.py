@@ -186,7 +186,7 @@ def align_bins(stimulus: DotStimulus) -> Callable[[DotFacts, int], Iterator[str]
 
 def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
     """Return why two addends cannot lie so."""
-    groups = -(-stimulus.lanes // stimulus.group)
+    groups = stimulus.groups
     unit = stimulus.unit
 
     def absent(name: str) -> str | None:
@@ -292,7 +292,7 @@ def order_family(stimulus: DotStimulus) -> DotFamily:
         accumulator = stimulus.unit.accumulator
         if accumulator.kind is AccumulatorKind.EXACT:
             return "an exact accumulator knows no order"
-        held, groups = accumulator.format, -(-stimulus.lanes // stimulus.group)
+        held, groups = accumulator.format, stimulus.groups
         is_float = held is not None and accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
         if groups == 2 and (is_float or accumulator.kind is AccumulatorKind.FIXED):
             return "two sums, each converted by itself, are added in one way"

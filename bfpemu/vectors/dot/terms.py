@@ -115,6 +115,15 @@ class DotTerms:
         )
 
     @property
+    def extremes(self) -> list[tuple[int, int]]:
+        """The extreme significands of both operands, whose products no others go beyond."""
+        return [(x, y) for x in (self.low_a, self.high_a) for y in (self.low_b, self.high_b)]
+
+    def extreme(self, sign: int) -> tuple[int, int]:
+        """Return those of them with the largest product of a sign."""
+        return max(self.extremes, key=lambda pair: pair[0] * pair[1] * sign)
+
+    @property
     def groups(self) -> int:
         """How many group sums a vector has."""
         return -(-self.lanes // self.group)
@@ -207,8 +216,7 @@ class DotTerms:
 
     def _large_factors(self, total: int) -> list[tuple[int, int]] | None:
         found: list[tuple[int, int]] = []
-        corners = [(x, y) for x in (self.low_a, self.high_a) for y in (self.low_b, self.high_b)]
-        corner = max(corners, key=lambda pair: pair[0] * pair[1] if total > 0 else -pair[0] * pair[1])
+        corner = self.extreme(1 if total > 0 else -1)
         step = corner[0] * corner[1]
         while total and step * total > 0 and abs(total) >= abs(step) and len(found) < self.group_elements:
             found.append(corner)

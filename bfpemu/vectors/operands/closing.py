@@ -25,20 +25,17 @@ from bfpemu.vectors.operands.loose_search import LooseSearch
 from bfpemu.vectors.operands.meetings import Piece
 from bfpemu.vectors.operands.number_vectors import Lane, Vector
 from bfpemu.vectors.operands.pairs import Pairs
-from bfpemu.vectors.operands.source_blocks import SourceBlocks
+from bfpemu.vectors.operands.source_blocks import FAR, SourceBlocks
 from bfpemu.vectors.operands.source_decisions import SourceDecisions
 from bfpemu.vectors.operands.source_pairs import SourcePairs
-from bfpemu.vectors.operands.source_search import SourceElements
+from bfpemu.vectors.operands.source_search import GROUPS, SourceElements
 from bfpemu.vectors.operands.source_vectors import SourceVectors
 from bfpemu.vectors.operands.source_wholes import SourceWholes
 from bfpemu.vectors.operands.special_vectors import SpecialVectors
 
-GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
 """Bins of one number and the place where it is rounded."""
 _EXAMPLES = 12
 _ENOUGH = 120
-_FAR = 66
-"""Bits before the binary point, or zeros behind it, beyond which numbers are alike."""
 NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
 
 
@@ -159,7 +156,7 @@ class Closing(SpecialVectors):
         values = np.array([3, -3])
         unit = kernel_source(self.problem.source_kind, self.problem.target.conversion).special_exponent - 1
         (_, taken), *_ = self.meetings.chain.everywhere(values, (unit, unit), at_once=True)
-        places = np.arange(-_FAR, _FAR + 1)
+        places = np.arange(-FAR, FAR + 1)
         negative = np.repeat(values[taken.at] < 0, len(places))
         mantissa = np.repeat(taken.mantissa, len(places))
         tops = np.tile(places, len(taken.at))

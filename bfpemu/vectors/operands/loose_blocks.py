@@ -16,10 +16,10 @@ import numpy as np
 
 from bfpemu.arithmetic import exact_values
 from bfpemu.codec.translate import kernel_source, kernel_steps
-from bfpemu.formats import BFPSpec, ExponentOverflow, ExponentRule, InfinityPolicy, ReservedExponent
+from bfpemu.formats import BFPSpec, ExponentOverflow, InfinityPolicy, ReservedExponent
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
-from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, wanted_exponents
+from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, exponent_steps, wanted_exponents
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_numbers import operand_numbers
 
@@ -134,7 +134,7 @@ class LooseBlocks:
         """Return the units that a block may have: all of them, where its elements have a say, and more."""
         spec, conversion = self.spec, self.conversion
         wanted = wanted_exponents(self.problem, block.top, block.mantissa)
-        steps = {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(conversion.exponent_rule, (0,))
+        steps = exponent_steps(conversion)
         exponents = np.concatenate([wanted + step for step in steps])
         at = np.tile(np.arange(len(wanted)), len(steps))
         kept = np.ones(len(at), np.bool_)

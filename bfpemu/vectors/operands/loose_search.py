@@ -13,18 +13,17 @@ from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import Side, coded
 from bfpemu.vectors.operands.loose_blocks import LooseBlock, LooseBlocks
+from bfpemu.vectors.operands.source_blocks import FAR
+from bfpemu.vectors.operands.source_pairs import NO_PAIR
+from bfpemu.vectors.operands.source_search import NO_BLOCK
 
-NO_BLOCK = "no block of these formats has such a number where it is rounded; all were looked at"
-NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at"
-_FAR = 66
-"""Bits before the binary point, or zeros behind it, beyond which numbers are alike."""
 _SOME = 12
 """Vectors that are made for a bin of a number."""
 _PAIRS = 2
 """Vectors that are made for a bin of two numbers."""
 Way = tuple[str, bool]
 """How a number lies beside another one, and whether it is negative."""
-_KEPT = np.arange(-_FAR, _FAR + 1)
+_KEPT = np.arange(-FAR, FAR + 1)
 
 
 class Pair(NamedTuple):
@@ -112,9 +111,9 @@ class LooseSearch:
         chosen = np.flatnonzero(self._hits[places] == block.mantissa)
         holders, lowers = self.blocks.holders(block), self.blocks.conversion.exponent_rule is ExponentRule.LOWER_ERROR
         for unit, at in zip(holders.unit.tolist(), holders.at.tolist(), strict=True):
-            kept = np.clip(block.top[chosen] - unit, -_FAR, _FAR)
+            kept = np.clip(block.top[chosen] - unit, -FAR, FAR)
             fits = self._fits(block, chosen, at)
-            fits &= self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + _FAR]
+            fits &= self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + FAR]
             for own, places_kept in zip(chosen[fits].tolist(), kept[fits].tolist(), strict=True):
                 key = bool(block.negative[own]), places_kept
                 # Beside others `lower_error` seldom takes the lower exponent; alone a number has its own.
@@ -150,7 +149,7 @@ class LooseSearch:
         self._tells = np.zeros((len(self._hits), 2, len(_KEPT)), np.bool_)
         for row, mantissa in enumerate(self._hits.tolist()):
             for negative, kept in self.telling[mantissa]:
-                self._tells[row, int(negative), kept + _FAR] = True
+                self._tells[row, int(negative), kept + FAR] = True
 
     # ------------------------------------------------------------------ two numbers of a block
 

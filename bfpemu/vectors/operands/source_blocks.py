@@ -22,7 +22,7 @@ from bfpemu.formats import (
     SignificandRange,
 )
 from bfpemu.vectors.blocks.element_rounding import rounded
-from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, split, wanted_exponents
+from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, exponent_steps, split, wanted_exponents
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.source_rows import Meeting, Row, meetings_of, rows_of
 
@@ -192,8 +192,7 @@ class SourceBlocks:
     @property
     def steps(self) -> tuple[int, ...]:
         """How far the exponent of a block may be from that with which the rule begins."""
-        rule = self.conversion.exponent_rule
-        return {ExponentRule.EVEN: (0, 1), ExponentRule.LOWER_ERROR: (0, -1)}.get(rule, (0,))
+        return exponent_steps(self.conversion)
 
     @cached_property
     def raised(self) -> Mask | None:

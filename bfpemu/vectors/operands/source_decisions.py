@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -11,15 +12,13 @@ from bfpemu.vectors.blocks.decision_bins import visible_exponents
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array, wanted_exponents
 from bfpemu.vectors.blocks.lane_turns import LANE
 from bfpemu.vectors.operands.source_blocks import SourceBlock, SourceBlocks
-from bfpemu.vectors.operands.source_vectors import Number, Placed, SourceVectors
+from bfpemu.vectors.operands.source_vectors import Number, Pair, Placed, SourceVectors
 
 NO_DECISION = "no numbers of a block of these formats differ so and give it other exponents; all were looked at"
 _GROUPS = ("decides", "lacks", "order")
 _SOME = 3
 """Pairs of numbers that are tried for a bin."""
 _ONE = np.uint64(1)
-Pair = tuple[SourceBlock, Number, Number]
-"""A block, the largest number of it, and the second largest; the same one where it may be alone."""
 
 
 class SourceDecisions:
@@ -42,7 +41,9 @@ class SourceDecisions:
                 lane = LANE.search(name)
                 bit = int(thing.removeprefix("bit")) if thing.startswith("bit") else -1
                 self.left.setdefault((group, bit), []).append((name, int(lane[1]) if lane else None))
-        self._found = {thing: pairs for thing in self.left if thing[1] >= 0 and (pairs := [*self._pairs(*thing)])}
+        self._found = {
+            thing: pairs for thing in self.left if thing[1] >= 0 and (pairs := [*islice(self._pairs(*thing), _SOME)])
+        }
 
     def reasons(self) -> dict[str, str]:
         """Return why bins cannot occur."""
@@ -52,22 +53,16 @@ class SourceDecisions:
     def vectors(self) -> Iterator[list[Placed]]:
         """Yield vectors of two numbers, or of one."""
         for thing, pairs in self._found.items():
-            for lane in dict.fromkeys(lane for _, lane in self.left[thing]):
-                for block, own, other in pairs:
-                    yield from self.making.alone(block, own, lane)
-                    yield from self.making.beside(block, own, other, lane)
+            yield from self.making.of_pairs(pairs, (lane for _, lane in self.left[thing]))
 
     def _pairs(self, group: str, bit: int) -> Iterator[Pair]:
+        """Yield the largest number of a block, and the second largest; the same one where it may be alone."""
         search = {"decides": self._deciding, "lacks": self._lacking, "order": self._in_order}[group]
-        left = _SOME
         for block in self.blocks.every if group == "lacks" or self.blocks.meetings else ():
             for at, other, top, second in search(block, bit):
                 mantissas = (int(self.blocks.mantissas[place]) for place in (at, other))
                 own, beside = (Number(*number) for number in zip(mantissas, (top, second), strict=True))
                 yield block, own, beside
-                left -= 1
-                if not left:
-                    return
 
     def _deciding(self, block: SourceBlock, bit: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield places of mantissas and tops of numbers that differ in a bit alone."""

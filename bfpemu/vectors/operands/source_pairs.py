@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from bfpemu.vectors.operands.source_blocks import SourceBlock, SourceBlocks
-from bfpemu.vectors.operands.source_vectors import Number, Placed, SourceVectors
+from bfpemu.vectors.operands.source_vectors import Number, Pair, Placed, SourceVectors
 
 NO_PAIR = "no two numbers of a block of these formats lie so; all were looked at"
 _SOME = 2
 """Vectors that are made for a bin and a lane."""
-Pair = tuple[SourceBlock, Number, Number]
-"""A block, a number of it, and another one; the same one where it is alone."""
 
 
 class SourcePairs:
@@ -35,7 +34,7 @@ class SourcePairs:
             if parts[0] == "distance" or (parts[0] == "largest" and len(parts) > 2):
                 lane = int(parts[1].removeprefix("lane")) if len(parts) == 4 else None
                 self.left.setdefault((parts[-2], int(parts[-1] == "neg")), []).append((name, lane))
-        self._found = {way: pairs for way in self.left if (pairs := [*self._pairs(*way)])}
+        self._found = {way: pairs for way in self.left if (pairs := [*islice(self._pairs(*way), _SOME)])}
 
     def reasons(self) -> dict[str, str]:
         """Return why bins cannot occur."""
@@ -44,19 +43,11 @@ class SourcePairs:
     def vectors(self) -> Iterator[list[Placed]]:
         """Yield vectors of two numbers, or of one."""
         for way, pairs in self._found.items():
-            for lane in dict.fromkeys(lane for _, lane in self.left[way]):
-                for block, own, other in pairs:
-                    yield from self.making.alone(block, own, lane)
-                    yield from self.making.beside(block, own, other, lane)
+            yield from self.making.of_pairs(pairs, (lane for _, lane in self.left[way]))
 
     def _pairs(self, way: str, negative: int) -> Iterator[Pair]:
-        left = _SOME
         for block in self.blocks.every:
-            for own, other in self._of_block(block, way, negative):
-                yield block, own, other
-                left -= 1
-                if not left:
-                    return
+            yield from ((block, own, other) for own, other in self._of_block(block, way, negative))
 
     def _of_block(self, block: SourceBlock, way: str, negative: int) -> Iterator[tuple[Number, Number]]:
         """Yield numbers of a sign and others of a block that lie so; of the many there are one for each top."""

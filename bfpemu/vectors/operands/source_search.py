@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from bfpemu.vectors.blocks.decision_bins import deciding_rest, one_bit_beyond
 from bfpemu.vectors.blocks.facts import BlockFacts, facts_at
 from bfpemu.vectors.blocks.families import Family
-from bfpemu.vectors.operands.source_blocks import FAR, SourceBlock, SourceBlocks, Unit
-from bfpemu.vectors.operands.source_vectors import Number, Placed, SourceVectors
+from bfpemu.vectors.operands.source_blocks import FAR, SourceBlocks
+from bfpemu.vectors.operands.source_vectors import Number, Pair, Placed, SourceVectors
 
 GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
 """Bins of one number and the place where it is rounded, without lanes."""
@@ -60,12 +61,9 @@ class SourceElements:
     def vectors(self) -> Iterator[list[Placed]]:
         """Yield vectors of a number and of what gives its block a unit."""
         for thing, cells in self._cells.items():
-            places = [place for cell in cells[:: max(len(cells) // _SOME, 1)] for place in self._places(cell)]
-            for lane in dict.fromkeys(lane for _, lane in self.left[thing]):
-                for block, own, unit in places:
-                    yield from self.making.alone(block, own, lane)
-                    largest = None if unit.is_infinite else Number(unit.mantissa, unit.top)
-                    yield from self.making.beside(block, own, largest, lane)
+            some = cells[:: max(len(cells) // _SOME, 1)]
+            pairs = [pair for cell in some for pair in islice(self._pairs(*cell), _SOME)]
+            yield from self.making.of_pairs(pairs, (lane for _, lane in self.left[thing]))
 
     def _wanted(self, families: list[Family[BlockFacts]]) -> list[tuple[Family[BlockFacts], dict[int, str]]]:
         """Return families, and of each the numbers and things of missing bins; of those with lanes without them."""
@@ -98,13 +96,9 @@ class SourceElements:
                         )
         return found
 
-    def _places(self, cell: Cell) -> Iterator[tuple[SourceBlock, Number, Unit]]:
-        """Yield blocks with a number, and their units at which it has so many bits before the binary point."""
-        negative, at, kept = cell
-        left = _SOME
+    def _pairs(self, negative: int, at: int, kept: int) -> Iterator[Pair]:
+        """Yield a number of a block, and what gives it a unit at which the number has these bits before the point."""
         for block in self.blocks.every:
             for unit, top in block.places(negative, at, kept - FAR):
-                yield block, Number(int(self.blocks.mantissas[at]), top, negative), unit
-                left -= 1
-                if not left:
-                    return
+                largest = None if unit.is_infinite else Number(unit.mantissa, unit.top)
+                yield block, Number(int(self.blocks.mantissas[at]), top, negative), largest

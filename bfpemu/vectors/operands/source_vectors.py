@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,10 @@ class Placed(NamedTuple):
     lane: int
     row: Row
     code: int
+
+
+Pair = tuple[SourceBlock, Number, Number | None]
+"""A block, a number of it, and another one, the same one where it may be alone; or None for an infinity."""
 
 
 class SourceVectors:
@@ -63,6 +67,14 @@ class SourceVectors:
                     ways.add(way)
                     yield [Placed(meeting.other, *beside), Placed(meeting.own, row, code)]
                     break
+
+    def of_pairs(self, pairs: Iterable[Pair], lanes: Iterable[int | None]) -> Iterator[list[Placed]]:
+        """Yield vectors of each number, alone and beside the other, in each of these lanes."""
+        found = list(pairs)
+        for lane in dict.fromkeys(lanes):
+            for block, own, other in found:
+                yield from self.alone(block, own, lane)
+                yield from self.beside(block, own, other, lane)
 
     def laid(self, side: Side, vectors: list[list[Placed]]) -> Stimulus:
         """Return the fields of vectors; all other lanes are 0."""

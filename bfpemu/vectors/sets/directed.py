@@ -60,7 +60,7 @@ class Directed:
                 break
             stimulus, reasons = search(missing)
             self.reasons |= reasons
-            if stimulus and (chosen := self._that_hit(stimulus, missing)):
+            if stimulus and (chosen := self._that_hit(stimulus, missing)[0]):
                 self._add(chosen)
         if self.plan.level > 1:
             self._cross()
@@ -97,15 +97,8 @@ class Directed:
             return {}, {}
         numbers = np.arange(1 << layout.bits, dtype="<u8").view(np.uint8).reshape(-1, 8)
         stimulus = acceptable(problem, layout.unpack(np.ascontiguousarray(numbers[:, : layout.word_bytes])))
-        found = self._that_hit(stimulus, missing)
-        hit: set[str] = set()
-        for names in (
-            bins_of(self.plan.families, self.plan.facts(found, expected(problem, found)), rows_of(found))
-            if found
-            else ()
-        ):
-            hit |= names
-        return found, dict.fromkeys(missing - hit, _NO_INPUT)
+        found, left = self._that_hit(stimulus, missing)
+        return found, dict.fromkeys(left, _NO_INPUT)
 
     def _cross(self) -> None:
         """Add what hits crosses of bins; there are at most as many of these vectors as crosses (spec 12.14)."""
@@ -124,11 +117,11 @@ class Directed:
                 return
         missing = {name for name in self.tally.missing() if name.startswith(CROSS)}
         stimulus, _ = self._turned(missing)
-        if stimulus and (chosen := self._that_hit(stimulus, missing)):
+        if stimulus and (chosen := self._that_hit(stimulus, missing)[0]):
             self._add(chosen)
 
-    def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> Stimulus:
-        """Return one vector for each missing bin that some vector hits."""
+    def _that_hit(self, stimulus: Stimulus, missing: set[str]) -> tuple[Stimulus, set[str]]:
+        """Return one vector for each missing bin that some vector hits, and the bins that none hits."""
         left, chosen, first = set(missing), [], 0
         families = [family for family in self.plan.families if not left.isdisjoint(family.names)]
         for piece in pieces_of(stimulus, piece_rows(self.plan.problem)):
@@ -138,7 +131,7 @@ class Directed:
                     left -= names
                     chosen.append(first + row)
             first += rows_of(piece)
-        return {name: items[np.array(chosen)] for name, items in stimulus.items()} if chosen else {}
+        return ({name: items[np.array(chosen)] for name, items in stimulus.items()} if chosen else {}), left
 
 
 def rows_of(items: Fields) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats import Rounding
 from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow, ScalePoint
 from bfpemu.kernels.accumulate import INEXACT, INVALID, SATURATED
@@ -126,10 +127,9 @@ def words_of(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Bytes:
         number, raised = adder.rounded(held.integer < 0, np.abs(held.integer), exponent)
         flags = flags | raised
         register = held.integer & ((np.int64(1) << np.int64(accumulator.bits)) - 1)
-    nan = (((1 << output.exponent_bits) - 1) << 1 | 1) << (output.fraction_bits - 1)
     of_nan = INVALID | (flags if faults.nan_keeps_flags else np.zeros_like(flags))
     items = {
-        "result": np.where(sums.is_nan, nan, adder.patterns(number)),
+        "result": np.where(sums.is_nan, adder.nan, adder.patterns(number)),
         "flags": np.where(sums.is_nan, of_nan, flags),
         "accumulator": np.where(sums.is_nan, 0, register),
         "accumulator_exponent": np.where(sums.is_nan, 0, exponent) & ((1 << ACCUMULATOR_EXPONENT_BITS) - 1),
@@ -194,9 +194,8 @@ def _moved(value: Int64Array, places: Int64Array, addend: Addend, sums: GroupSum
     found = np.where(places > 0, np.where(value < 0, -size, size), value << room)
     over = (places < 0) & (value != 0) & ((found >> room != value) | (-places > _MOST_SHIFT))
     if addend.logical_bits:
-        spare = np.int64(64 - addend.logical_bits)
         bits = value & ((np.int64(1) << np.int64(addend.logical_bits)) - np.int64(1))
-        logical = (bits >> np.minimum(right, addend.most_places)) << spare >> spare
+        logical = wrapped(bits >> np.minimum(right, addend.most_places), addend.logical_bits)
         found = np.where((places > 0) & (value < 0), logical, found)
     return np.where(-places > _MOST_SHIFT, 0, found), over, changed
 
@@ -212,8 +211,7 @@ def _bounded(value: Int64Array, over: Mask, negative: Mask, addend: Addend, sums
         lowest = -half + addend.symmetric
         found = np.where(outside, np.where(below, lowest, half - 1), value)
         return found, outside
-    found = ((value & (2 * half - 1)) ^ half) - half
-    return found, outside
+    return wrapped(value, accumulator.bits), outside
 
 
 def _flags(inexact: Mask, saturated: Mask) -> Int64Array:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bfpemu.arithmetic.integers import wrapped
 from bfpemu.codec.codes import code_dtype, significands
 from bfpemu.formats import Preset
 from bfpemu.kernels.source import FINITE, Numbers
@@ -168,8 +169,7 @@ def _sums(problem: Problem, operands: _Operands, adder: _Adder) -> Numbers:
         low = np.where(apart > 0, low & ((1 << (adder.logical_bits + adder.places)) - 1), low)
     total = (high << adder.places) + _aligned(low, np.minimum(apart, 62), adder.cut)
     if adder.sum_bits < 64:
-        spare = 64 - adder.sum_bits - adder.places
-        total = total << spare >> spare
+        total = wrapped(total, adder.sum_bits + adder.places)
     size = np.where(total < 0, ~total if adder.inverts else -total, total).astype(np.uint64)
     if adder.size_bits < 64:
         size &= np.uint64((1 << (adder.size_bits + adder.places)) - 1)

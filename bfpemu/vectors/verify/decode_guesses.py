@@ -10,7 +10,7 @@ import numpy as np
 
 from bfpemu.formats import Conversion, Encoding, Rounding
 from bfpemu.vectors.answers import expected
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
+from bfpemu.vectors.blocks.element_rounding import GOES_AWAY, bits_go_away
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import Fields
@@ -130,8 +130,8 @@ def _rounded(
     whole, guard = significand >> shift, significand >> (shift - np.uint64(1)) & np.uint64(1)
     lowest = np.maximum(shift.astype(np.int64) - 1 - sticky_bits, 0).astype(np.uint64)
     below = (significand & ((np.uint64(1) << (shift - np.uint64(1))) - np.uint64(1))) >> lowest != 0
-    cell = 8 * negative + 4 * (whole & np.uint64(1)).astype(np.int64) + 2 * guard.astype(np.int64) + below
-    magnitude = ((place - smallest).astype(np.uint64) << np.uint64(point)) + whole + GOES_AWAY[rounding][cell]
+    away = bits_go_away(rounding, negative, whole & np.uint64(1), guard, below)
+    magnitude = ((place - smallest).astype(np.uint64) << np.uint64(point)) + whole + away
     if wraps:
         magnitude &= np.uint64((1 << (bits + point)) - 1)
     else:

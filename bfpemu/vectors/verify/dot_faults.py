@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
+from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat, IntegerOverflow
-from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults, Addend, accumulated, is_modelled
 from bfpemu.vectors.verify.encoder_faults import Fault
@@ -73,12 +73,6 @@ def _group_sums(sums: GroupSums) -> Iterator[Fault]:
         of_part = partial(sums.words, totals[:, part], sums.exponents[:, part])
         yield text, of_part
         yield f"{text}, and its NaN are not seen", partial(of_part, is_nan=any_group(both[:, part]))
-
-
-def wrapped(values: Int64Array, bits: int) -> Int64Array:
-    """Return integers in two's complement of so many bits."""
-    spare = np.int64(64 - bits)
-    return values << spare >> spare
 
 
 def _group_exponents(sums: GroupSums) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from bfpemu.formats import Encoding, InfinityPolicy
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
+from bfpemu.vectors.blocks.element_rounding import bits_go_away
 from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.verify.staged_encoder import StagedEncoder, Wraps
 from bfpemu.vectors.words import Bytes, Fields
@@ -79,6 +79,5 @@ def _rounded(encoder: StagedEncoder, value: Int64Array, right: Int64Array) -> In
     below_next = (np.int64(1) << right) - rest
     guard = below_next >> (right - 1) & 1
     below = below_next & ((np.int64(1) << (right - 1)) - 1) != 0
-    cell = 8 + 4 * (1 - (whole & 1)) + 2 * guard + below
-    away = GOES_AWAY[encoder.conversion.rounding][cell]
+    away = bits_go_away(encoder.conversion.rounding, 1, 1 - (whole & 1), guard, below)
     return np.where(rest != 0, whole + 1 - away, whole)

@@ -11,7 +11,7 @@ from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import Rounding
 from bfpemu.formats.unit import FloatFormat, FloatOverflow, Subnormals
 from bfpemu.kernels.accumulate import INEXACT, INVALID, OVERFLOW, UNDERFLOW
-from bfpemu.vectors.blocks.element_rounding import GOES_AWAY
+from bfpemu.vectors.blocks.element_rounding import bits_go_away
 from bfpemu.vectors.blocks.facts import Int64Array, Mask
 
 NUMBER, INFINITY, NOT_A_NUMBER = 0, 1, 2
@@ -56,6 +56,11 @@ class FloatAdder:
     def lowest(self) -> int:
         """The unit of subnormals."""
         return 1 - self.format.bias - self.format.fraction_bits
+
+    @property
+    def nan(self) -> int:
+        """The pattern of the one NaN."""
+        return (((1 << self.format.exponent_bits) - 1) << 1 | 1) << (self.format.fraction_bits - 1)
 
     def zeros(self, count: int) -> Floats:
         """Return so many zeros."""
@@ -149,7 +154,7 @@ class FloatAdder:
         point, bits = np.int64(self.format.fraction_bits), np.int64(self.format.exponent_bits)
         infinity = ((np.int64(1) << bits) - np.int64(1)) << point
         number = ((x.unit - self.lowest) << point) + x.size
-        special = np.where(x.kind == NOT_A_NUMBER, infinity | np.int64(1) << (point - np.int64(1)), infinity)
+        special = np.where(x.kind == NOT_A_NUMBER, self.nan, infinity)
         negative = x.negative & (x.kind != NOT_A_NUMBER)
         found: Int64Array = np.where(x.kind == NUMBER, number, special) | negative.astype(np.int64) << (bits + point)
         return found
@@ -160,8 +165,7 @@ def shifted(negative: Mask, size: Int64Array, places: Int64Array, mode: Rounding
     right = np.clip(places, 1, _MOST_SHIFT)
     whole, guard = size >> right, size >> (right - 1) & 1
     below = size & ((np.int64(1) << (right - 1)) - 1) != 0
-    cell = 8 * negative + 4 * (whole & 1) + 2 * guard + below
-    rounded = whole + GOES_AWAY[mode][cell]
+    rounded = whole + bits_go_away(mode, negative, whole & 1, guard, below)
     moves = places > 0
     kept = size << np.clip(-places, 0, _MOST_SHIFT)
     return np.where(moves, rounded, kept), moves & ((guard != 0) | below)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats import InfinityPolicy
 from bfpemu.vectors.blocks.facts import FAR, Mask, block_facts, wanted_exponents
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults, Held, added, is_modelled, nothing, words_of
-from bfpemu.vectors.verify.dot_faults import wrapped
 from bfpemu.vectors.verify.group_sums import GroupSums, has_group_sums
 from bfpemu.vectors.verify.staged_encoder import StagedEncoder, is_staged
 from bfpemu.vectors.words import Bytes, Fields
