@@ -167,6 +167,11 @@ class WordLayout:
         return {"bits": self.bits, "digits": self.digits, "fields": [asdict(field) for field in self.fields]}
 
 
+def taken(items: Fields, rows: AnyArray | slice) -> dict[str, AnyArray]:
+    """Return these vectors."""
+    return {name: values[rows] for name, values in items.items()}
+
+
 def _as_bytes(items: AnyArray, width: int) -> Bytes:
     found = np.ascontiguousarray(items.astype(f"<u{width // 8}", copy=False))
     return found.view(np.uint8).reshape(len(items), items.shape[1] * width // 8)

@@ -49,12 +49,15 @@ class Tally:
     families: Sequence[Family[Any]]
     hits: dict[str, int] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
+    pairs: list[tuple[Indices, Indices]] | None = None
+    """Of a list, numbers of bins, over all families, and of vectors that hit them are added to it."""
 
     def add(self, facts: Any, first_vector: int, vectors: int) -> None:
         """Count the bins of so many more vectors, of which the first has the number `first_vector`.
 
         A family finds one row for every vector, or one for every block of it.
         """
+        before = 0
         for family in self.families:
             found = family.find(facts)
             flat = found.reshape(len(found), -1)
@@ -62,11 +65,28 @@ class Tally:
             numbers = flat[rows, columns]
             # A bin counts once for a vector, however many elements are in it.
             keys = np.unique(numbers * (len(found) + 1) + rows // (len(found) // vectors))
-            bins, starts, counts = np.unique(keys // (len(found) + 1), return_index=True, return_counts=True)
+            numbers, hitting = keys // (len(found) + 1), first_vector + keys % (len(found) + 1)
+            bins, starts, counts = np.unique(numbers, return_index=True, return_counts=True)
             for number, start, count in zip(bins.tolist(), starts.tolist(), counts.tolist(), strict=True):
                 name = family.names[number]
                 self.hits[name] = self.hits.get(name, 0) + count
-                self.first.setdefault(name, first_vector + int(keys[start] % (len(found) + 1)))
+                self.first.setdefault(name, int(hitting[start]))
+            if self.pairs is not None:
+                self.pairs.append((before + numbers, hitting))
+            before += len(family.names)
+
+    def keep(self, kept: Indices) -> None:
+        """Count only these vectors, in ascending order, which are numbered anew; of a tally with `pairs`."""
+        names = [name for family in self.families for name in family.names]
+        pairs, self.hits, self.first = self.pairs or [], {}, {}
+        for bins, vectors in pairs:
+            places = np.searchsorted(kept, vectors)
+            stays = kept[np.minimum(places, len(kept) - 1)] == vectors
+            for number, place in zip(bins[stays].tolist(), places[stays].tolist(), strict=True):
+                name = names[number]
+                self.hits[name] = self.hits.get(name, 0) + 1
+                self.first.setdefault(name, place)
+        self.pairs = None
 
     def missing(self) -> set[str]:
         """Return the bins without a hit that have no reason of their family."""

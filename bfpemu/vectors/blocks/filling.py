@@ -13,7 +13,7 @@ from bfpemu.vectors.blocks.pseudorandom import words
 from bfpemu.vectors.blocks.source_numbers import has_infinity_codes
 from bfpemu.vectors.dot_answers import refused_rows
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.words import AnyArray
+from bfpemu.vectors.words import AnyArray, taken
 
 _NEAR, _RUNS, _TIES, _UNIFORM = range(4)
 _BASES, _SECOND = 100, 200
@@ -118,7 +118,7 @@ def acceptable(problem: Problem, stimulus: Stimulus) -> Stimulus:
     rows = refused_results(problem, found)
     if not rows.any():
         return found
-    own = {name: items[rows] for name, items in found.items()}
+    own = taken(found, rows)
     for prefix, preset in (("a_", problem.a_flat), ("b_", problem.b and problem.b_flat)):
         if preset:
             own |= _accepted_codes(problem, own, prefix, preset)

@@ -22,7 +22,7 @@ from bfpemu.vectors.dot.cross_stimulus import BlockDotCrossStimulus, DotCrossSti
 from bfpemu.vectors.encode.cross_stimulus import EncodeCrossStimulus
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.sets.plan import Plan
-from bfpemu.vectors.words import AnyArray
+from bfpemu.vectors.words import AnyArray, taken
 
 _ELEMENTS = 1 << 19
 """Elements of the filling that is looked through, and of vectors of dot products so many fewer."""
@@ -172,7 +172,7 @@ class _Chosen:
         for piece in pieces:
             rows = self.left.taken(self.plan.facts(piece, expected(self.plan.problem, piece)), len(piece_of(piece)))
             if rows.size:
-                kept.append({name: items[rows] for name, items in piece.items()})
+                kept.append(taken(piece, rows))
         return joined(kept) if kept else {}
 
 

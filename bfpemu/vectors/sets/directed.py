@@ -17,8 +17,9 @@ from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.crossing import Crossing, Left
 from bfpemu.vectors.sets.plan import Plan
+from bfpemu.vectors.sets.thinning import MOST, thinned
 from bfpemu.vectors.traced import TracedVector
-from bfpemu.vectors.words import AnyArray, Fields
+from bfpemu.vectors.words import AnyArray, Fields, taken
 
 _PIECE_BITS = 1 << 23
 _ALL_BITS = 14
@@ -51,7 +52,7 @@ class Directed:
 
     def __post_init__(self) -> None:
         """Make them."""
-        self.tally = Tally(self.plan.families)
+        self.tally = Tally(self.plan.families, pairs=None if self.plan.level > 1 or self.plan.is_exhaustive else [])
         for piece in self.plan.directed():
             self._add(piece)
         for search in (self._turned, *self.plan.searches(), self._turned, self._of_all):
@@ -64,6 +65,8 @@ class Directed:
                 self._add(chosen)
         if self.plan.level > 1:
             self._cross()
+        if self.tally.pairs is not None and self.count > MOST:
+            self._thin(thinned(self.tally.pairs, self.count))
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits, or why it has none (spec 12.10)."""
@@ -80,6 +83,19 @@ class Directed:
             self.tally.add(facts, self.count, rows_of(stimulus))
             self.parts.append(Part(stimulus, answer, facts.vectors if isinstance(facts, DotFacts) else None))
             self.count += rows_of(stimulus)
+
+    def _thin(self, kept: AnyArray) -> None:
+        """Leave out all other vectors."""
+        self.tally.keep(kept)
+        first, parts, self.parts = 0, self.parts, []
+        for part in parts:
+            count = rows_of(part.stimulus)
+            rows = kept[(kept >= first) & (kept < first + count)] - first
+            first += count
+            if rows.size:
+                stimulus, answer = taken(part.stimulus, rows), taken(part.answer, rows)
+                self.parts.append(Part(stimulus, answer, part.traces and [part.traces[row] for row in rows]))
+        self.count = len(kept)
 
     def _turned(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors for missing bins of single lanes; of dot products lanes are those of a block of results."""
@@ -112,7 +128,7 @@ class Directed:
                 facts = self.plan.facts(stimulus, expected(self.plan.problem, stimulus))
                 rows = left.taken(facts, rows_of(stimulus))
                 if rows.size:
-                    self._add({name: items[rows] for name, items in stimulus.items()})
+                    self._add(taken(stimulus, rows))
             if not left:
                 return
         missing = {name for name in self.tally.missing() if name.startswith(CROSS)}
@@ -131,7 +147,7 @@ class Directed:
                     left -= names
                     chosen.append(first + row)
             first += rows_of(piece)
-        return ({name: items[np.array(chosen)] for name, items in stimulus.items()} if chosen else {}), left
+        return (taken(stimulus, np.array(chosen)) if chosen else {}), left
 
 
 def rows_of(items: Fields) -> int:

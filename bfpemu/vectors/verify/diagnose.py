@@ -22,7 +22,7 @@ from bfpemu.vectors.verify.encoder_faults import Fault, encoder_faults
 from bfpemu.vectors.verify.operand_faults import operand_faults
 from bfpemu.vectors.verify.slips import slips
 from bfpemu.vectors.verify.transforms import other_stimuli, transforms
-from bfpemu.vectors.words import AnyArray, Bytes, Fields, words_of_digits
+from bfpemu.vectors.words import AnyArray, Bytes, Fields, taken, words_of_digits
 
 _MOST_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
@@ -183,7 +183,7 @@ class _Sample:
         """Return the words that another unit or stimulus gives, or None if none of a few is what the device gave."""
         few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
         for rows in (few, slice(None)):
-            answer = expected(other, {name: items[rows] for name, items in stimulus.items()})
+            answer = expected(other, taken(stimulus, rows))
             words = self.problem.expected.pack(_fitted(other, answer, self.problem))
             if not (words == self.got[rows]).all(axis=1).any():
                 return None
