@@ -45,6 +45,8 @@ class Directed:
     """The directed vectors of a plan."""
 
     plan: Plan
+    most: int = MOST
+    """Vectors that level 1 has at most, unless its bins take more."""
     parts: list[Part] = field(default_factory=list)
     count: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
@@ -65,8 +67,8 @@ class Directed:
                 self._add(chosen)
         if self.plan.level > 1:
             self._cross()
-        if self.tally.pairs is not None and self.count > MOST:
-            self._thin(thinned(self.tally.pairs, self.count))
+        if self.tally.pairs is not None and self.count > self.most:
+            self._thin(thinned(self.tally.pairs, self.count, self.most))
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits, or why it has none (spec 12.10)."""

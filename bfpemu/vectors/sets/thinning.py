@@ -10,18 +10,20 @@ import numpy.typing as npt
 MOST = 6000
 """Vectors that level 1 has at most, unless its bins take more."""
 HITS = (16, 8, 4, 3, 2, 1)
-"""How many hits a bin keeps, if it has as many: the first of these that leaves no more than `MOST` vectors."""
+"""How many hits a bin keeps, if it has as many: the first of these that leaves few enough vectors."""
 
 
-def thinned(pairs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], count: int) -> npt.NDArray[np.int64]:
+def thinned(
+    pairs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], count: int, most: int = MOST
+) -> npt.NDArray[np.int64]:
     """Return the vectors that stay, in order.
 
     Parameters
     ----------
     pairs : sequence of pairs of integer arrays (N,)
         Numbers of bins, and of the vectors that hit them; each pair once.
-    count : int
-        Vectors.
+    count, most : int
+        Vectors, and how many shall stay at most.
 
     Returns
     -------
@@ -31,8 +33,8 @@ def thinned(pairs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
 
     Examples
     --------
-    >>> thinned([(np.array([0, 0, 1]), np.array([0, 1, 1]))], 2)
-    array([0, 1])
+    >>> thinned([(np.array([0, 0, 1]), np.array([0, 1, 1]))], 2, most=1)
+    array([1])
     """
     bins = np.concatenate([bins for bins, _ in pairs])
     vectors = np.concatenate([vectors for _, vectors in pairs])
@@ -41,7 +43,7 @@ def thinned(pairs: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
     by_vector = np.split(bins, ends[:-1])
     for least in HITS:
         kept = _kept(by_vector, np.bincount(bins), least)
-        if len(kept) <= MOST:
+        if len(kept) <= most:
             break
     return kept
 
