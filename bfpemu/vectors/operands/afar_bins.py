@@ -161,9 +161,10 @@ def roundings_of(reach: Reach, facts: BlockFacts) -> Iterator[tuple[Int64Array, 
 
 
 class _Side(NamedTuple):
-    """Where one operand lies below: how far, both numbers, and the sign of the higher."""
+    """Where one operand lies below: how far, the unit of the higher, both numbers, and the sign of the higher."""
 
     apart: Int64Array
+    unit: Int64Array
     high: UInt64Array
     high_top: Int64Array
     high_negative: Mask
@@ -186,7 +187,7 @@ def sides_of(facts: BlockFacts) -> Iterator[_Side]:
     for low in (0, 1):
         (negative, mantissa, top), (_, other, _) = blocks[1 - low], blocks[low]
         high, lower = (np.where(facts.finite, some, np.uint64(0)) for some in (mantissa, other))
-        yield _Side(units[1 - low] - units[low], high, top, negative, lower)
+        yield _Side(units[1 - low] - units[low], units[1 - low], high, top, negative, lower)
 
 
 def numbered(apart: list[int], found: Int64Array) -> Int64Array:

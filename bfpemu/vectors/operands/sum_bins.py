@@ -7,7 +7,7 @@ import numpy as np
 from bfpemu.formats import BFPSpec
 from bfpemu.vectors.answers import operand_values
 from bfpemu.vectors.blocks.decision_bins import widest_step
-from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array
+from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, Mask
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
@@ -35,6 +35,17 @@ def units_of(spec: BFPSpec, fields: Fields, which: str, lanes: int) -> AnyArray:
     return units
 
 
+def addends_meet(facts: BlockFacts) -> Mask:
+    """Return in which lanes of vectors neither addend is 0."""
+    problem = facts.problem
+    addends = [
+        operand_values(problem, facts.stimulus, f"{which}_", preset).mantissas
+        for which, preset in zip("ab", (problem.a_flat, problem.b_flat), strict=True)
+    ]
+    found: Mask = (addends[0] != 0) & (addends[1] != 0)
+    return found
+
+
 def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for blocks whose one number is the one bit that is left of two of opposite signs."""
     problem, deepest = reach.problem, deepest_cancellation(reach)
@@ -44,11 +55,7 @@ def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
     def find(facts: BlockFacts) -> Int64Array:
         fields, lanes = facts.stimulus, problem.elements
         units = [units_of(spec, fields, which, lanes) for spec, which in zip(formats, "ab", strict=True)]
-        addends = [
-            operand_values(problem, fields, f"{which}_", preset)
-            for which, preset in zip("ab", (problem.a_flat, problem.b_flat), strict=True)
-        ]
-        meets = (addends[0].mantissas != 0) & (addends[1].mantissas != 0)
+        meets = addends_meet(facts)
         missing = facts.per_vector * size - lanes
         high = np.pad(np.maximum(*units), ((0, 0), (0, missing))).reshape(-1, size)
         both = np.pad(meets, ((0, 0), (0, missing))).reshape(-1, size)

@@ -47,6 +47,7 @@ from bfpemu.vectors.operands.afar_bins import afar_families
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
 from bfpemu.vectors.operands.closing import Closing
 from bfpemu.vectors.operands.deciding_sums import DecidingSums
+from bfpemu.vectors.operands.lowest_bits import LowestBits, lowest_families
 from bfpemu.vectors.operands.merge_bins import merge_families
 from bfpemu.vectors.operands.merge_stimulus import MergedBlocks
 from bfpemu.vectors.operands.nudge_bins import nudge_families
@@ -56,6 +57,7 @@ from bfpemu.vectors.operands.reserved_bins import reserved_family
 from bfpemu.vectors.operands.spared import SparedSums, spared_families
 from bfpemu.vectors.operands.stimulus import ElementStimulus
 from bfpemu.vectors.operands.sum_bins import sum_families
+from bfpemu.vectors.operands.vanishing import VanishingSums, vanishing_families
 from bfpemu.vectors.operands.zero_operand import ZeroOperands, zero_operand_families
 from bfpemu.vectors.recheck import row_of
 from bfpemu.vectors.sets.plan import Plan, Search
@@ -81,6 +83,7 @@ class ElementwisePlan(Plan):
             found += nudge_families(Reach(self.problem), self.level)
             found += spared_families(Reach(self.problem), self.level)
             found += zero_operand_families(Reach(self.problem))
+            found += [*lowest_families(Reach(self.problem), self.level), *vanishing_families(Reach(self.problem))]
         if self.problem.unit == "requantize":
             reach = Reach(self.problem)
             found += [*near_families(reach, self.level), *merge_families(reach, self.level)]
@@ -110,6 +113,8 @@ class ElementwisePlan(Plan):
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
             yield from SparedSums(self.problem, self.seed, self.level).pieces()
             yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
+            yield from LowestBits(self.problem, self.seed, self.level).pieces()
+            yield from VanishingSums(Reach(self.problem), self.seed, self.level).pieces()
 
     def searches(self) -> Sequence[Search]:
         """Return a search among few vectors, then one among all numbers of narrow operands where they are rounded."""

@@ -68,7 +68,7 @@ class Directed:
         if self.plan.level > 1:
             self._cross()
         if self.tally.pairs is not None and self.count > self.most:
-            self._thin(thinned(self.tally.pairs, self.count, self.most))
+            self._thin(thinned(self.tally.pairs, self.count, self.plan.seed, self.most))
 
     def report(self) -> dict[str, dict[str, Any]]:
         """Return every bin with its hits, or why it has none (spec 12.10)."""
