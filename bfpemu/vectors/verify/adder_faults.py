@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bfpemu.arithmetic.integers import wrapped
-from bfpemu.codec.codes import code_dtype, significands
-from bfpemu.formats import Preset
-from bfpemu.kernels.source import FINITE, Numbers
-from bfpemu.vectors.blocks.facts import Int64Array, Mask, facts_of_numbers
+from bfpemu.vectors.blocks.facts import Int64Array, Mask
 from bfpemu.vectors.problem import Problem
-from bfpemu.vectors.verify.staged_encoder import StagedEncoder, is_staged
+from bfpemu.vectors.verify.exponent_faults import without
+from bfpemu.vectors.verify.integers import CUTS, Integers, Operand, aligned, encoder_of, operand
+from bfpemu.vectors.verify.staged_encoder import Fault, is_staged
 from bfpemu.vectors.words import Bytes, Fields
 
-Fault = tuple[str, Callable[[], Bytes]]
+_Operands = tuple[Operand, Operand]
 
 _WIDEST_SUM = 60
-_CUTS = {"a sticky bit": "sticky", "what is below cut off": "cut", "what is below rounded down": "down"}
-
-
-class _Operands(NamedTuple):
-    """Significands and units, as powers of two, of both operands, shape (vectors, elements)."""
-
-    a: Int64Array
-    b: Int64Array
-    a_unit: Int64Array
-    b_unit: Int64Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +29,7 @@ class _Adder:
     places: int
     """Bits below the higher unit."""
     cut: str = "sticky"
-    """What becomes of those below: see `_CUTS`."""
+    """What becomes of those below: see `CUTS`."""
     zeros_set_the_place: bool = False
     shifts_beside_zeros: bool = False
     """Whether an operand is shifted to the place of a block of zeros, when such a block sets it."""
@@ -79,12 +67,22 @@ def adder_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[
     enough = _enough_places(problem)
     if problem.unit != "add" or not is_staged(problem) or enough is None:
         return
-    operands = _operands(problem, stimulus)
+    operands = (
+        operand(problem, stimulus, "a_", problem.a_flat),
+        operand(problem, stimulus, "b_", problem.b_flat),
+    )
     words = partial(_words, problem, stimulus, right, operands)
     if not np.array_equal(words(_Adder(enough)), problem.expected.pack(right)):
         return
     for text, adder in _adders(problem, enough):
         yield text, partial(words, adder)
+    lanes = problem.target.format.elements_per_block or 1
+    for lane in {0, lanes - 1} if lanes > 1 else ():
+        for places in range(enough):
+            text = (
+                f"lane {lane} takes no part in the exponent, with {places} bits and a sticky one below the higher unit"
+            )
+            yield text, partial(_without_lane, problem, stimulus, right, operands, _Adder(places), lane)
     yield from _exponents(problem, stimulus, right, operands, _Adder(enough))
 
 
@@ -101,7 +99,7 @@ def _adders(problem: Problem, enough: int) -> Iterator[tuple[str, _Adder]]:
     assert problem.b is not None
     bits = max(problem.format.format.mantissa_bits, problem.b.format.mantissa_bits)
     for places in range(enough):
-        for text, cut in _CUTS.items():
+        for text, cut in CUTS.items():
             kept = f"{places} bits kept below the higher unit, {text}"
             yield f"an adder with {kept}", _Adder(places, cut)
             yield f"a block of zeros sets the place, {kept}", _Adder(places, cut, True, True)
@@ -110,48 +108,38 @@ def _adders(problem: Problem, enough: int) -> Iterator[tuple[str, _Adder]]:
         yield f"{side} is always taken for the higher operand", _Adder(enough, high=side)
     yield "b subtracted instead of added, exactly", _Adder(enough, subtracts=True)
     for width in range(1, 8):
-        yield f"the shift of the lower operand has {width} bits", _Adder(enough, apart_bits=width)
+        text = f"the shift of the lower operand has {width} bits"
+        yield text, _Adder(enough, apart_bits=width)
+        for places in range(enough, min((1 << width) - 1, _WIDEST_SUM - bits - 2)):
+            lost = f"and loses those more than {places} places below the higher unit"
+            yield f"{text}, {lost}", _Adder(places, "down", apart_bits=width)
     for distance in range(1, 2 * enough):
         text = f"operands more than {distance} places apart are added without a shift"
         yield text, _Adder(enough, farthest=distance)
     yield "a sum one bit too short wraps", _Adder(enough, sum_bits=bits)
     yield "the magnitude of a sum, one bit too short, wraps", _Adder(enough, size_bits=bits)
-    for more in range(5):
-        text = f"the lower operand is shifted without its sign, in a register of {bits + more} bits and those below"
-        yield text, _Adder(enough, logical_bits=bits + more, sum_bits=bits + more)
+    for register in range(bits, bits + 5):
+        text = f"the lower operand is shifted without its sign, in a register of {register} bits and those below"
+        yield text, _Adder(enough, logical_bits=register, sum_bits=register, size_bits=register - 1)
     for places in range(enough + 1):
         text = f"a negative sum is inverted, not negated, with {places} bits below the higher unit"
         yield text, _Adder(places, inverts=True)
 
 
-def _operands(problem: Problem, stimulus: Fields) -> _Operands:
-    assert problem.b is not None
-    a, a_unit = _operand(problem, stimulus, "a_", problem.a_flat)
-    b, b_unit = _operand(problem, stimulus, "b_", problem.b_flat)
-    return _Operands(a, b, a_unit, b_unit)
-
-
-def _operand(problem: Problem, stimulus: Fields, side: str, preset: Preset) -> tuple[Int64Array, Int64Array]:
-    spec = preset.format
-    codes = stimulus[f"{side}elements"].astype(code_dtype(spec.mantissa_bits))
-    units = stimulus[f"{side}exponents"].astype(np.int64) - spec.exponent_bias - spec.fraction_bits
-    assert isinstance(spec.block_size, int)
-    return significands(codes, spec).astype(np.int64), np.repeat(units, spec.block_size, axis=1)[:, : problem.elements]
-
-
 def _words(problem: Problem, stimulus: Fields, right: Fields, operands: _Operands, adder: _Adder) -> Bytes:
-    return _encoder(problem, stimulus, right, _sums(problem, operands, adder)).words()
+    return encoder_of(problem, stimulus, right, _sums(problem, operands, adder)).words()
 
 
-def _encoder(problem: Problem, stimulus: Fields, right: Fields, sums: Numbers) -> StagedEncoder:
-    facts = facts_of_numbers(problem, stimulus, right, sums, np.zeros(sums.kinds.shape, np.bool_))
-    # Nothing but a NaN block has another exponent than that of its sums.
-    return StagedEncoder(facts, right, facts.is_nan)
+def _without_lane(
+    problem: Problem, stimulus: Fields, right: Fields, operands: _Operands, adder: _Adder, lane: int
+) -> Bytes:
+    encoder = encoder_of(problem, stimulus, right, _sums(problem, operands, adder))
+    return without(encoder, np.arange(encoder.facts.mantissa.shape[1]) == lane)
 
 
-def _sums(problem: Problem, operands: _Operands, adder: _Adder) -> Numbers:
-    """Return the numbers that an adder gives."""
-    a, b, a_unit, b_unit = operands
+def _sums(problem: Problem, operands: _Operands, adder: _Adder) -> Integers:
+    """Return the sums that an adder gives."""
+    (a, _, a_unit), (b, _, b_unit) = operands
     a_is_zero, b_is_zero = (_zero_blocks(problem, side) for side in (a, b))
     b_is_high = np.full(a.shape, adder.high == "b") if adder.high else b_unit > a_unit
     if not (adder.zeros_set_the_place or adder.high):
@@ -167,13 +155,13 @@ def _sums(problem: Problem, operands: _Operands, adder: _Adder) -> Numbers:
     low <<= adder.places
     if adder.logical_bits:
         low = np.where(apart > 0, low & ((1 << (adder.logical_bits + adder.places)) - 1), low)
-    total = (high << adder.places) + _aligned(low, np.minimum(apart, 62), adder.cut)
+    total = (high << adder.places) + aligned(low, np.minimum(apart, 62), adder.cut)
     if adder.sum_bits < 64:
         total = wrapped(total, adder.sum_bits + adder.places)
     size = np.where(total < 0, ~total if adder.inverts else -total, total).astype(np.uint64)
     if adder.size_bits < 64:
         size &= np.uint64((1 << (adder.size_bits + adder.places)) - 1)
-    return _numbers(size, total < 0, np.where(b_is_high, b_unit, a_unit) - adder.places)
+    return Integers(size, total < 0, np.where(b_is_high, b_unit, a_unit) - adder.places)
 
 
 def _zero_blocks(problem: Problem, elements: Int64Array) -> Mask:
@@ -185,38 +173,16 @@ def _zero_blocks(problem: Problem, elements: Int64Array) -> Mask:
     return found
 
 
-def _aligned(low: Int64Array, apart: Int64Array, cut: str) -> Int64Array:
-    found = low >> apart
-    lost = found << apart != low
-    added = {"sticky": lost & (found & 1 == 0), "cut": lost & (low < 0), "down": np.zeros_like(lost)}
-    upward: Int64Array = found + added[cut]
-    return upward
-
-
-def _numbers(size: npt.NDArray[np.uint64], negative: Mask, unit: Int64Array) -> Numbers:
-    """Return integers in units of powers of two, normalised."""
-    bits = np.zeros(size.shape, np.int64)
-    for step in (32, 16, 8, 4, 2, 1):
-        more = size >> (bits + step).astype(np.uint64) != 0
-        bits += step * more
-    bits += size != 0
-    mantissa = np.where(size != 0, size << (64 - np.maximum(bits, 1)).astype(np.uint64), np.uint64(0))
-    return Numbers(np.full(size.shape, FINITE), negative, mantissa, bits + unit)
-
-
 def _exponents(
     problem: Problem, stimulus: Fields, right: Fields, operands: _Operands, adder: _Adder
 ) -> Iterator[Fault]:
     """Yield exponents that a carry does not raise, or a cancellation does not lower."""
     assert problem.b is not None
-    encoder = _encoder(problem, stimulus, right, _sums(problem, operands, adder))
+    encoder = encoder_of(problem, stimulus, right, _sums(problem, operands, adder))
     facts, size = encoder.facts, encoder.facts.mantissa.shape[1]
     tops = []
-    for unit, codes, preset in (
-        (operands.a_unit, operands.a, problem.format),
-        (operands.b_unit, operands.b, problem.b),
-    ):
-        top = np.where(_zero_blocks(problem, codes), -(1 << 40), unit + preset.format.magnitude_bits)
+    for side, preset in zip(operands, (problem.format, problem.b), strict=True):
+        top = np.where(_zero_blocks(problem, side.elements), -(1 << 40), side.unit + preset.format.magnitude_bits)
         padded: Any = np.pad(top, ((0, 0), (0, -top.shape[1] % size)), constant_values=-(1 << 40))
         tops.append(padded.reshape(-1, size).max(axis=1))
     place = np.maximum(*tops)

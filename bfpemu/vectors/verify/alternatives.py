@@ -95,7 +95,7 @@ def _of_preset(problem: Problem, place: tuple[str, ...], *, encodes: bool) -> It
             yield text, partial(_changed, problem, path, {"post_truncate_bits": bits, "rounding": mode})
     magnitude = preset.format.magnitude_bits + conversion.post_truncate_bits
     for more in (0, 1, 2, 3):
-        for mode in (Rounding.TOWARD_ZERO, Rounding.TO_ODD):
+        for mode in (Rounding.TOWARD_ZERO, Rounding.TO_ODD, Rounding.TOWARD_NEGATIVE):
             text = f"{more} bits kept below the last when aligned, {mode}"
             changes = {"alignment_bits": magnitude + more, "alignment_rounding": mode}
             yield text, partial(_changed, problem, path, changes)
@@ -127,7 +127,8 @@ def _other_values(part: Any, prefix: str) -> Iterator[tuple[str, Any, str]]:
             others = tuple(choice for choice in type(value) if choice is not value and choice != "stochastic")
         elif isinstance(value, int) and field.name in _STEPS:
             others = tuple(value + step for step in _STEPS[field.name])
-            others += (0,) if field.name == "exponent_bias" and abs(value) > 1 else ()
+            if field.name == "exponent_bias":
+                others += tuple(bias for bias in (0, (1 << (part.exponent_bits - 1)) - 1) if abs(value - bias) > 1)
         elif value is None:
             others = tuple(_INSTEAD_OF_NONE.get(field.name, ()))
         elif isinstance(value, int) and field.name in ("splits", "lanes"):

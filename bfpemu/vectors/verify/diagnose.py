@@ -15,19 +15,22 @@ from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.adder_faults import adder_faults
 from bfpemu.vectors.verify.alternatives import alternatives
-from bfpemu.vectors.verify.compare import Comparison
+from bfpemu.vectors.verify.compare import KEPT, Comparison
+from bfpemu.vectors.verify.converter_faults import converter_faults
 from bfpemu.vectors.verify.decode_guesses import other_decodings, other_elements
 from bfpemu.vectors.verify.dot_faults import dot_faults
-from bfpemu.vectors.verify.encoder_faults import Fault, encoder_faults
+from bfpemu.vectors.verify.encoder_faults import encoder_faults
+from bfpemu.vectors.verify.multiplier_faults import multiplier_faults
 from bfpemu.vectors.verify.operand_faults import operand_faults
 from bfpemu.vectors.verify.slips import slips
+from bfpemu.vectors.verify.staged_encoder import Fault
 from bfpemu.vectors.verify.transforms import other_stimuli, transforms
 from bfpemu.vectors.words import AnyArray, Bytes, Fields, taken, words_of_digits
 
-_MOST_MISMATCHES = 512
+_FEW_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
 _FINALISTS, _MOST_FINALISTS = 12, 64
-_FEW_MISMATCHES = 32
+_FIRST_LOOK = 32
 _WITHOUT_FLAGS = ", but for flags"
 
 
@@ -54,18 +57,21 @@ def diagnose(comparison: Comparison, most: int = 5) -> list[Guess]:
     """Return the differences that explain at least half of the mismatches and little else, best first."""
     if not comparison.kept:
         return []
-    sample = _Sample(comparison, _FEW_MATCHES)
+    sample = _Sample(comparison, _FEW_MISMATCHES, _FEW_MATCHES)
     streams = list(_slips(comparison))
     likely = _best(
         [*streams, *sample.alternatives(), *sample.transforms(), *sample.decodings(), *sample.faults()], comparison
     )
     consistent = sum(guess.explains_all for guess in likely)
     texts = {guess.text for guess in likely[: min(max(consistent, _FINALISTS), _MOST_FINALISTS)]}
-    # Close alternatives are told apart by the vectors on which the device is right.
-    whole = _Sample(comparison, _MANY_MATCHES)
+    # Close alternatives are told apart by more mismatches, and by the vectors on which the device is right.
+    whole = _Sample(comparison, KEPT, _MANY_MATCHES)
     of_stream = [guess for guess in likely if guess.text in texts and guess in streams]
     of_sets = [*whole.alternatives(texts), *whole.transforms(texts), *whole.decodings(texts), *whole.faults(texts)]
-    return _best([*of_stream, *of_sets], comparison)[:most]
+    best = _best([*of_stream, *of_sets], comparison)
+    consistent_texts = [guess.text for guess in best if guess.explains_all]
+    # A guess that only says more than another which explains all says nothing.
+    return [guess for guess in best if not guess.text.startswith(tuple(f"{t}," for t in consistent_texts))][:most]
 
 
 def _best(guesses: list[Guess], comparison: Comparison) -> list[Guess]:
@@ -83,10 +89,10 @@ def _best(guesses: list[Guess], comparison: Comparison) -> list[Guess]:
 class _Sample:
     """Differing vectors and some that agree, with their stimulus."""
 
-    def __init__(self, comparison: Comparison, most_matches: int) -> None:
+    def __init__(self, comparison: Comparison, most_mismatches: int, most_matches: int) -> None:
         found = comparison.found
         self.problem = found.problem
-        kept = [item for item in comparison.kept if (item[1] != ord("x")).all()][:_MOST_MISMATCHES]
+        kept = [item for item in comparison.kept if (item[1] != ord("x")).all()][:most_mismatches]
         numbers = [number for number, _ in kept]
         differing = {number for number, _ in comparison.kept}
         limit = comparison.compared
@@ -142,11 +148,7 @@ class _Sample:
         """Yield a guess for every fault of one stage of a unit, or for those of `texts`."""
         if not self.count:
             return
-        given = self.problem.expected.unpack(self.got)
-        for text, make in encoder_faults(self.problem, self.stimulus, self.items, given):
-            if texts is None or text in texts:
-                yield self.guess(text, make())
-        for find in (adder_faults, dot_faults):
+        for find in (adder_faults, multiplier_faults, converter_faults, dot_faults):
             likely = self._likely(find) if texts is None else texts
             for text, make in find(self.problem, self.stimulus, self.items):
                 if text in likely:
@@ -155,10 +157,14 @@ class _Sample:
             words = self._words(other, stimulus) if texts is None or text in texts else None
             if words is not None:
                 yield self.guess(text, words)
+        given = self.problem.expected.unpack(self.got)
+        for text, make in encoder_faults(self.problem, self.stimulus, self.items, given):
+            if texts is None or text in texts:
+                yield self.guess(text, make())
 
     def _likely(self, find: Callable[[Problem, Fields, Fields], Iterator[Fault]]) -> set[str]:
         """Return the faults of a unit, of which there are many, that give some of a few results."""
-        few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
+        few = np.arange(0, self.count, max(self.count // _FIRST_LOOK, 1))
         stimulus, right = (
             {name: items[few] for name, items in fields.items()} for fields in (self.stimulus, self.items)
         )
@@ -181,7 +187,7 @@ class _Sample:
 
     def _words(self, other: Problem, stimulus: Stimulus) -> Bytes | None:
         """Return the words that another unit or stimulus gives, or None if none of a few is what the device gave."""
-        few = np.arange(0, self.count, max(self.count // _FEW_MISMATCHES, 1))
+        few = np.arange(0, self.count, max(self.count // _FIRST_LOOK, 1))
         for rows in (few, slice(None)):
             answer = expected(other, taken(stimulus, rows))
             words = self.problem.expected.pack(_fitted(other, answer, self.problem))

@@ -11,9 +11,9 @@ from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat, IntegerOverflow
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults, Addend, accumulated, is_modelled
-from bfpemu.vectors.verify.encoder_faults import Fault
 from bfpemu.vectors.verify.float_adder import FloatAdder
 from bfpemu.vectors.verify.group_sums import GroupSums, any_group, has_group_sums
+from bfpemu.vectors.verify.staged_encoder import Fault
 from bfpemu.vectors.words import Fields
 
 _FEWER_BITS = range(1, 9)

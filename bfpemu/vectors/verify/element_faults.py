@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -10,28 +10,32 @@ import numpy as np
 from bfpemu.formats import Encoding, InfinityPolicy
 from bfpemu.vectors.blocks.element_rounding import bits_go_away
 from bfpemu.vectors.blocks.facts import Int64Array
-from bfpemu.vectors.verify.staged_encoder import StagedEncoder, Wraps
+from bfpemu.vectors.verify.staged_encoder import Fault, StagedEncoder, Wraps
 from bfpemu.vectors.words import Bytes, Fields
 
 _MOST_SHIFT = 62
-_SPARE_BITS = range(1, 5)
+SPARE_BITS = range(1, 5)
+"""Bits above a magnitude in registers that are tried."""
 
 
-def element_faults(encoder: StagedEncoder, given: Fields) -> Iterator[tuple[str, Callable[[], Bytes]]]:
+def element_faults(encoder: StagedEncoder, given: Fields) -> Iterator[Fault]:
     """Yield faults of a unit that encodes a source float, and the words that come of each."""
     spec = encoder.spec
     if spec.encoding is Encoding.TWOS_COMPLEMENT:
         bits = encoder.problem.kind.fraction_bits + 1
-        for spare in _SPARE_BITS:
+        for spare in SPARE_BITS:
             text = f"a negative significand is shifted without its sign, in {bits + spare} bits"
-            yield text, partial(_shifted_without_sign, encoder, bits + spare, saturates=False)
-            yield f"{text}, and then saturates", partial(_shifted_without_sign, encoder, bits + spare, saturates=True)
+            yield text, partial(_significands_without_sign, encoder, bits + spare, saturates=False)
+            yield (
+                f"{text}, and then saturates",
+                partial(_significands_without_sign, encoder, bits + spare, saturates=True),
+            )
     infinite = encoder.facts.infinite.any(axis=1) & ~encoder.facts.is_nan
     if encoder.conversion.infinity is InfinityPolicy.SATURATE and infinite.any():
         yield from _infinities(encoder, given)
 
 
-def _infinities(encoder: StagedEncoder, given: Fields) -> Iterator[tuple[str, Callable[[], Bytes]]]:
+def _infinities(encoder: StagedEncoder, given: Fields) -> Iterator[Fault]:
     facts, spec = encoder.facts, encoder.spec
     infinite = facts.infinite.any(axis=1) & ~facts.is_nan
     alone = infinite & ~facts.has_number
@@ -54,16 +58,25 @@ def _infinities(encoder: StagedEncoder, given: Fields) -> Iterator[tuple[str, Ca
     yield text, partial(encoder.words, rest=rest, numbers=numbers, wraps=Wraps.BOTH)
 
 
-def _shifted_without_sign(encoder: StagedEncoder, bits: int, *, saturates: bool) -> Bytes:
-    """Return words of negative numbers whose integers of so many bits move to the right with zeros behind them."""
+def _significands_without_sign(encoder: StagedEncoder, bits: int, *, saturates: bool) -> Bytes:
+    """Return words of significands, with the leading zeros of subnormals, that are shifted without their sign."""
     facts, spec, kind = encoder.facts, encoder.spec, encoder.problem.kind
-    lowest = 3 - (1 << (kind.exponent_bits - 1))
-    top = np.maximum(facts.top, lowest)
-    # The integer of the significand, with the leading zeros of subnormals.
+    top = np.maximum(facts.top, 3 - (1 << (kind.exponent_bits - 1)))
     places = np.minimum(63 - kind.fraction_bits + top - facts.top, 63).astype(np.uint64)
     integer = (facts.mantissa >> places).astype(np.int64)
     unit = facts.code - spec.exponent_bias - spec.fraction_bits
     right = unit[:, None] - (top - kind.fraction_bits - 1)
+    return shifted_without_sign(encoder, integer, right, bits, saturates=saturates)
+
+
+def shifted_without_sign(
+    encoder: StagedEncoder, integer: Int64Array, right: Int64Array, bits: int, *, saturates: bool
+) -> Bytes:
+    """Return words of negative numbers whose integers of so many bits move to the right with zeros behind them.
+
+    `right` is the number of places; where it is 0 or less nothing moves.
+    """
+    facts, spec = encoder.facts, encoder.spec
     element = _rounded(encoder, (np.int64(1) << np.int64(bits)) - integer, np.clip(right, 1, _MOST_SHIFT))
     if saturates:
         element = np.minimum(element, spec.largest_significand)

@@ -9,9 +9,10 @@ import numpy as np
 
 from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats import InfinityPolicy
-from bfpemu.vectors.blocks.facts import FAR, Mask, block_facts, wanted_exponents
+from bfpemu.vectors.blocks.facts import Mask, block_facts
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults, Held, added, is_modelled, nothing, words_of
+from bfpemu.vectors.verify.exponent_faults import of_all_before, with_largest_of
 from bfpemu.vectors.verify.group_sums import GroupSums, has_group_sums
 from bfpemu.vectors.verify.staged_encoder import StagedEncoder, is_staged
 from bfpemu.vectors.words import Bytes, Fields
@@ -62,18 +63,11 @@ def _of_encoder(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[t
         seen = np.logical_or.accumulate(facts.infinite.any(axis=1))
         words = encoder.words(np.where(seen, spec.largest_exponent, facts.wanted))
         yield "an infinity of an earlier vector counts", words
-    lanes = np.arange(len(facts.highest))
-    largest = np.where(facts.top == facts.highest[:, None], facts.mantissa, np.uint64(0)).max(axis=1)
-    order = np.lexsort((largest, facts.highest))
-    rank = np.empty_like(lanes)
-    rank[order] = lanes
-    for text, ranks in (
-        ("all earlier vectors", np.maximum.accumulate(rank)),
-        ("the vector before", np.maximum(rank, np.concatenate([rank[:1], rank[:-1]]))),
+    for text, choose in (
+        ("all earlier vectors", of_all_before),
+        ("the vector before", lambda places: np.maximum(places, np.hstack([places[:, :1], places[:, :-1]]))),
     ):
-        at = order[ranks]
-        highest = facts.highest[at]
-        wanted = np.where(highest > -FAR, wanted_exponents(problem, highest, largest[at]), facts.wanted)
+        wanted = with_largest_of(facts, choose, len(facts.highest))
         yield f"the largest magnitude of {text} counts, too", encoder.words(wanted)
 
 

@@ -1,4 +1,4 @@
-"""Operands of dot products that a device reads or multiplies otherwise (spec 12.12)."""
+"""Operands that a device reads or multiplies otherwise (spec 12.12)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bfpemu.formats import Conversion, Encoding
+from bfpemu.formats import Conversion, Encoding, Preset
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 
 _MOST_LANES = 64
+_MOST_EXPONENT_BITS = 10
 
 
 def operand_faults(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, Problem, Stimulus]]:
@@ -28,6 +29,8 @@ def operand_faults(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, 
     ['element 0 of every block is not added', 'element 1 of every block is not added', 'a_elements read as unsigned',
      'the product of the two most negative elements wraps', 'b_elements read as unsigned']
     """
+    if problem.unit == "requantize" and problem.a_flat.format.sub_block_size is None:
+        yield from _source_blocks(problem, stimulus)
     if problem.unit != "dot" or problem.dot_unit is None or problem.b is None:
         return
     a = stimulus["a_elements"]
@@ -53,3 +56,31 @@ def operand_faults(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, 
             extended = np.where((codes & sign != 0) & ~both, codes | sign << np.uint64(1), codes)
             text = "the product of the two most negative elements wraps"
             yield text, other, {**stimulus, "a_elements": extended}
+
+
+def _source_blocks(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, Problem, Stimulus]]:
+    """Yield source blocks of a conversion whose exponents go to other lanes, or whose NaN is not seen."""
+    preset, codes = problem.a_flat, stimulus["a_exponents"]
+    spec, blocks = preset.format, codes.shape[1]
+    if blocks == 1:
+        return
+    single = dataclasses.replace(spec, block_size=1, fraction_bits=spec.fraction_bits)
+    other = dataclasses.replace(problem, format=Preset(single))
+    turns = codes[:, np.arange(problem.elements) % blocks]
+    yield "lanes take the exponents of the source blocks in turn", other, {**stimulus, "a_exponents": turns}
+    if spec.nan_code is None or spec.exponent_bits > _MOST_EXPONENT_BITS:
+        return
+    bits = spec.exponent_bits + 1
+    wide = dataclasses.replace(
+        spec, exponent_bits=bits, exponent_bias=spec.exponent_bias, fraction_bits=spec.fraction_bits
+    )
+    other = dataclasses.replace(problem, format=dataclasses.replace(preset, format=wide, conversion=Conversion()))
+    is_nan = codes == np.uint64(spec.nan_code)
+    for block in range(min(blocks, _MOST_LANES)):
+        seen = is_nan & (np.arange(blocks) == block)
+        text = f"NaN is seen in source block {block} alone, and others count as"
+        as_numbers = np.where(seen, np.uint64(wide.all_ones_code), codes)
+        yield f"{text} numbers", other, {**stimulus, "a_exponents": as_numbers}
+        zeros = np.repeat(is_nan & ~seen, spec.elements_per_block or 1, axis=1)[:, : problem.elements]
+        elements = np.where(zeros, np.uint64(0), stimulus["a_elements"])
+        yield f"{text} zeros", other, {**stimulus, "a_exponents": as_numbers, "a_elements": elements}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
 from bfpemu.vectors.blocks.element_rounding import goes_away
-from bfpemu.vectors.blocks.facts import FAR, BlockFacts, Int64Array, Mask, UInt64Array, split
+from bfpemu.vectors.blocks.facts import FAR, BlockFacts, Int64Array, Mask, UInt64Array, by_block, split
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import Bytes, Fields
+
+Fault = tuple[str, Callable[[], Bytes]]
+"""What is different, and how to make the words that come of it."""
 
 _RULES = (ExponentRule.RCEIL, ExponentRule.FLOOR, ExponentRule.CEIL)
 
@@ -23,6 +28,8 @@ class Wraps(StrEnum):
     POSITIVE = "positive"
     NEGATIVE = "negative"
     BOTH = "both"
+    LEAST = "least"
+    """Positive ones become one more than the largest, which is the code of the least."""
 
 
 class Rest(NamedTuple):
@@ -68,13 +75,27 @@ class StagedEncoder:
         self.facts, self.right, self.problem = facts, right, facts.problem
         self.spec, self.conversion = self.problem.target.format, self.problem.target.conversion
         size = facts.mantissa.shape[1]
-        elements = right["elements"].astype(np.int64)
-        missing = facts.per_vector * size - elements.shape[1]
-        self.elements = np.pad(elements, ((0, 0), (0, missing))).reshape(-1, size)
+        self.elements = by_block(right["elements"].astype(np.int64), facts.per_vector, size)
         sign = 1 << (self.spec.mantissa_bits - 1) if self.spec.encoding is Encoding.SIGN_MAGNITUDE else 0
         # A number that becomes 0 keeps its sign or not as the conversion says, and so as the right word has it.
         self.zeros = np.where(self.elements & ~sign == 0, self.elements, 0)
         self.sets_exponent = self._other_exponents() if sets_exponent is None else sets_exponent
+        self.roundings = (self.conversion.rounding, self.conversion.rounding)
+        """Of numbers above and below 0."""
+        self.beyond: Int64Array | None = None
+        """Element codes in place of those whose significands are too large, shape (blocks, elements of a block)."""
+
+    def rounding_by(self, above: Rounding, below: Rounding) -> Self:
+        """Return an encoder that rounds numbers above 0, and those below, by other modes."""
+        other = copy.copy(self)
+        other.roundings = (above, below)
+        return other
+
+    def with_beyond(self, given: Fields) -> Self:
+        """Return an encoder whose significands that are too large are those that a device gives."""
+        other = copy.copy(self)
+        other.beyond = by_block(given["elements"].astype(np.int64), self.facts.per_vector, self.elements.shape[1])
+        return other
 
     def _other_exponents(self) -> Mask:
         """Return which blocks have the exponent of a NaN block or of an infinity."""
@@ -107,6 +128,10 @@ class StagedEncoder:
         mantissa, top = facts.mantissa if mantissa is None else mantissa, facts.top if top is None else top
         kept, whole, rest, sticky = split(mantissa, top, (exponents - self.spec.fraction_bits)[:, None])
         return Rest(kept, whole, rest, sticky | facts.lost)
+
+    def moved(self, places: Int64Array) -> Rest:
+        """Return numbers that lie some places higher, in units of the exponents of their blocks."""
+        return self.rest(self.facts.code - self.spec.exponent_bias, top=self.facts.top + places)
 
     def words(
         self,
@@ -142,17 +167,20 @@ class StagedEncoder:
     def _rounded(self, found: Rest, wraps: Wraps) -> Int64Array:
         """Return element codes of numbers (spec 3.7, 3.8)."""
         negative, spec = self.facts.negative, self.spec
-        away = goes_away(self.conversion.rounding, found.whole, found.rest, found.sticky, negative)
-        magnitude = (found.whole + away).astype(np.int64)
+        above, below = self.roundings
+        away = goes_away(above, found.whole, found.rest, found.sticky, negative)
+        if below is not above:
+            away = np.where(negative, goes_away(below, found.whole, found.rest, found.sticky, negative), away)
+        exact = (found.whole + away).astype(np.int64)
         is_full = (
             spec.encoding is Encoding.TWOS_COMPLEMENT
             and self.conversion.significand_range is SignificandRange.FULL
             and spec.has_sign
         )
-        largest = spec.largest_significand + (negative & is_full)
+        largest = spec.largest_significand + (is_full & negative | (wraps == Wraps.LEAST) & ~negative)
         saturates = np.where(negative, wraps not in ("negative", "both"), wraps not in ("positive", "both"))
-        magnitude = np.where(saturates, np.minimum(magnitude, largest), magnitude)
-        return self._codes(magnitude, negative)
+        codes = self._codes(np.where(saturates, np.minimum(exact, largest), exact), negative)
+        return codes if self.beyond is None else np.where(exact > largest, self.beyond, codes)
 
     def _codes(self, magnitude: Int64Array, negative: Mask) -> Int64Array:
         spec = self.spec
