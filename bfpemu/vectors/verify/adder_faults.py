@@ -79,9 +79,7 @@ def adder_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[
     lanes = problem.target.format.elements_per_block or 1
     for lane in {0, lanes - 1} if lanes > 1 else ():
         for places in range(enough):
-            text = (
-                f"lane {lane} takes no part in the exponent, with {places} bits and a sticky one below the higher unit"
-            )
+            text = f"lane {lane} takes no part in the exponent, with {places} bits and a sticky one below the unit"
             yield text, partial(_without_lane, problem, stimulus, right, operands, _Adder(places), lane)
     yield from _exponents(problem, stimulus, right, operands, _Adder(enough))
 

@@ -44,11 +44,19 @@ def other_decodings(problem: Problem, stimulus: Fields) -> Iterator[tuple[str, U
     for bits in range(24):
         text = f"{bits} bits behind the half are looked at when rounding"
         yield text, _rounded(problem, wide, right, Rounding.TIES_TO_EVEN, sticky_bits=bits)
-    yield "an exponent above the largest wraps", _rounded(problem, wide, right, Rounding.TIES_TO_EVEN, wraps=True)
+    for width in range(3, 8):
+        text = f"the shift of a subnormal has {width} bits"
+        yield text, _rounded(problem, wide, right, Rounding.TIES_TO_EVEN, shift_bits=width)
+    wrapped = _rounded(problem, wide, right, Rounding.TIES_TO_EVEN, wraps=True)
+    yield "an exponent above the largest wraps", wrapped
     point, sign = (
         np.uint64(problem.kind.fraction_bits),
         np.uint64(1 << (problem.kind.exponent_bits + problem.kind.fraction_bits)),
     )
+    infinity = np.uint64(((1 << problem.kind.exponent_bits) - 1) << problem.kind.fraction_bits)
+    is_large = (wrapped & (sign - np.uint64(1)) > infinity) & (right & (sign - np.uint64(1)) <= infinity)
+    text = "an exponent above the largest wraps, and what then has the largest field is an infinity"
+    yield text, np.where(is_large, wrapped & sign | infinity, wrapped)
     is_small = right & (sign - np.uint64(1)) < np.uint64(1) << point
     yield "subnormals become 0", np.where(is_small, right & sign, right)
     size = right & (sign - np.uint64(1))
@@ -93,12 +101,18 @@ def other_elements(problem: Problem, stimulus: Fields, given: Fields) -> Iterato
         high = np.repeat(stimulus["exponents"] >= half, spec.elements_per_block or 1, axis=1)[:, : codes.shape[1]]
         yield "exponent codes are read as signed numbers", np.where(high, read_signed["y"], right).astype(np.uint64)
     is_reserved = spec.nan_code is not None
+    top = np.uint64(1 << (problem.expected.fields[0].width - 1))
     exponents = np.repeat(stimulus["exponents"], spec.elements_per_block or 1, axis=1)[:, : codes.shape[1]]
     is_nan: Mask = (exponents == spec.all_ones_code) & is_reserved
+    ones = np.uint64((1 << spec.mantissa_bits) - 1)
+    magnitudes = np.where(codes & sign != 0, np.uint64(0) - codes & ones, codes) if spec.has_sign else codes
+    if spec.encoding is Encoding.SIGN_MAGNITUDE:
+        magnitudes = codes & ~sign
     for text, mask in (
         ("element 0", (codes == 0) & ~is_nan),
         ("element 0 of a NaN block", (codes == 0) & is_nan),
         ("the element of the sign bit alone", (codes == sign) & spec.has_sign & ~is_nan),
+        ("an element of the significand 1 or -1", (magnitudes == 1) & ~is_nan),
         ("an element of a NaN block", is_nan),
     ):
         others = given["y"][mask & (given["y"] != right)]
@@ -106,6 +120,11 @@ def other_elements(problem: Problem, stimulus: Fields, given: Fields) -> Iterato
             width = -(-problem.expected.fields[0].width // 4)
             found = np.where(mask, given["y"], right).astype(np.uint64)
             yield f"{text} is decoded otherwise, first as {int(others.flat[0]):0{width}x}", found
+    if spec.has_sign:
+        # Behind the last lane are zeros.
+        signs = np.pad((codes & sign != 0).astype(np.uint64) * top, ((0, 0), (1, 1)))
+        for which, lanes in (("before", signs[:, :-2]), ("behind", signs[:, 2:])):
+            yield f"signs are those of the lane {which}", np.where(is_nan, right, right & ~top | lanes)
 
 
 def _rounded(
@@ -116,6 +135,7 @@ def _rounded(
     *,
     saturates: bool = False,
     sticky_bits: int = 64,
+    shift_bits: int = 62,
     wraps: bool = False,
 ) -> UInt64Array:
     """Return float64 patterns as patterns of the narrower float; infinities and NaN are the right ones."""
@@ -126,7 +146,8 @@ def _rounded(
     significand = wide & np.uint64((1 << _POINT) - 1) | (field > 0).astype(np.uint64) << np.uint64(_POINT)
     top = np.maximum(field, 1) - _BIAS
     place: Int64Array = np.maximum(top, smallest)
-    shift = np.minimum(_POINT - point + place - top, 63).astype(np.uint64)
+    below_normal = place - top & ((1 << shift_bits) - 1)
+    shift = np.minimum(_POINT - point + below_normal, 63).astype(np.uint64)
     whole, guard = significand >> shift, significand >> (shift - np.uint64(1)) & np.uint64(1)
     lowest = np.maximum(shift.astype(np.int64) - 1 - sticky_bits, 0).astype(np.uint64)
     below = (significand & ((np.uint64(1) << (shift - np.uint64(1))) - np.uint64(1))) >> lowest != 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from bfpemu.errors import BfpError
 from bfpemu.vectors.answers import expected
+from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.adder_faults import adder_faults
@@ -163,14 +164,18 @@ class _Sample:
                 yield self.guess(text, make())
 
     def _likely(self, find: Callable[[Problem, Fields, Fields], Iterator[Fault]]) -> set[str]:
-        """Return the faults of a unit, of which there are many, that give some of a few results."""
-        few = np.arange(0, self.count, max(self.count // _FIRST_LOOK, 1))
-        stimulus, right = (
-            {name: items[few] for name, items in fields.items()} for fields in (self.stimulus, self.items)
-        )
-        return {
-            text for text, make in find(self.problem, stimulus, right) if (make() == self.got[few]).all(axis=1).any()
-        }
+        """Return the faults of a unit, of which there are many, that give a quarter of a few results."""
+        few = self._few()
+        stimulus, right = (taken(fields, few) for fields in (self.stimulus, self.items))
+        return {text for text, make in find(self.problem, stimulus, right) if self._is_likely(make(), few)}
+
+    def _few(self) -> Int64Array:
+        """Return some of the vectors that differ."""
+        return np.arange(0, self.count, max(self.count // _FIRST_LOOK, 1))
+
+    def _is_likely(self, words: Bytes, few: Int64Array) -> bool:
+        """Whether words are those of the device in a quarter of a few vectors; half of all is what a guess needs."""
+        return bool(4 * (words == self.got[few]).all(axis=1).sum() >= len(few))
 
     def transforms(self, texts: AbstractSet[str] | None = None) -> Iterator[Guess]:
         """Yield a guess for every way in which right words or the stimulus may be turned, or for those of `texts`."""
@@ -186,14 +191,14 @@ class _Sample:
                 yield self.guess(text, words_)
 
     def _words(self, other: Problem, stimulus: Stimulus) -> Bytes | None:
-        """Return the words that another unit or stimulus gives, or None if none of a few is what the device gave."""
-        few = np.arange(0, self.count, max(self.count // _FIRST_LOOK, 1))
-        for rows in (few, slice(None)):
-            answer = expected(other, taken(stimulus, rows))
-            words = self.problem.expected.pack(_fitted(other, answer, self.problem))
-            if not (words == self.got[rows]).all(axis=1).any():
-                return None
-        return words
+        """Return the words that another unit or stimulus gives, or None if few of a few are what the device gave."""
+        few = self._few()
+        if not self._is_likely(self._answered(other, taken(stimulus, few)), few):
+            return None
+        return self._answered(other, stimulus)
+
+    def _answered(self, other: Problem, stimulus: Stimulus) -> Bytes:
+        return self.problem.expected.pack(_fitted(other, expected(other, stimulus), self.problem))
 
 
 def _same_fields(problem: Problem, other: Problem) -> bool:
