@@ -32,6 +32,7 @@ _FEW_MISMATCHES = 512
 _FEW_MATCHES, _MANY_MATCHES = 512, 16384
 _FINALISTS, _MOST_FINALISTS = 12, 64
 _FIRST_LOOK = 32
+_UNKNOWN = "registers that are read before anything is loaded, or inputs that are not driven, as results have x or z"
 _WITHOUT_FLAGS = ", but for flags"
 
 
@@ -222,7 +223,9 @@ def _fitted(other: Problem, items: dict[str, AnyArray], problem: Problem) -> dic
 
 
 def _slips(comparison: Comparison) -> Iterator[Guess]:
-    """Yield guesses that words or fields came early or late, or that flags stay."""
+    """Yield guesses that words or fields came early or late, that flags stay, or that nothing else is known."""
+    agreeing = comparison.compared - comparison.differing
+    yield Guess(_UNKNOWN, comparison.unknown, comparison.differing, 0, agreeing)
     for text, same, wrong in slips(comparison):
         counts = (same & wrong, wrong, ~same & ~wrong, ~wrong)
         yield Guess(text, *(int(count.sum()) for count in counts))

@@ -18,6 +18,7 @@ from bfpemu.vectors.words import Fields
 
 _FEWER_BITS = range(1, 9)
 _SHIFT_BITS = range(2, 8)
+_WIDEST = 62
 
 
 def dot_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[Fault]:
@@ -170,6 +171,8 @@ def _roundings(output: FloatFormat) -> Iterator[tuple[str, FloatAdder]]:
     yield "overflow does not raise inexact", FloatAdder(output, overflow_is_inexact=False)
     yield "underflow is decided before rounding", FloatAdder(output, tiny_before_rounding=True)
     yield "exact subnormals raise underflow", FloatAdder(output, exact_underflow=True)
+    text = "exact subnormals, and overflows whose exponent field wraps to 0, raise underflow"
+    yield text, FloatAdder(output, exact_underflow=True, wrapped_underflow=True)
 
 
 def _adders(output: FloatFormat) -> Iterator[tuple[str, FloatAdder]]:
@@ -181,6 +184,9 @@ def _adders(output: FloatFormat) -> Iterator[tuple[str, FloatAdder]]:
     for bits in _SHIFT_BITS:
         text = f"the distance by which the smaller addend is shifted wraps in {bits} bits"
         yield text, FloatAdder(output, apart_bits=bits)
+        for below in range(output.fraction_bits + 3, min((1 << bits) - 1, _WIDEST - output.fraction_bits)):
+            lost = f"{text}, and bits more than {below} places below the last of the larger are lost"
+            yield lost, FloatAdder(output, apart_bits=bits, lost_below=below)
     for places in range(4):
         text = f"addends of one exponent are not exchanged, with {places} bits below the last and a sticky bit"
         yield text, FloatAdder(output, places=places, compares_exponents=True)

@@ -40,6 +40,8 @@ class FloatAdder:
     """Whether a bit stands for those below."""
     apart_bits: int = _MOST_SHIFT
     """Bits of the distance that the shift has."""
+    lost_below: int | None = None
+    """Bits below the last of the larger number beyond which those of the smaller one are lost; None for no such."""
     compares_exponents: bool = False
     """Whether the number with the larger exponent counts as the larger, and of equal ones the accumulator."""
     zero_keeps_sign: bool = False
@@ -51,6 +53,8 @@ class FloatAdder:
     tiny_before_rounding: bool = False
     exact_underflow: bool = False
     """Whether subnormals raise `underflow` when they are exact, too."""
+    wrapped_underflow: bool = False
+    """Whether an overflow raises `underflow` when its exponent field has lower bits of 0 alone."""
 
     @property
     def lowest(self) -> int:
@@ -85,6 +89,9 @@ class FloatAdder:
         tiny = (size != 0) & ~over & (top < 1 - format.bias) if self.tiny_before_rounding else is_small
         flags = flags | np.where(tiny & (self.exact_underflow | (flags != 0)), UNDERFLOW, 0)
         flags = np.where(over, OVERFLOW | (INEXACT if self.overflow_is_inexact else flags), flags)
+        if self.wrapped_underflow:
+            field = bit_lengths(found) - 1 + place + format.bias
+            flags |= np.where(over & (field & ((1 << format.exponent_bits) - 1) == 0), UNDERFLOW, 0)
         inward = format.rounding in (Rounding.TOWARD_ZERO, Rounding.TO_ODD)
         down = (format.rounding is Rounding.TOWARD_NEGATIVE) & ~negative
         up = (format.rounding is Rounding.TOWARD_POSITIVE) & negative
@@ -139,7 +146,10 @@ class FloatAdder:
         high, low = (Floats(*(np.where(larger, b, a) for a, b in zip(*pair, strict=True))) for pair in ((x, y), (y, x)))
         apart = (high.unit - low.unit) & ((1 << self.apart_bits) - 1)
         places = int(point) + 3 if self.places is None else self.places
-        aligned, lost = _cut(low.size << np.int64(places), apart)
+        below = places if self.lost_below is None else self.lost_below
+        aligned, lost = _cut(low.size << np.int64(below), apart)
+        if self.lost_below is not None:
+            aligned, lost = _cut(aligned, np.full_like(aligned, below - places))
         aligned = aligned << np.int64(1) | (lost & self.is_sticky)
         kept = high.size << np.int64(places + 1)
         total = np.where(high.negative == low.negative, kept + aligned, kept - aligned)
