@@ -267,3 +267,21 @@ def test_a_difference_that_more_equal_vectors_speak_against_is_no_guess(sets, gu
     items["flags"] = agreed.copy()
     items["flags"][few] &= ~np.array(8, agreed.dtype)
     assert not any("inexact" in guess.text for guess in guesses("dot", items))
+
+
+def test_a_guess_that_the_first_mismatches_allow_and_later_ones_do_not_is_not_consistent(sets, guesses):
+    found = sets("decode")
+    y = right(found)["y"].copy()
+    first = len(y) // 8
+    y[:first] ^= np.uint64(1 << 31)
+    y[first:] ^= np.uint64(1)
+    assert not any(guess.explains_all for guess in guesses("decode", {"y": y}))
+
+
+def test_results_that_are_unknown_are_explained(sets, tmp_path):
+    found = sets("add")
+    path = tmp_path / "out.hex"
+    path.write_text("xxx\n" * found.total)
+    best = diagnose(compare(found, [str(path)]))[0]
+    assert best.explains_all
+    assert "read before anything is loaded" in best.text
