@@ -6,6 +6,7 @@ is not noticed, or not attributed, and 2 when a program is missing.
 
     python tools/bugs.py                      every bug, against sets of level 1
     python tools/bugs.py --unit dot --explain every bin of a bug, not the named ones only
+    python tools/bugs.py --verify             what `bfpemu verify` is consistent with, too (spec 12.12)
 
 Needs iverilog.
 """
@@ -26,9 +27,11 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bfpemu.vectors.verify.compare import compare  # noqa: E402
+from bfpemu.vectors.verify.diagnose import diagnose  # noqa: E402
 from tests.rtl.catalogue import Bug, bugs, noticing_vectors  # noqa: E402
 from tests.rtl.devices import MODULES  # noqa: E402
-from tests.rtl.sets import level_one  # noqa: E402
+from tests.rtl.sets import VectorSet, level_one  # noqa: E402
 from tests.rtl.simulators import ToolError  # noqa: E402
 
 
@@ -49,6 +52,12 @@ def describe(bug: Bug, noticing: list[int], first: dict[str, int], *, explain: b
     return line, bool(named)
 
 
+def named(vectors: VectorSet, folder: Path) -> str:
+    """Return the first guess of `bfpemu verify` that explains all that a device gave, or nothing."""
+    comparison = compare(vectors.opened, [str(folder / "output.hex")])
+    return next((guess.text for guess in diagnose(comparison) if guess.explains_all), "")
+
+
 def sets_of(chosen: Iterable[Bug]) -> dict[tuple[str, str], list[Bug]]:
     """Return the bugs by unit and choice, which is by the set that they need."""
     found: dict[tuple[str, str], list[Bug]] = {}
@@ -57,8 +66,8 @@ def sets_of(chosen: Iterable[Bug]) -> dict[tuple[str, str], list[Bug]]:
     return found
 
 
-def attempt(chosen: Sequence[Bug], place: Path, *, explain: bool) -> Iterator[tuple[str, str, bool]]:
-    """Make the set that some bugs need; yield the name of each, the line about it and whether its bin notices it."""
+def attempt(chosen: Sequence[Bug], place: Path, *, explain: bool, verify: bool) -> Iterator[tuple[str, str, bool, str]]:
+    """Make the set that some bugs need; yield the name of each, the line about it, if its bin notices it, a guess."""
     start = time.monotonic()
     vectors = level_one(chosen[0].unit, chosen[0].built_for, place / "set")
     first, seconds = vectors.first_hits(), time.monotonic() - start
@@ -66,7 +75,8 @@ def attempt(chosen: Sequence[Bug], place: Path, *, explain: bool) -> Iterator[tu
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         noticed = pool.map(lambda bug: noticing_vectors(bug, vectors, place / bug.name), chosen)
         for bug, noticing in zip(chosen, noticed, strict=True):
-            yield bug.name, *describe(bug, noticing, first, explain=explain)
+            guess = named(vectors, place / bug.name) if verify else ""
+            yield bug.name, *describe(bug, noticing, first, explain=explain), guess
 
 
 def main() -> int:
@@ -74,22 +84,27 @@ def main() -> int:
     parser.add_argument("--unit", action="append", choices=sorted(MODULES), help="only the bugs of this unit")
     parser.add_argument("--bug", action="append", metavar="NAME", help="only this bug")
     parser.add_argument("--explain", action="store_true", help="count all bins that notice a bug, by group")
+    parser.add_argument("--verify", action="store_true", help="add what `bfpemu verify` is consistent with")
     given = parser.parse_args()
     chosen = [bug for bug in bugs() if bug.unit in (given.unit or MODULES) and bug.name in (given.bug or [bug.name])]
     unknown = set(given.bug or []) - {bug.name for bug in chosen}
     if unknown:
         parser.error(f"tests/rtl/bugs.toml must have the bugs asked for, and has no {', '.join(sorted(unknown))}")
-    failed = []
+    failed, guesses = [], 0
     try:
         for alike in sets_of(chosen).values():
             with TemporaryDirectory() as place:
-                for name, line, is_attributed in attempt(alike, Path(place), explain=given.explain):
-                    print(f"  {line}", flush=True)
+                tried = attempt(alike, Path(place), explain=given.explain, verify=given.verify)
+                for name, line, is_attributed, guess in tried:
+                    print(f"  {line}{f'  {guess}' if guess else ''}", flush=True)
                     failed += [] if is_attributed else [name]
+                    guesses += bool(guess)
     except ToolError as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{len(chosen) - len(failed)} of {len(chosen)} bugs are noticed by the bin that the table names")
+    if given.verify:
+        print(f"{guesses} of {len(chosen)} are named by a guess that explains all")
     if failed:
         print(f"not by it: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))
