@@ -102,15 +102,7 @@ class WordLayout:
 
     def unpack(self, words: Bytes) -> dict[str, AnyArray]:
         """Return the items of words, uint64 of shape (vectors, count)."""
-        if all(field.lsb % 8 == 0 and field.width in (8, 16, 32, 64) for field in self.fields):
-            return {
-                field.name: np.ascontiguousarray(words[:, field.lsb // 8 : (field.lsb + field.bits) // 8])
-                .view(f"<u{field.width // 8}")
-                .astype(np.uint64)
-                for field in self.fields
-            }
-        bits = np.unpackbits(words, axis=1, bitorder="little")
-        return {field.name: _from_bits(bits[:, field.lsb : field.lsb + field.bits], field) for field in self.fields}
+        return {field.name: _from_words(words, field) for field in self.fields}
 
     def join(self, items: Mapping[str, Sequence[int]]) -> int:
         """Return one word, as an integer, of the items of every field.
@@ -181,6 +173,20 @@ def _as_bits(items: AnyArray, width: int) -> Bytes:
     size = 1 if width <= 8 else 2 if width <= 16 else 4 if width <= 32 else 8
     found = np.ascontiguousarray(items.astype(f"<u{size}", copy=False)).view(np.uint8).reshape(*items.shape, size)
     return np.unpackbits(found, axis=-1, count=width, bitorder="little").reshape(len(items), items.shape[1] * width)
+
+
+def _from_words(words: Bytes, field: Field) -> AnyArray:
+    """Return the items of one field, uint64."""
+    place = field.lsb % 8
+    part = words[:, field.lsb // 8 : -(-(field.lsb + field.bits) // 8)]
+    if place == 0 and field.width in (8, 16, 32, 64):
+        return np.ascontiguousarray(part).view(f"<u{field.width // 8}").astype(np.uint64)
+    if field.count == 1 and part.shape[1] <= 8:
+        whole = np.zeros((len(words), 8), np.uint8)
+        whole[:, : part.shape[1]] = part
+        return whole.view("<u8").astype(np.uint64) >> np.uint64(place) & np.uint64((1 << field.width) - 1)
+    bits = np.unpackbits(part, axis=1, bitorder="little")
+    return _from_bits(bits[:, place : place + field.bits], field)
 
 
 def _from_bits(bits: Bytes, field: Field) -> AnyArray:

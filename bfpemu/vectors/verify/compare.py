@@ -103,10 +103,11 @@ def _count(result: Comparison, numbers: npt.NDArray[np.int64], wanted: Bytes, go
         count = int((differs.any(axis=1) & ~unknown).sum())
         if count:
             result.fields[name] += count
-    kinds = _kinds(problem, right, left, changed, unknown)
+    main = layout.fields[0]
+    places = ordered(problem, right[main.name]), ordered(problem, left[main.name])
+    kinds = _kinds(main.name, places, changed, unknown)
     for name, count in zip(*np.unique(kinds, return_counts=True), strict=True):
         result.categories[CATEGORIES[int(name)]] += int(count)
-    main = layout.fields[0]
     differs = changed[main.name] & ~unknown[:, None]
     for lane, count in enumerate(differs.sum(axis=0).tolist()):
         if count:
@@ -119,8 +120,7 @@ def _count(result: Comparison, numbers: npt.NDArray[np.int64], wanted: Bytes, go
     same_scale = ~np.any(
         [changed[name].any(axis=1) for name in changed if name in ("exponents", "shifts")] or [False], axis=0
     )
-    steps = ordered(problem, left[main.name]) - ordered(problem, right[main.name])
-    chosen = steps[differs & np.broadcast_to(same_scale, unknown.shape)[:, None]]
+    chosen = (places[1] - places[0])[differs & np.broadcast_to(same_scale, unknown.shape)[:, None]]
     for step, count in zip(*np.unique(_in_classes(chosen), return_counts=True), strict=True):
         result.distances[int(step)] += int(count)
 
@@ -128,26 +128,25 @@ def _count(result: Comparison, numbers: npt.NDArray[np.int64], wanted: Bytes, go
 def _in_classes(steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return large distances as the next power of two, so that their number is bounded whatever a device gives."""
     sizes = np.abs(steps)
+    if not (sizes > MOST_EXACT).any():
+        return steps
     powers = np.int64(1) << np.minimum(bit_lengths((np.maximum(sizes, 1) - 1).astype(np.uint64)), 62)
     return np.where(sizes > MOST_EXACT, np.where(steps < 0, -powers, powers), steps)
 
 
 def _kinds(
-    problem: Problem,
-    right: dict[str, AnyArray],
-    left: dict[str, AnyArray],
+    main: str,
+    places: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     changed: dict[str, AnyArray],
     unknown: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.int64]:
-    """Return the category of each differing vector."""
+    """Return the category of each differing vector; `places` are the ordered items of the field `main`."""
     row = {name: differs.any(axis=1) for name, differs in changed.items()}
     nothing = np.zeros(len(unknown), np.bool_)
-    main = problem.expected.fields[0].name
     value = row[main]
     exponent = row.get("exponents", nothing) | row.get("shifts", nothing)
     # Only signs differ where magnitudes are alike.
-    a, b = ordered(problem, right[main]), ordered(problem, left[main])
-    sign = value & (~changed[main] | (a == -b)).all(axis=1)
+    sign = value & (~changed[main] | (places[0] == -places[1])).all(axis=1)
     flags, held = row.get("flags", nothing), row.get("accumulator", nothing) | row.get("accumulator_exponent", nothing)
     return np.select([unknown, exponent, sign, value, flags, held], [np.int64(n) for n in range(6)], np.int64(6))
 
