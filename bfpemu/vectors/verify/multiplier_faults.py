@@ -28,10 +28,10 @@ def multiplier_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iter
     >>> problem = Problem("multiply", resolve("4x2"))
     >>> stimulus = {"a_elements": np.array([[4, 4]]), "a_exponents": np.array([[127]])}
     >>> stimulus |= {"b_elements": np.array([[12, 4]]), "b_exponents": np.array([[127]])}
-    >>> right = {"elements": np.array([[12, 4]]), "exponents": np.array([[127]])}
+    >>> right = {"elements": np.array([[12, 4]]), "exponents": np.array([[126]])}
     >>> faults = dict(multiplier_faults(problem, stimulus, right))
     >>> faults["the sign of a product is that of a"]().tolist()
-    [[68, 127]]
+    [[68, 126]]
     """
     if problem.unit != "multiply" or problem.b is None or not is_staged(problem):
         return

@@ -24,10 +24,10 @@ def register_faults(encoder: StagedEncoder, integers: Integers, bits: int) -> It
     >>> from bfpemu.vectors.verify.integers import encoder_of
     >>> problem = Problem("requantize", resolve("4x2"))
     >>> integers = Integers(np.array([[4, 0]], np.uint64), np.zeros((1, 2), bool), np.array([[-2, -2]]))
-    >>> right = {"elements": np.array([[4, 0]]), "exponents": np.array([[127]])}
+    >>> right = {"elements": np.array([[4, 0]]), "exponents": np.array([[128]])}
     >>> faults = dict(register_faults(encoder_of(problem, {}, right, integers), integers, 4))
     >>> faults["leading zeros of the largest magnitude do not lower the exponent"]().tolist()
-    [[2, 128]]
+    [[2, 129]]
     """
     facts, found = encoder.facts, in_blocks(integers, encoder)
     filled = np.where(facts.nonzero, found.unit + bits, -FAR)

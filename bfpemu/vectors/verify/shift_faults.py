@@ -29,10 +29,10 @@ def shift_faults(encoder: StagedEncoder, integers: Integers, bits: int) -> Itera
     >>> from bfpemu.vectors.verify.integers import encoder_of
     >>> problem = Problem("requantize", resolve("4x2"))
     >>> integers = Integers(np.array([[1, 0]], np.uint64), np.zeros((1, 2), bool), np.array([[0, 0]]))
-    >>> right = {"elements": np.array([[4, 0]]), "exponents": np.array([[127]])}
+    >>> right = {"elements": np.array([[4, 0]]), "exponents": np.array([[128]])}
     >>> faults = dict(shift_faults(encoder_of(problem, {}, right, integers), integers, 4))
     >>> faults["no number is shifted to the left by more than 1 places"]().tolist()
-    [[2, 127]]
+    [[2, 128]]
     """
     spec, found = encoder.spec, in_blocks(integers, encoder)
     unit = (encoder.facts.code - spec.exponent_bias - spec.fraction_bits)[:, None]
