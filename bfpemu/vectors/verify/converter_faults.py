@@ -62,7 +62,7 @@ def converter_faults(problem: Problem, stimulus: Fields, right: Fields) -> Itera
 
 def _alignments(encoder: StagedEncoder, found: Integers, source_size: int) -> Iterator[Fault]:
     """Yield other places to which the numbers of the source blocks that meet in one block are aligned."""
-    spec = encoder.problem.a_flat.format
+    bits = largest_size(encoder.problem.a_flat.format).bit_length()
     units = found.unit[:, ::source_size]
     has_number = (found.size != 0).reshape(*units.shape, source_size).any(axis=2)
     highest = np.where(has_number, units, units.min(axis=1, keepdims=True)).max(axis=1)
@@ -75,7 +75,7 @@ def _alignments(encoder: StagedEncoder, found: Integers, source_size: int) -> It
         "the last source block that is not of zeros": units[rows, last],
     }
     for text, unit in places.items():
-        for kept in range(largest_size(spec).bit_length() + encoder.spec.magnitude_bits + 3):
+        for kept in range(min(bits + encoder.spec.magnitude_bits + 3, _SHIFT - bits)):
             for how in ("a sticky bit", "what is below cut off"):
                 yield (
                     f"the exponent is that of numbers with {kept} bits kept below the unit of {text}, {how}",

@@ -51,7 +51,7 @@ def multiplier_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iter
 
     for text, make in (*_signs(a, b, exact), *_operands(problem, a, b), *_products(problem, a, b)):
         yield text, partial(words, make)
-    for missing in (1, 2):
+    for missing in range(1, min(bits, 3)):
         text = f"the magnitude of a product, {missing} bit{'s' * (missing > 1)} too short, wraps"
         short = exact._replace(size=exact.size & np.uint64((1 << (bits - missing)) - 1))
         yield text, partial(words, partial(Integers, *short))
