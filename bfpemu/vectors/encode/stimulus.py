@@ -9,7 +9,6 @@ import numpy as np
 
 from bfpemu.formats import ExponentRule
 from bfpemu.vectors.blocks.bins import MOST_DISTANCES
-from bfpemu.vectors.blocks.lanes import in_turn
 from bfpemu.vectors.blocks.source_patterns import beyond_largest, telling_rests, telling_wholes
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.encode.stairs import Stairs
@@ -150,26 +149,8 @@ class EncodeStimulus(SourceStimulus):
             half = (spec.largest_significand + 1) // 2
             ties = [self.source.of(0, 3, self.unit_of_one - 1) or 0] * self.lanes
             beyond = [self.source.of(sign, half + 1, self.unit_of_one) or 0 for sign in (0, 1)]
-            return np.concatenate([found, self.rows_of([[one, *ties[1:]] for one in beyond]), self._votes()])
+            return np.concatenate([found, self.rows_of([[one, *ties[1:]] for one in beyond])])
         return np.zeros((0, self.lanes), np.uint64)
-
-    def _votes(self) -> Patterns:
-        """Return blocks of `lower_error` that one bit of one element decides, at either of both exponents.
-
-        The largest number, a power of two, saturates at the lower exponent by half a unit. An element just above half
-        a unit is worth as much at the higher one but for what it lies above; one just above a quarter is beside a half.
-        """
-        unit, rows = self.unit_of_one, []
-        largest, half = self.holder(unit), self.source.of(0, 1, unit - 1)
-        depths = range(2, self.source.fraction_bits + 2)
-        for thing, lane in in_turn(2 * len(depths), self.lanes, self.level):
-            depth, sign = depths[thing // 2], thing % 2
-            above_half = self.source.of(sign, 1 << (depth - 1) | 1, unit - depth)
-            above_quarter = self.source.of(sign, 1 << (depth - 1) | 1, unit - depth - 1)
-            for one, beside in ((above_half, 0), (above_quarter, half)):
-                held = {lane: one, (lane + 1) % self.lanes: largest, (lane + 2) % self.lanes: beside}
-                rows.append([held.get(at) or 0 for at in range(self.lanes)])
-        return self.rows_of(rows if self.lanes > 2 else [])
 
     def laid(self, cells: Iterable[Cell], unit: int, *, turns: int) -> Patterns:
         """Return cells at a unit, in every lane in turn, beside a number that gives this unit."""

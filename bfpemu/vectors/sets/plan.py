@@ -24,6 +24,7 @@ from bfpemu.vectors.encode.bins import encode_families
 from bfpemu.vectors.encode.closing import sought_bits
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
+from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
@@ -109,14 +110,15 @@ class EncodePlan(Plan):
         reach = Reach(self.problem)
         found += decision_families(reach, self.level)
         found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
-        found += [*near_families(reach, self.level), *overflow_families(reach, self.level)]
+        found += [*near_families(reach, self.level), *error_families(reach, self.level)]
+        found += overflow_families(reach, self.level)
         return [*found, *Stairs(reach).families(), *above_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
-        others = within_patterns(stimulus), *above, stair_patterns(stimulus)
+        others = error_patterns(stimulus), within_patterns(stimulus), *above, stair_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
         powers = above_patterns(stimulus)
