@@ -34,6 +34,10 @@ OTHER_FLOATS = [
     ("decode", "bfp12", "bfloat16"),
     ("encode", "mx6", "float64"),
     ("encode", "tt_bfp4_b_hw", "float16"),
+    # Between the largest number and an infinity that counts as one lie exponents and bits that nothing has.
+    ("encode", "tt_bfp4_b_host_lower_error", "float16"),
+    # Supplied exponents of which directed vectors have not each, and bits that only a supplied exponent leaves so low.
+    ("encode", "flex16_5", "float64"),
 ]
 
 

@@ -18,7 +18,6 @@ from bfpemu.formats import (
     ReservedExponent,
     Rounding,
     SourceStep,
-    SourceSubnormals,
     StepCarry,
     StepOverflow,
     StepUnderflow,
@@ -193,18 +192,6 @@ class BlockRange(NumberRange):
         """Whether a sum that saturates has three ones or more behind the binary point of its element."""
         is_long = step.fraction_bits > self.most_kept_bits + 2
         return step.overflow is StepOverflow.SATURATE and is_long and not self.clamps_above
-
-    @cached_property
-    def lowest_bit(self) -> int:
-        """The place of the lowest bit that a number has."""
-        conversion = self.problem.target.conversion
-        chain = conversion.source_chain
-        if self.operands:
-            lows = [step.minimum_exponent - step.fraction_bits for step in chain]
-            return min(max([self.lowest_bit_read, *lows]), self.tops[0])
-        is_cut = any(step.underflow is not StepUnderflow.GRADUAL for step in chain)
-        is_cut |= conversion.source_subnormals is not SourceSubnormals.EXACT
-        return self.tops[0] - (min(self.precision, 64) - 1 if is_cut else 0)
 
     @property
     def is_two_level(self) -> bool:

@@ -18,8 +18,10 @@ from bfpemu.formats import (
     InfinityPolicy,
     NanPolicy,
     NegativeZeroCode,
+    SourceSubnormals,
     StepCarry,
     StepOverflow,
+    StepUnderflow,
 )
 from bfpemu.kernels.source import FINITE, INFINITE, Numbers
 from bfpemu.kernels.source_rows import take_rows
@@ -158,8 +160,31 @@ class NumberRange(Operands):
         high = self.highest_of_numbers
         if self.infinity_lifts:
             high = max(high, self.spec.largest_exponent + self.is_raised_by_rounding)
-        may_lower = low - 1 - self.spec.fraction_bits >= 1 - self.spec.exponent_bias  # which lower_error asks for
-        return low - (rule is ExponentRule.LOWER_ERROR and may_lower), high
+        if rule is ExponentRule.LOWER_ERROR and self.lowered_ends[0] <= low <= self.lowered_ends[1]:
+            # Numbers of the lowest binade that are exact at the exponent of floor have no smaller error.
+            low -= low - self.spec.fraction_bits > self.lowest_bit
+        return low, high
+
+    @property
+    def lowered_ends(self) -> tuple[int, int]:
+        """The least and the largest exponent of `floor` that `lower_error` may lower by one (spec 3.5)."""
+        spec = self.spec
+        least = max(spec.smallest_exponent + 1, 2 - spec.exponent_bias + spec.fraction_bits)
+        return least, spec.all_ones_code - 1 - spec.exponent_bias
+
+    @cached_property
+    def lowest_bit(self) -> int:
+        """The place of the lowest bit that a number has."""
+        conversion = self.problem.target.conversion
+        chain = conversion.source_chain
+        if self.operands:
+            lows = [step.minimum_exponent - step.fraction_bits for step in chain]
+            return min(max([self.lowest_bit_read, *lows]), self.tops[0])
+        kind = self.problem.kind
+        smallest = 2 - (1 << kind.exponent_bits - 1) - kind.fraction_bits
+        is_cut = any(step.underflow is not StepUnderflow.GRADUAL and step.minimum_exponent > smallest for step in chain)
+        is_cut |= conversion.source_subnormals is not SourceSubnormals.EXACT
+        return self.tops[0] - (min(self.precision, 64) - 1 if is_cut else 0)
 
     @property
     def highest_of_numbers(self) -> int:

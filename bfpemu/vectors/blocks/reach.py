@@ -14,6 +14,7 @@ from bfpemu.formats import (
     ExponentRule,
 )
 from bfpemu.vectors.blocks.block_range import BlockRange
+from bfpemu.vectors.blocks.facts import exponent_steps
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,26 @@ class Reach(BlockRange):
         if of_block and self.infinity_lifts and self.highest_of_numbers < exponent < self.spec.largest_exponent:
             return f"numbers give exponents up to {self.highest_of_numbers}, and an infinity the largest"
         if low <= exponent <= high:
-            return self._why_in_gap(exponent) if self.follows_maximum else None
+            return self._why_in_gap(exponent, of_block=of_block)
         what = self.problem.dtype if self.problem.unit == "encode" else f"{self.problem.unit} of these formats"
         return f"the rule gives the exponents {low} to {high} for {what}"
 
-    def _why_in_gap(self, exponent: int) -> str | None:
-        if self.problem.unit != "encode" or all(self.has_top(top) for top in range(self.tops[0], self.tops[1] + 1)):
+    def _why_in_gap(self, exponent: int, *, of_block: bool) -> str | None:
+        tops = range(self.tops[0], self.tops[1] + 1)
+        if self.problem.unit != "encode" or all(map(self.has_top, tops)):
             return None
-        for top in range(self.tops[0], self.tops[1] + 1):
-            if self.has_top(top) and self.wanted(top, is_power=True) <= exponent <= self.wanted(top, is_largest=True):
-                return None
+        ends = [
+            (self.wanted(top, is_power=True), self.wanted(top, is_largest=True)) for top in tops if self.has_top(top)
+        ]
+        if any(low <= wanted <= high for low, high in ends for wanted in self._floors_of(exponent, of_block=of_block)):
+            return None
         return f"no {self.problem.dtype} is read as a number of this binade"
+
+    def _floors_of(self, exponent: int, *, of_block: bool) -> list[int]:
+        """Return the exponents that the rule may begin with for a block to have this one."""
+        steps = exponent_steps(self.problem.target.conversion) if of_block else (0,)
+        low, high = self.lowered_ends
+        return [exponent - step for step in steps if step >= 0 or low <= exponent - step <= high]
 
     def why_not_so_low(self, places: int, *, alone: bool = False, or_lower: bool = False) -> str | None:
         """Return why no element has a bit so many places below the last kept one, perhaps alone or lower, or None."""
@@ -57,7 +67,7 @@ class Reach(BlockRange):
             lifted = self.spec.largest_exponent - self.spec.largest_shift
             if low - bits - places < lowest_bit and lifted - bits - places > self.tops[1]:
                 return "an infinity lifts the exponent farther, and numbers alone give none so high"
-        if alone and self.problem.unit == "encode" and self.follows_maximum and not self._has_lone_bit(bits + places):
+        if alone and self.problem.unit == "encode" and not self._has_lone_bit(bits + places):
             return "no number lies so far below another that is read"
         least = self.spec.smallest_exponent - bits - self.spec.largest_shift
         keeps_low = self.flushes and self.spec.use_subnormals and least - places >= lowest_bit
@@ -79,9 +89,11 @@ class Reach(BlockRange):
             return True
         ends, some = (self.spec.smallest_exponent, self.spec.largest_exponent), set(tops)
         wanted = {(top, self.wanted(top, is_power=one, is_largest=not one)) for top in tops for one in (True, False)}
+        steps = exponent_steps(self.problem.target.conversion)
         return any(
-            (low := min(max(exponent, ends[0]), ends[1]) - shift - places) in some and low <= top
+            (low := min(max(exponent + step, ends[0]), ends[1]) - shift - places) in some and low <= top
             for top, exponent in wanted
+            for step in steps
             for shift in range(self.spec.largest_shift + 1)
         )
 

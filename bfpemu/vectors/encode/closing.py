@@ -1,4 +1,4 @@
-"""A last search of `encode` for bits far below the unit that no other directed vector has (spec 12.10)."""
+"""Last searches of `encode`: bits far below the unit, and supplied exponents, that no other vector has (spec 12.10)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def sought_bits(problem: Problem, missing: set[str]) -> Stimulus:
     two, and with others an infinity. With them are the neighbours below a half.
     """
     cells = list(_cells(Reach(problem), missing))
-    if not cells or problem.elements < 2 or problem.needs_random_words or problem.needs_exponents:
+    if problem.needs_exponents:
+        return _supplied(problem, cells, missing)
+    if not cells or problem.elements < 2 or problem.needs_random_words:
         return {}
     first = np.array(list(_holders(problem.kind)), np.uint64)
     alone = np.where(np.arange(problem.elements) == 0, first[:, None], np.uint64(0))
@@ -36,6 +38,27 @@ def sought_bits(problem: Problem, missing: set[str]) -> Stimulus:
         if pattern is not None:
             rows.append(np.where(np.arange(problem.elements) == 1, np.uint64(pattern), block))
     return {"x": np.stack(rows)} if rows else {}
+
+
+def _supplied(problem: Problem, cells: list[tuple[int, int, int]], missing: set[str]) -> Stimulus:
+    """Return blocks of one number: these cells at several exponents, and a power of two at missing exponents."""
+    spec, post = problem.target.format, problem.target.conversion.post_truncate_bits
+    source, largest = SourcePatterns(problem.kind.exponent_bits, problem.kind.fraction_bits), spec.largest_exponent_code
+    codes = {int(name.rsplit("code", 1)[1]) for name in missing if name.startswith("exponent.code")}
+    wanted = [(code, cell) for code in (0, largest // 2, largest) for cell in cells]
+    wanted += [(code, (0, 1, 0)) for code in sorted(codes)]
+    rows = []
+    for code, (sign, integer, place) in wanted:
+        pattern = source.of(sign, integer, code - spec.exponent_bias - spec.fraction_bits - post + place)
+        # Without such a number any other shows that the exponent is taken as it is.
+        rows.append((source.bias << source.fraction_bits if pattern is None else pattern, code))
+    if not rows or problem.needs_random_words:
+        return {}
+    patterns, taken = np.array(rows, np.uint64).T
+    return {
+        "x": np.where(np.arange(problem.elements) == 0, patterns[:, None], np.uint64(0)),
+        "exponents": taken[:, None],
+    }
 
 
 def _cells(reach: Reach, missing: set[str]) -> Iterator[tuple[int, int, int]]:

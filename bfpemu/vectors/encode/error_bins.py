@@ -45,13 +45,6 @@ def has_errors(reach: Reach) -> bool:
     return reach.problem.unit == "encode" and is_known and plain and reach.problem.elements > 1
 
 
-def lowered_exponents(reach: Reach) -> tuple[int, int]:
-    """Return the least and the highest exponent of `floor` below which another one may be taken (spec 3.5)."""
-    spec = reach.spec
-    least = max(spec.smallest_exponent + 1, 2 - spec.exponent_bias + spec.fraction_bits)
-    return least, spec.all_ones_code - 1 - spec.exponent_bias
-
-
 def error_things(reach: Reach) -> list[str]:
     """Return the names of all that may hold of one element."""
     kinds = [f"{bit}.{place}" for bit in ("has", "lacks") for place in ("within", "beyond")]
@@ -63,7 +56,7 @@ def deciding(reach: Reach, facts: BlockFacts) -> Int64Array:
     found = np.full((*facts.mantissa.shape, reach.precision + 1), -1, np.int64)
     unit = (facts.wanted - 1 - reach.spec.fraction_bits)[:, None]
     kept, whole, rest, sticky = split(facts.mantissa, facts.top, unit)
-    least, most = lowered_exponents(reach)
+    least, most = reach.lowered_ends
     known = facts.has_number & facts.finite.all(axis=1) & ~(sticky | facts.lost).any(axis=1)
     rows = np.flatnonzero(known & ~facts.is_nan & (least <= facts.wanted) & (facts.wanted <= most))
     found[rows] = _of_numbers(reach, facts.negative[rows], kept[rows], whole[rows], rest[rows])

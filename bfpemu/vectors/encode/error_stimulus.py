@@ -15,7 +15,7 @@ from bfpemu.vectors.blocks.lanes import crosses_lanes
 from bfpemu.vectors.blocks.pseudorandom import words
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_patterns import SourcePatterns
-from bfpemu.vectors.encode.error_bins import deciding, error_things, has_errors, lowered_exponents
+from bfpemu.vectors.encode.error_bins import deciding, error_things, has_errors
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.problem import Problem
 
@@ -96,7 +96,7 @@ def _balanced(reach: Reach) -> Patterns:
     its end: so the errors are as near to each other as a last bit lets them be, whatever rounding does.
     """
     problem, source = reach.problem, SourcePatterns(reach.problem.kind.exponent_bits, reach.problem.kind.fraction_bits)
-    least, most = lowered_exponents(reach)
+    least, most = reach.lowered_ends
     unit = min(max(reach.wanted(0), least), most) - 1 - reach.spec.fraction_bits
     ends = [source.of(0, integer, place + unit) for integer, place in _ENDS]
     largest, four = (source.of(0, 1, place + unit) for place in (reach.spec.magnitude_bits, 2))
