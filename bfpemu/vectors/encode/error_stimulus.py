@@ -16,6 +16,7 @@ from bfpemu.vectors.blocks.pseudorandom import words
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_patterns import SourcePatterns
 from bfpemu.vectors.encode.error_bins import deciding, error_things, has_errors
+from bfpemu.vectors.encode.searching import changing, telling_rows
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.problem import Problem
 
@@ -45,17 +46,8 @@ def error_blocks(problem: Problem) -> ErrorBlocks:
         return ErrorBlocks(patterns, [])
     stimulus = {"x": patterns}
     found = deciding(reach, block_facts(problem, stimulus, expected(problem, stimulus)))
-    has = np.zeros((len(patterns), len(error_things(reach)) + 1), np.bool_)
-    has[np.arange(len(patterns))[:, None], found.reshape(len(patterns), -1)] = True
-    has = has[:, :-1]  # the last column is that of none
-    left, chosen = np.minimum(has.sum(axis=0), _HITS), []
-    while left.any():
-        row = int((has & (left > 0)).sum(axis=1).argmax())
-        left -= has[row] & (left > 0)
-        has[row] = False
-        chosen.append(row)
-    things = np.unique(found[found >= 0]).tolist()
-    return ErrorBlocks(patterns[np.sort(np.array(chosen, np.int64))], things)
+    rows, things = telling_rows(found, len(error_things(reach)), _HITS)
+    return ErrorBlocks(patterns[rows], things)
 
 
 def error_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
@@ -135,10 +127,7 @@ def _beside(problem: Problem, rows: Patterns, way: Patterns) -> Patterns:
     at_low = exponents(low)
     differs = at_low != exponents(high)
     rows, sign, low, high, at_low = rows[differs], sign[differs], low[differs], high[differs], at_low[differs]
-    while (high - low > _ONE).any():
-        middle = low + (high - low) // np.uint64(2)
-        is_same = exponents(middle) == at_low
-        low, high = np.where(is_same, middle, low), np.where(is_same, high, middle)
+    low, high = changing(low, high, lambda numbers: exponents(numbers) == at_low)
     both = np.repeat(rows, 2, axis=0)
     both[:, 1] = np.stack([low | sign, high | sign], axis=1).reshape(-1)
     return both

@@ -100,7 +100,7 @@ class EncodeStimulus(SourceStimulus):
         near = [pattern for pattern in cells[: 8 * (self.reach.spec.magnitude_bits + 4)] if pattern]
         # Above the finite patterns only an infinity is left, which a policy reads as a number.
         holder = self.source.of(0, 1, high) or self.source.infinity
-        far = self._turned([pattern for pattern in cells if pattern], holder, 3)
+        far = self.turned([pattern for pattern in cells if pattern], holder, 3)
         # A special that counts as a number may lie far above all others, of which a chain may round the largest up.
         point = self.source.fraction_bits
         largest = (self.source.of(0, (2 << point) - 1, top - point) for top in range(high - 1, low, -1))
@@ -108,13 +108,13 @@ class EncodeStimulus(SourceStimulus):
         if lower and not all(self.reach.has_top(top) for top in range(low, high + 1)):
             # Where a binade has no number, its distance from another largest one may be there.
             rest = [pattern for pattern in cells if pattern and pattern & ~self.sign <= lower]
-            far = np.concatenate([far, self._turned(rest, lower, 1)])
+            far = np.concatenate([far, self.turned(rest, lower, 1)])
         inside = self.source.of(
             0, 1, min(self.top_of(self.reach.spec.largest_exponent - self.reach.spec.fraction_bits), high)
         )
         below = [pattern for pattern in cells if inside and pattern and (pattern & ~self.sign) <= inside]
-        more = [self._turned(below, inside, 2)] if inside and below else []
-        return np.concatenate([far, *more, self._turned(near, holder, self.lanes)])
+        more = [self.turned(below, inside, 2)] if inside and below else []
+        return np.concatenate([far, *more, self.turned(near, holder, self.lanes)])
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -144,7 +144,7 @@ class EncodeStimulus(SourceStimulus):
             # A largest significand that is exact here would saturate at the exponent below.
             largest = self.source.of(0, spec.largest_significand, self.unit_of_one)
             patterns = [self.source.of(sign, one, exponent + self.unit_of_one) for sign, one, exponent in self.cells]
-            found = self._turned([pattern for pattern in patterns if pattern is not None], largest or 0, self.lanes)
+            found = self.turned([pattern for pattern in patterns if pattern is not None], largest or 0, self.lanes)
             # Many ties are worth an element that saturates at the exponent below.
             half = (spec.largest_significand + 1) // 2
             ties = [self.source.of(0, 3, self.unit_of_one - 1) or 0] * self.lanes
@@ -162,9 +162,9 @@ class EncodeStimulus(SourceStimulus):
         holder = self.holder(unit)
         if holder is None or not patterns:
             return np.zeros((0, self.lanes), np.uint64)
-        return self._turned(patterns, holder, turns)
+        return self.turned(patterns, holder, turns)
 
-    def _turned(self, patterns: Sequence[int], holder: int, turns: int) -> Patterns:
+    def turned(self, patterns: Sequence[int], holder: int, turns: int) -> Patterns:
         """Return patterns in blocks with one holder for every sub-block, all lanes moved on from turn to turn."""
         group = self.reach.spec.sub_block_size or self.lanes
         room = max(self.lanes - self.lanes // group, 1)

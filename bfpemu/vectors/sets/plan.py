@@ -21,6 +21,7 @@ from bfpemu.vectors.decode.crosses import decode_crosses
 from bfpemu.vectors.decode.facts import CodeFacts
 from bfpemu.vectors.decode.result_kind_bins import kind_rows
 from bfpemu.vectors.encode.bins import encode_families
+from bfpemu.vectors.encode.chain_bins import chain_families, chain_patterns
 from bfpemu.vectors.encode.closing import sought_bits
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
@@ -111,14 +112,15 @@ class EncodePlan(Plan):
         found += decision_families(reach, self.level)
         found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
         found += [*near_families(reach, self.level), *error_families(reach, self.level)]
-        found += overflow_families(reach, self.level)
+        found += [*overflow_families(reach, self.level), *chain_families(reach, self.level)]
         return [*found, *Stairs(reach).families(), *above_families(reach, self.level)]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
-        others = error_patterns(stimulus), within_patterns(stimulus), *above, stair_patterns(stimulus)
+        few = error_patterns(stimulus), chain_patterns(stimulus)
+        others = *few, within_patterns(stimulus), *above, stair_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
         powers = above_patterns(stimulus)

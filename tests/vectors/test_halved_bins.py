@@ -1,10 +1,12 @@
-"""Bins of the errors that the rule `lower_error` compares mean what they say, in the reference model's own numbers."""
+"""Bins of what is found by halving mean what they say: errors that `lower_error` compares, and source chains."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from bfpemu.formats import BFPSpec, Conversion, Preset
+from bfpemu.formats import BFPSpec, Conversion, Preset, SourceStep
 from bfpemu.reference import encode_block, read_float
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import number, power_of_two
@@ -12,8 +14,10 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.encode.chain_bins import chain_families, chain_patterns
 from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
 from bfpemu.vectors.encode.source_stimulus import SourceStimulus
+from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.problem import Problem
 
 
@@ -67,4 +71,32 @@ def test_bits_decide_between_both_exponents_of_lower_error(spec, changes, dtype,
         for place, deepest in zip(("within", "beyond"), bits, strict=True)
         for depth in range(1, deepest)
         for lane in range(spec.block_size)
+    }
+
+
+CHAIN = SourceStep(fraction_bits=7, minimum_exponent=-126, maximum_exponent=127)
+
+
+@pytest.mark.parametrize(
+    ("chain", "bits"), [(CHAIN, range(23)), (dataclasses.replace(CHAIN, rounding="toward_zero"), range(16, 23))]
+)
+def test_bits_of_the_source_decide_what_a_chain_and_then_an_element_is_rounded_to(chain, bits):
+    preset = Preset(BFPSpec("m8", 8, 4), Conversion(rounding="ties_away", source_chain=(chain,)))
+    problem = Problem("encode", preset)
+    reach = Reach(problem)
+    blocks = chain_patterns(EncodeStimulus(reach, seed=1, level=1))
+    facts = block_facts(problem, {"x": blocks}, expected(problem, {"x": blocks}))
+    hits = bins_of(chain_families(reach, 1), facts, len(blocks))
+    for names, row in zip(hits, blocks.tolist(), strict=True):
+        before = encode_block([read_float(bits, "float32", preset.conversion) for bits in row], preset)
+        for name in names:
+            _, has, bit, lane = name.split(".")
+            place, other = int(lane.removeprefix("lane")), [*row]
+            other[place] ^= 1 << int(bit.removeprefix("bit"))
+            assert (other[place] < row[place]) == (has == "has")
+            after = encode_block([read_float(bits, "float32", preset.conversion) for bits in other], preset)
+            assert after.exponent_code == before.exponent_code
+            assert after.element_codes[place] != before.element_codes[place]
+    assert set().union(*hits) == {
+        f"chained.{has}.bit{bit}.lane{lane}" for has in ("has", "lacks") for bit in bits for lane in range(4)
     }
