@@ -8,7 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from bfpemu.formats import ExponentRule
+from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.blocks.bins import MOST_DISTANCES
+from bfpemu.vectors.blocks.facts import FAR
+from bfpemu.vectors.blocks.source_numbers import numbers_of
 from bfpemu.vectors.blocks.source_patterns import beyond_largest, telling_rests, telling_wholes
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.encode.stairs import Stairs
@@ -98,8 +101,7 @@ class EncodeStimulus(SourceStimulus):
                     if pattern is not None:
                         cells.append(pattern | sign)
         near = [pattern for pattern in cells[: 8 * (self.reach.spec.magnitude_bits + 4)] if pattern]
-        # Above the finite patterns only an infinity is left, which a policy reads as a number.
-        holder = self.source.of(0, 1, high) or self.source.infinity
+        holder = self.source.of(0, 1, high) or self._highest()
         far = self.turned([pattern for pattern in cells if pattern], holder, 3)
         # A special that counts as a number may lie far above all others, of which a chain may round the largest up.
         point = self.source.fraction_bits
@@ -115,6 +117,13 @@ class EncodeStimulus(SourceStimulus):
         below = [pattern for pattern in cells if inside and pattern and (pattern & ~self.sign) <= inside]
         more = [self.turned(below, inside, 2)] if inside and below else []
         return np.concatenate([far, *more, self.turned(near, holder, self.lanes)])
+
+    def _highest(self) -> int:
+        """Return the largest number that is no power of two: an infinity, or what a chain rounds up to one."""
+        patterns = [self.source.infinity, self.source.infinity - 1]
+        problem = self.reach.problem
+        found = numbers_of(np.array([patterns], np.uint64), problem.kind, problem.target.conversion)
+        return patterns[int(np.where(found.kinds == FINITE, found.tops, -FAR).argmax())]
 
     @cached_property
     def cells(self) -> list[Cell]:
