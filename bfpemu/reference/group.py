@@ -43,18 +43,29 @@ class Row:
         spec = self.spec
         return self.exponent_code(position) - spec.exponent_bias - spec.largest_shift - spec.fraction_bits
 
-    def significand(self, position: int) -> int:
-        """Return the significand in that unit; minus zero and reserved zeros count as 0 (spec 6.3)."""
+    def significands(self, positions: range) -> list[int]:
+        """Return the significands of neighbours in one block, in that unit (spec 6.3).
+
+        Minus zero and reserved zeros count as 0.
+        """
         spec = self.spec
         is_zero_block = spec.exponent_reserved is ReservedExponent.ZERO
-        if is_zero_block and self.exponent_code(position) == spec.all_ones_code:
-            return 0
-        significand = significand_of_code(self.element_codes[position], spec)
+        if is_zero_block and self.exponent_code(positions[0]) == spec.all_ones_code:
+            return [0] * len(positions)
+        codes = self.element_codes[positions.start : positions.stop]
+        of_code = {code: significand_of_code(code, spec) for code in set(codes)}
         if spec.sub_block_size is None or spec.elements_per_block is None:
-            return significand
+            return [of_code[code] for code in codes]
+        return [of_code[code] << self._lift(position) for position, code in zip(positions, codes, strict=True)]
+
+    def _lift(self, position: int) -> int:
+        """Return how far the shift code of an element's sub-block lies below the largest."""
+        spec = self.spec
+        assert spec.sub_block_size is not None
+        assert spec.elements_per_block is not None
         slot = position % spec.elements_per_block
         at = self.block_of(position) * spec.shifts_per_block + slot // spec.sub_block_size
-        return significand << (spec.largest_shift - self.shift_codes[at])
+        return spec.largest_shift - self.shift_codes[at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +114,24 @@ def _group(index: int, positions: range, rows: tuple[Row, Row], unit: DotProduct
     """Return one group, multiplied and summed (spec 6.3 to 6.5)."""
     a, b = rows
     first = positions[0]
-    flags = Flags.NONE
-    products = []
-    for position in positions:
-        product, raised = _product(a.significand(position), b.significand(position), unit)
-        products.append(product)
-        flags |= raised
+    products, flags = _products(a.significands(positions), b.significands(positions), unit)
     total, raised = _total(products, unit)
     exponent = a.scale(first) + b.scale(first)
     widest = sum(row.spec.magnitude_bits + row.spec.largest_shift for row in rows)
     return Group(index, tuple(products), total, exponent, exponent + widest, flags | raised)
 
 
-def _product(x: int, y: int, unit: DotProductUnit) -> tuple[int, Flags]:
-    """Multiply two significands, and lose the low bits of a unit that drops some (spec 6.4)."""
+def _products(xs: Sequence[int], ys: Sequence[int], unit: DotProductUnit) -> tuple[list[int], Flags]:
+    """Multiply significands in pairs, and lose the low bits of a unit that drops some (spec 6.4)."""
+    exact = [x * y for x, y in zip(xs, ys, strict=True)]
     if unit.product_drop_bits == 0:
-        return x * y, Flags.NONE
-    product, flags = round_with_flags(Fraction(x * y), unit.product_drop_bits, unit.product_rounding)
-    return int(product), flags
+        return exact, Flags.NONE
+    products, flags = [], Flags.NONE
+    for whole in exact:
+        product, raised = round_with_flags(Fraction(whole), unit.product_drop_bits, unit.product_rounding)
+        products.append(int(product))
+        flags |= raised
+    return products, flags
 
 
 def _total(products: Sequence[int], unit: DotProductUnit) -> tuple[int, Flags]:

@@ -5,19 +5,25 @@ What a bin is about is taken away or changed in its vector, and the reference mo
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
+from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.dot.after_zeros import after_zeros
 from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.infinite_bins import infinite_bins
 from bfpemu.vectors.dot.lifted_ends import lifted_ends
 from bfpemu.vectors.dot.lone_bits import lone_bits
 from bfpemu.vectors.dot.moved_bits import moved_bits
+from bfpemu.vectors.dot.register_ends import register_ends
 from bfpemu.vectors.dot.remainders import remainders
+from bfpemu.vectors.dot.small_numbers import small_numbers
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.recheck import reference_answer, row_of
@@ -35,11 +41,15 @@ UNITS = {
     "exact": DotProductUnit(accumulator=Accumulator(kind="exact"), output=FP9),
 }
 GROUPS = {
-    "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum"},
-    "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output"},
+    "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum", "resumes.far", "register.bit0"},
+    "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output", "register.bit10"},
     "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"},
-    "exact": {"alone.output"},
+    "exact": {"alone.output", "below.output", "resumes.lower"},
 }
+MAKERS = (
+    *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
+    *(small_numbers, after_zeros, register_ends),
+)
 INEXACT = 8
 
 
@@ -50,7 +60,7 @@ def found():
     for name, unit in UNITS.items():
         problem = Problem("dot", spec, dot_unit=unit, elements=6)
         bins = {}
-        for maker in (moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends):
+        for maker in MAKERS:
             family, stimulus = maker(DotStimulus(problem, 1, 1))
             if not stimulus:
                 assert not family.names
@@ -90,6 +100,29 @@ def test_without_the_slot_of_the_bit_that_is_cut_off_nothing_is_inexact(found):
         assert reference_answer(problem, items | {"a_elements": cleared})["flags"] == [0], key
         seen += 1
     assert seen > 10
+
+
+def test_an_accumulator_that_kept_the_place_of_what_it_lost_would_cut_off_what_it_resumes_with(found):
+    problem, bins = found["keeps"]
+    for sign in ("pos", "neg"):
+        items = bins[f"resumes.far.{sign}"]
+        result = traced_vector(problem, items).results[0]
+        first, second, third = (step for step in result.trace if isinstance(step, GroupStep))
+        assert first.group_sum == -second.group_sum != 0
+        assert first.exponent - third.exponent > 12
+        assert result.value.signed == Fraction(third.group_sum) * Fraction(2) ** third.exponent
+
+
+@pytest.mark.parametrize("sign", ["pos", "neg"])
+def test_numbers_below_the_normal_ones_have_every_place_of_a_float(found, sign):
+    problem, bins = found["float"]
+    # FP9 has 3 fraction bits: subnormal numbers of one bit, then the half of the smallest, which is a tie.
+    for places, pattern in enumerate((4, 2, 1, 0), 1):
+        answer = reference_answer(problem, bins[f"below.accumulator.places{places}.{sign}"])
+        assert answer["result"] == [pattern and pattern | 256 * (sign == "neg")]  # 0 and -0 add up to 0
+    assert reference_answer(problem, bins[f"below.accumulator.places4.more.{sign}"])["result"] == [
+        1 | 256 * (sign == "neg")
+    ]
 
 
 @pytest.mark.parametrize("rule", ["floor", "rceil"])

@@ -142,8 +142,12 @@ class DotClosing(DotStimulus):
             yield [less, Term(1, sign << bits, output.bias + 1 - bits)]
             yield [less, *(Term(1, sign << bits, output.bias - bits, group) for group in (0, 1))]
             yield [Term(0, sign << bits, output.bias + 2 - bits)]
-        if ones := self.decomposed(sign * ((2 << output.fraction_bits) - 1), less.exponent, output.bias):
+        whole = (2 << output.fraction_bits) - 1
+        if ones := self.decomposed(sign * whole, less.exponent, output.bias):
             yield ones
+        for bits in range(1, output.fraction_bits + 1):
+            low, high = sign * (whole & ((1 << bits) - 1)), sign * (whole >> bits)
+            yield [Term(0, low, less.exponent), Term(1, high, less.exponent + bits)]
 
     def factors(self, total: int) -> list[tuple[int, int]] | None:
         """Return pairs of significands whose products add up to a number, or None: largest ones and any other too."""

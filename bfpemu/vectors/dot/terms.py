@@ -264,11 +264,13 @@ class DotTerms:
         """Return terms that add up to ``target * 2 ** unit``, the first at the exponent `reference` where it can."""
         terms: list[Term] = []
         sign, rest = (-1 if target < 0 else 1), abs(target)
+        corner = self.extreme(sign)
+        most = min(abs(self.group_elements * corner[0] * corner[1]), self.most)
         for slot in range(self.slots):
             if not rest:
                 break
             exponent = min(max(unit, unit + rest.bit_length() - self.most.bit_length() + 1), max(reference, unit))
-            total = self._largest_sum(min(rest >> (exponent - unit), self.most), sign)
+            total = self._largest_sum(min(rest >> (exponent - unit), most), sign)
             terms.append(Term(slot, sign * total, exponent))
             rest -= total << (exponent - unit)
         return None if rest else terms

@@ -20,6 +20,7 @@ from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.decode.bins import code_family, lane_family
 from bfpemu.vectors.dot.addition_bins import added, addition_family
+from bfpemu.vectors.dot.after_zeros import after_zeros
 from bfpemu.vectors.dot.bins import dot_families
 from bfpemu.vectors.dot.block_bins import result_facts, result_families
 from bfpemu.vectors.dot.block_stimulus import ResultStimulus
@@ -35,9 +36,11 @@ from bfpemu.vectors.dot.lone_bits import lone_bits
 from bfpemu.vectors.dot.lost import lost_bits, lost_family
 from bfpemu.vectors.dot.moved_bits import moved_bits
 from bfpemu.vectors.dot.reach import ResultReach
+from bfpemu.vectors.dot.register_ends import register_ends
 from bfpemu.vectors.dot.remainders import remainders
 from bfpemu.vectors.dot.shared_rows import BlockDotClosing, BlockDotStimulus
 from bfpemu.vectors.dot.single_bits import single_bit_families, single_bits
+from bfpemu.vectors.dot.small_numbers import small_numbers
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.encode.decision_stimulus import DecidingCodes
@@ -148,7 +151,10 @@ class DotPlan(Plan):
 
     @cached_property
     def _found_bins(self) -> list[FoundBins]:
-        makers = moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends
+        makers = (
+            *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
+            *(small_numbers, after_zeros, register_ends),
+        )
         return [make(self._stimulus) for make in makers]
 
     def _families(self) -> list[Family[Any]]:
