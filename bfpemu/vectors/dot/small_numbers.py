@@ -48,7 +48,7 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
         if stage not in stages or not number.integer:
             continue
         places = 1 - stages[stage].bias - number.top
-        is_one = number.integer & (abs(number.integer) - 1) == 0
+        is_one = abs(number.integer).bit_count() == 1
         sign = "neg" if number.integer < 0 else "pos"
         yield f"below.{stage}.places{places}.{'' if is_one else 'more.'}{sign}"
 
