@@ -23,7 +23,7 @@ _LEADING = 63
 def near_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return these bins, of the rules that compare the fraction of the largest magnitude."""
     rule = reach.problem.target.conversion.exponent_rule
-    found = [_lacking(reach, level)] if rule in (ExponentRule.RCEIL, ExponentRule.CEIL) else []
+    found = [lacking_maximum(reach, level)] if rule in (ExponentRule.RCEIL, ExponentRule.CEIL) else []
     return [*found, _in_order(reach, level)] if rule is ExponentRule.RCEIL else found
 
 
@@ -36,7 +36,7 @@ def _largest(facts: BlockFacts) -> tuple[Mask, UInt64Array]:
     return holds & is_known[:, None], largest
 
 
-def _lacking(reach: Reach, level: int) -> Family[BlockFacts]:
+def lacking_maximum(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for largest magnitudes for which one bit more would change the exponent."""
     depths = range(1, deepest_maximum(reach))
 

@@ -6,7 +6,7 @@ products there are follows from the significands, so that bins are those of numb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,7 +64,7 @@ def has_product_bins(reach: Reach) -> bool:
         return False
     if conversion.alignment_bits is not None or conversion.ignored_bit is not None or reach.counts_specials:
         return False
-    return not (reach.is_given or reach.is_two_level or reach.is_loose) and _lanes(reach) > 1
+    return not (reach.is_given or reach.is_two_level or reach.is_loose) and lanes_of(reach) > 1
 
 
 def product_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
@@ -72,7 +72,7 @@ def product_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     if not has_product_bins(reach):
         return []
     known = dict.fromkeys([*(example.thing for example in examples(reach)), *deciding_pairs(reach)])
-    found = [_kept(family, set(known)) for family in _families(reach, level, 0)]
+    found = [kept_things(family, set(known)) for family in _families(reach, level, 0)]
     return [*found, *table_families(reach, level, list(known))]
 
 
@@ -87,8 +87,8 @@ def thing_of(name: str) -> str:
     return name.rpartition(".lane")[0] or name
 
 
-def _kept(family: Family[BlockFacts], known: set[str]) -> Family[BlockFacts]:
-    """Return a family with the bins of some things only, and of all lanes."""
+def kept_things(family: Family[BlockFacts], known: Collection[str]) -> Family[BlockFacts]:
+    """Return a family with the bins of some things only, and of all lanes if there is a thing."""
     has_things = any(thing_of(name) in known for name in family.names)
     kept = [n for n, name in enumerate(family.names) if thing_of(name) in known or (has_things and _is_lane(name))]
     table = np.full(len(family.names) + 1, -1)
@@ -105,7 +105,8 @@ def _is_lane(name: str) -> bool:
     return name.split(".")[1].startswith("lane")
 
 
-def _lanes(reach: Reach) -> int:
+def lanes_of(reach: Reach) -> int:
+    """Return the elements of a block of the result."""
     return reach.spec.elements_per_block or reach.problem.elements
 
 
@@ -126,7 +127,7 @@ def _cells(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
         known = facts.rounds & (facts.whole <= largest)
         return np.where(known, _place(reach, facts) * len(_CELLS) + cell, -1)
 
-    return lane_family("cell", things, lanes or _lanes(reach), level, find, lambda _: None)
+    return lane_family("cell", things, lanes or lanes_of(reach), level, find, lambda _: None)
 
 
 def _edges(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
@@ -143,7 +144,7 @@ def _edges(reach: Reach, level: int, lanes: int) -> Family[BlockFacts]:
         known = facts.rounds & (edge >= 0)
         return np.where(known, _place(reach, facts) * len(_EDGES) + 3 * negative + edge, -1)
 
-    return lane_family("edge", things, lanes or _lanes(reach), level, find, lambda _: None)
+    return lane_family("edge", things, lanes or lanes_of(reach), level, find, lambda _: None)
 
 
 # ------------------------------------------------------------------------------- products that have them

@@ -55,6 +55,7 @@ from bfpemu.vectors.operands.merge_bins import merge_families
 from bfpemu.vectors.operands.merge_stimulus import MergedBlocks
 from bfpemu.vectors.operands.nudge_bins import nudge_families
 from bfpemu.vectors.operands.product_bins import product_families
+from bfpemu.vectors.operands.product_maxima import LargestProducts, largest_product_families
 from bfpemu.vectors.operands.product_stimulus import LaneProducts
 from bfpemu.vectors.operands.reserved_bins import reserved_family
 from bfpemu.vectors.operands.spared import SparedSums, spared_families
@@ -78,6 +79,7 @@ class ElementwisePlan(Plan):
         found: list[Family[Any]] = [*block_families(self.problem, self.level), reserved_family(self.problem)]
         if self.problem.unit == "multiply":
             found += product_families(Reach(self.problem), self.level)
+            found += largest_product_families(Reach(self.problem), self.level)
         else:
             found += decision_families(Reach(self.problem), self.level)
         if self.problem.unit == "add":
@@ -107,6 +109,7 @@ class ElementwisePlan(Plan):
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "multiply":
             yield from LaneProducts(Reach(self.problem), self.seed, self.level).pieces()
+            yield from LargestProducts(Reach(self.problem), self.seed, self.level).pieces()
         if self.problem.unit == "requantize":
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
             yield from MergedBlocks(self.problem, self.seed, self.level).pieces()
