@@ -8,12 +8,14 @@ from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import Encoding, ExponentRule, InfinityPolicy, Rounding, SignificandRange
 from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, Mask, by_block
 from bfpemu.vectors.blocks.families import Family
+from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
 
 BlockFamily = Family[BlockFacts]
 
 _SIGNS = ("pos", "neg")
 _DEEPEST = 62
+_MOST_KEPT = 34
 
 
 def bin_where(mask: Mask, numbers: Int64Array) -> Int64Array:
@@ -23,7 +25,7 @@ def bin_where(mask: Mask, numbers: Int64Array) -> Int64Array:
 
 def rounding_bins(reach: Reach) -> BlockFamily:
     """Sign, last kept bit, guard and sticky bit, at every number of kept bits."""
-    most = max(min(reach.most_kept_bits, 34), 0)
+    most = max(min(reach.most_kept_bits, _MOST_KEPT), 0)
     names = [
         f"round.{sign}.kept{kept}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
         for kept in range(most + 1)
@@ -46,6 +48,23 @@ def rounding_bins(reach: Reach) -> BlockFamily:
         )
 
     return Family(names, find, absent)
+
+
+def cell_bins(reach: Reach, level: int) -> BlockFamily:
+    """Sign, last kept bit, guard and sticky bit in every lane, of the numbers of kept bits that `round` has."""
+    rounds, most = rounding_bins(reach), max(min(reach.most_kept_bits, _MOST_KEPT), 0)
+    things = [f"{sign}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}" for sign in _SIGNS for cell in range(8)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        odd = (facts.whole & np.uint64(1)).astype(np.int64)
+        cell = 8 * facts.negative + 4 * odd + 2 * facts.guard + facts.below_guard
+        return bin_where(facts.rounds & (facts.kept_bits <= most), cell)
+
+    def absent(thing: int) -> str | None:
+        reasons = [rounds.absent(number) for number in range(thing, len(rounds.names), len(things))]
+        return None if None in reasons else reasons[-1]
+
+    return lane_family("cell", things, reach.spec.elements_per_block or 1, level, find, absent)
 
 
 def rests_of(guard: bool, below: bool) -> set[tuple[int, bool]]:

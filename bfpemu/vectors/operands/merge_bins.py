@@ -7,6 +7,7 @@ numbers. A unit that aligns to the highest exponent first and looks for the larg
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +17,12 @@ from bfpemu.formats import Encoding, ExponentRule, ReservedExponent, Rounding
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.code_stimulus import codes_of
 from bfpemu.vectors.blocks.decision_bins import visible_exponents
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask, by_block, split, wanted_exponents
+from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, Mask, by_block, split, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import crosses_lanes
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.operands.afar_bins import edge
 
 MOST_APART = 64
 """Places between exponents, up to which a source block of zeros has bins."""
@@ -31,7 +33,14 @@ def merge_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return these bins, of source blocks that have one exponent each, all of which stand for numbers alike."""
     if not has_merges(reach):
         return []
-    return [_nan(reach), _orders(reach, level), *_lower(reach, level), _lone(reach, level), _zeros(reach)]
+    return [
+        _nan(reach),
+        _orders(reach, level),
+        *_lower(reach, level),
+        *_exact(reach, level),
+        _lone(reach, level),
+        _zeros(reach),
+    ]
 
 
 def has_merges(reach: Reach) -> bool:
@@ -212,6 +221,51 @@ def shows_bit(reach: Reach, code: int, bits: int) -> bool:
     source, spec = reach.problem.a_flat.format, reach.spec
     wanted = reach.wanted(code - source.exponent_bias - source.fraction_bits + bits - 1, is_largest=True)
     return spec.smallest_exponent - (not spec.use_subnormals) < wanted <= spec.largest_exponent
+
+
+def exact_distances(reach: Reach) -> range:
+    """Return how far other numbers lie below the largest one in bins in which it just does not raise the exponent."""
+    return range(1, min(MOST_APART, reach.problem.a_flat.format.largest_exponent_code) + 1)
+
+
+def exact_codes(reach: Reach, apart: int) -> list[tuple[int, int]]:
+    """Return exponent codes and significands that any more would give another exponent, so far above another code."""
+    source, rule = reach.problem.a_flat.format, reach.problem.target.conversion.exponent_rule
+    whole = reach.spec.magnitude_bits if rule is ExponentRule.RCEIL else 1
+    places = product(range(source.largest_exponent_code, apart - 1, -1), range(source.magnitude_bits, whole - 1, -1))
+    return [(code, ((1 << whole) - 1) << (bits - whole)) for code, bits in places if shows_bit(reach, code, bits)]
+
+
+def _exact(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    """Return a search for a largest number that the rule does not lift, beside others far below it."""
+    rule, source = reach.problem.target.conversion.exponent_rule, reach.problem.a_flat.format
+    if rule not in (ExponentRule.RCEIL, ExponentRule.CEIL) or source.magnitude_bits < reach.spec.magnitude_bits:
+        return []
+    apart, count = exact_distances(reach), reach.problem.blocks(reach.problem.a_flat)
+    crosses = crosses_lanes(len(apart), count, level)
+    names = [f"merge.exact.apart{one}.block{block}" for one in apart for block in range(count)]
+
+    def find(facts: BlockFacts) -> Int64Array:
+        at = _sources(facts)
+        on_high = at.holds & (at.code == at.high[:, None])
+        block = np.where(on_high, at.block, -1).max(axis=1)
+        second = np.where(facts.nonzero & (at.block != block[:, None]), at.code, -1).max(axis=1)
+        is_edge = (on_high & (facts.mantissa == edge(reach))).any(axis=1)
+        shows = visible_exponents(reach, facts.wanted) != visible_exponents(reach, facts.wanted + 1)
+        place = at.high - second - 1
+        known = is_edge & shows & (second >= 0) & (place >= 0) & (place < len(apart))
+        return np.where(known, place * count + block if crosses else place, -1)
+
+    def absent(number: int) -> str | None:
+        distance = apart[number // count if crosses else number]
+        # The least significand of two's complement is a power of two above all others.
+        is_power = source.encoding is Encoding.TWOS_COMPLEMENT and edge(reach) == HALF
+        least = range(distance, source.largest_exponent_code + 1) if is_power else ()
+        if exact_codes(reach, distance) or any(shows_bit(reach, code, source.magnitude_bits + 1) for code in least):
+            return None
+        return "so far above another exponent code, every number is above the largest exponent or below the smallest"
+
+    return [Family(names if crosses else [f"merge.exact.apart{one}" for one in apart], find, absent)]
 
 
 def zero_distances(reach: Reach) -> range:

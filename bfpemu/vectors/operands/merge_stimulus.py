@@ -17,6 +17,8 @@ from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.merge_bins import (
     ORDERS,
     deciding_numbers,
+    exact_codes,
+    exact_distances,
     has_merges,
     lower_distances,
     lowest_visible,
@@ -47,7 +49,7 @@ class MergedBlocks(OperandStimulus):
         for top in dict.fromkeys((self.within, self.spec.largest_exponent_code)):
             yield self.distances(top)
         if has_merges(self.reach):
-            yield joined([*self._orders(), *self._lower(), *self._lone(), *self._zeros()])
+            yield joined([*self._orders(), *self._lower(), *self._exact(), *self._lone(), *self._zeros()])
         is_random = self.problem.target.conversion.rounding is Rounding.STOCHASTIC
         rests = [] if is_random or self.reach.is_given else list(self._rests())
         if rests:
@@ -140,6 +142,15 @@ class MergedBlocks(OperandStimulus):
             elements[here] = number if distance % 2 else self.negative * number
             rows.append(self._row(elements, block, code, code + distance))
         return joined(rows)
+
+    def _exact(self) -> Iterator[Stimulus]:
+        """Yield a largest number that the rule does not lift, and others in all lanes of the blocks below it."""
+        if self.problem.target.conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.CEIL):
+            return
+        for apart in exact_distances(self.reach):
+            for code, number in exact_codes(self.reach, apart)[:1]:
+                for block in self._blocks(apart):
+                    yield self._pair(block, number, code, self.high, code - apart, apart)
 
     def _lone(self) -> Iterator[Stimulus]:
         """Yield a block of one bit in all, one exponent code above others of small numbers."""

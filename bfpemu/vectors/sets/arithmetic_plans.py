@@ -18,6 +18,7 @@ from bfpemu.vectors.blocks.filling import Stimulus, acceptable
 from bfpemu.vectors.blocks.lane_family import in_short_block
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import cell_bins
 from bfpemu.vectors.decode.bins import code_family, lane_family
 from bfpemu.vectors.dot.addition_bins import added, addition_family
 from bfpemu.vectors.dot.after_zeros import after_zeros
@@ -82,6 +83,7 @@ class ElementwisePlan(Plan):
             found += largest_product_families(Reach(self.problem), self.level)
         else:
             found += decision_families(Reach(self.problem), self.level)
+            found.append(cell_bins(Reach(self.problem), self.level))
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
             found += afar_families(Reach(self.problem), self.level)
