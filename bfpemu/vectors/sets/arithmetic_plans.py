@@ -51,6 +51,7 @@ from bfpemu.vectors.operands.afar_bins import afar_families
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
 from bfpemu.vectors.operands.closing import Closing
 from bfpemu.vectors.operands.deciding_sums import DecidingSums
+from bfpemu.vectors.operands.equal_units import EqualUnits, equal_families
 from bfpemu.vectors.operands.lowest_bits import LowestBits, lowest_families
 from bfpemu.vectors.operands.merge_bins import merge_families
 from bfpemu.vectors.operands.merge_stimulus import MergedBlocks
@@ -90,6 +91,7 @@ class ElementwisePlan(Plan):
             found += nudge_families(Reach(self.problem), self.level)
             found += spared_families(Reach(self.problem), self.level)
             found += zero_operand_families(Reach(self.problem))
+            found += equal_families(Reach(self.problem), self.level)
             found += [*lowest_families(Reach(self.problem), self.level), *vanishing_families(Reach(self.problem))]
         if self.problem.unit == "requantize":
             reach = Reach(self.problem)
@@ -121,6 +123,7 @@ class ElementwisePlan(Plan):
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
             yield from SparedSums(self.problem, self.seed, self.level).pieces()
             yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
+            yield from EqualUnits(self.problem, self.seed, self.level).pieces()
             yield from LowestBits(self.problem, self.seed, self.level).pieces()
             yield from VanishingSums(Reach(self.problem), self.seed, self.level).pieces()
 

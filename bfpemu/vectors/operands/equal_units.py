@@ -1,0 +1,112 @@
+"""Bins and stimulus of `add`: how sums of two numbers with one unit are rounded, in every lane (spec 12.10).
+
+Nothing is aligned, and what is cut off a sum is one bit or two, by a carry in this lane or in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
+from bfpemu.vectors.blocks.families import Family
+from bfpemu.vectors.blocks.filling import Stimulus
+from bfpemu.vectors.blocks.lane_family import lane_family
+from bfpemu.vectors.blocks.operand_stimulus import joined
+from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.operands.afar_bins import SIGNS, has_afar, sides_of
+from bfpemu.vectors.operands.afar_pairs import wanted
+from bfpemu.vectors.operands.afar_stimulus import AfarSums
+
+_LENGTHS = ("carry", "shorter")
+
+
+class _Sum(NamedTuple):
+    """A sum in units of both numbers, and one that has a block cut off so many places."""
+
+    number: int
+    places: int
+    holder: int
+
+
+def equal_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    """Return the bins ``equal.…``, of things that some sum has."""
+    things = list(_sums(reach)) if has_afar(reach) else []
+    if not things:
+        return []
+    table = np.full(32, -1)
+    for number, (length, sign, cell) in enumerate(things):
+        table[16 * length + 8 * sign + cell] = number
+    bits = reach.spec.magnitude_bits
+
+    def find(facts: BlockFacts) -> Int64Array:
+        side = next(sides_of(facts))
+        odd = (facts.whole & np.uint64(1)).astype(np.int64)
+        cell = 4 * odd + 2 * facts.guard + facts.below_guard
+        is_shorter = facts.top <= side.unit + bits
+        known = facts.rounds & (side.apart == 0)
+        return np.where(known, table[16 * is_shorter + 8 * facts.negative + cell], -1)
+
+    names = [
+        f"{_LENGTHS[length]}.{SIGNS[sign]}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
+        for length, sign, cell in things
+    ]
+    size = reach.spec.elements_per_block or 1
+    return [lane_family("equal", names, size, level, find, lambda _: None)]
+
+
+@lru_cache(maxsize=64)
+def _sums(reach: Reach) -> dict[tuple[int, int, int], list[_Sum]]:
+    """Return for each length, sign and cell of `equal` sums that have it, one for each number of places cut off."""
+    spec, found = reach.spec, dict[tuple[int, int, int], list[_Sum]]()
+    if (spec.elements_per_block or 1) == 1:
+        return found
+    low, high = (2 * end for end in spec.significand_ends)
+    holders: dict[int, int] = {}
+    for holder in (1, spec.largest_significand, 1 << spec.magnitude_bits, high - 1, high, low + 1, low):
+        if low <= holder <= high and holder:
+            holders.setdefault(_places(reach, holder), holder)
+    for length, sign, cell, places in product(range(2), range(2), range(8), range(spec.largest_exponent_code + 1)):
+        least = cell >> 2 << places | (cell >> 1 & 1) << places >> 1 | cell & 1
+        guard_is_lost, sticky_is_lost = places < 1 and cell & 3, places < 2 and cell & 1
+        if places not in holders or guard_is_lost or sticky_is_lost:
+            continue
+        number = least + (1 << spec.magnitude_bits) if length == 0 else least or 2 << places
+        fits = number <= (-low if sign else high) and (length == 0 or number < 1 << spec.magnitude_bits)
+        if fits and _places(reach, number) <= places:
+            found.setdefault((length, sign, cell), []).append(
+                _Sum(-number if sign else number, places, holders[places])
+            )
+    return found
+
+
+def _places(reach: Reach, number: int) -> int:
+    """Return how many places are cut off sums in a block with this largest one."""
+    return wanted(reach, abs(number)) - reach.spec.fraction_bits
+
+
+class EqualUnits(AfarSums):
+    """Vectors of sums of numbers with one unit."""
+
+    def pieces(self) -> Iterator[Stimulus]:
+        """Yield operands: the sums that are cut alike stand in the lanes in turn, beside what has them cut so."""
+        if not has_afar(self.reach) or self.b is None:
+            return
+        groups: dict[tuple[int, int], list[int]] = {}
+        for sums in _sums(self.reach).values():
+            for one in sums:
+                groups.setdefault((one.places, one.holder), []).append(one.number)
+        rows = []
+        for (places, holder), numbers in groups.items():
+            code = (self.reach.spec.largest_exponent_code - places) // 2
+            for turn, beside in product(range(len(numbers)), (0, self.size // 2)):
+                total = np.array(numbers)[(self.lane + turn) % len(numbers)]
+                total = np.where(self.lane == (turn + beside) % self.size, holder, total)
+                first = (total + (turn % 2)) // 2
+                rows.append(self._laid(self.a, self.b, first, total - first, code, 0))
+        if rows:
+            yield joined(rows)
