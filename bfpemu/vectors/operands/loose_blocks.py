@@ -130,23 +130,31 @@ class LooseBlocks:
         wanted = wanted_exponents(self.problem, block.top[at : at + 1], block.mantissa[at : at + 1])
         return int(wanted[0]) - self.spec.fraction_bits - self.conversion.post_truncate_bits
 
-    def holders(self, block: LooseBlock) -> Holders:
-        """Return the units that a block may have: all of them, where its elements have a say, and more."""
+    def units(self, block: LooseBlock) -> tuple[Int64Array, Mask]:
+        """Return the units that each number alone gives a block, and whether there is one; a row for each step.
+
+        With `lower_error` the elements choose among the exponents of several steps.
+        """
         spec, conversion = self.spec, self.conversion
         wanted = wanted_exponents(self.problem, block.top, block.mantissa)
-        steps = exponent_steps(conversion)
-        exponents = np.concatenate([wanted + step for step in steps])
-        at = np.tile(np.arange(len(wanted)), len(steps))
-        kept = np.ones(len(at), np.bool_)
+        exponents = np.stack([wanted + step for step in exponent_steps(conversion)])
+        kept: Mask = np.ones(exponents.shape, np.bool_)
         if not spec.use_subnormals:
             kept &= exponents >= spec.smallest_exponent
         if conversion.exponent_overflow is ExponentOverflow.NAN:
             kept &= exponents <= spec.largest_exponent
-        exponents, at = exponents[kept], at[kept]
+        units: Int64Array = np.clip(exponents, spec.smallest_exponent, spec.largest_exponent)
+        return units - spec.fraction_bits - conversion.post_truncate_bits, kept
+
+    def holders(self, block: LooseBlock) -> Holders:
+        """Return the units that a block may have: all of them, where its elements have a say, and more."""
+        spec, conversion = self.spec, self.conversion
+        units, kept = self.units(block)
+        at = np.broadcast_to(np.arange(units.shape[1]), units.shape)[kept]
+        units = units[kept]
         if block.infinite is not None and conversion.infinity is InfinityPolicy.SATURATE:
-            exponents, at = np.append(exponents, spec.largest_exponent), np.append(at, -1)
-        units = np.clip(exponents, spec.smallest_exponent, spec.largest_exponent)
-        units -= spec.fraction_bits + conversion.post_truncate_bits
+            largest = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
+            units, at = np.append(units, largest), np.append(at, -1)
         # By magnitude; an infinity is larger than every number.
         order = np.lexsort((block.mantissa[at], block.top[at], at < 0, units))
         last = np.flatnonzero(np.append(np.diff(units[order]) != 0, True)) if len(order) else order

@@ -109,23 +109,37 @@ class LooseSearch:
             return
         places = np.minimum(np.searchsorted(self._hits, block.mantissa), len(self._hits) - 1)
         chosen = np.flatnonzero(self._hits[places] == block.mantissa)
+        if self.size == 1:
+            for units, kept in zip(*self.blocks.units(block), strict=True):
+                for own, names in self._told(block, chosen, places, units[chosen], kept[chosen]):
+                    self._note_all(names, block, own, own)
+            return
         holders, lowers = self.blocks.holders(block), self.blocks.conversion.exponent_rule is ExponentRule.LOWER_ERROR
         for unit, at in zip(holders.unit.tolist(), holders.at.tolist(), strict=True):
-            kept = np.clip(block.top[chosen] - unit, -FAR, FAR)
-            fits = self._fits(block, chosen, at)
-            fits &= self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + FAR]
-            for own, places_kept in zip(chosen[fits].tolist(), kept[fits].tolist(), strict=True):
-                key = bool(block.negative[own]), places_kept
+            units = np.full(len(chosen), unit)
+            for own, names in self._told(block, chosen, places, units, self._fits(block, chosen, at)):
                 # Beside others `lower_error` seldom takes the lower exponent; alone a number has its own.
                 is_alone = lowers and self.blocks.unit_of(block, own) == unit
-                for name in self.telling[int(block.mantissa[own])][key]:
-                    self._note(name, block, own, own if is_alone else at)
+                self._note_all(names, block, own, own if is_alone else at)
+
+    def _told(
+        self, block: LooseBlock, chosen: Int64Array, places: Int64Array, units: Int64Array, fits: Mask
+    ) -> Iterator[tuple[int, list[str]]]:
+        """Yield those of some numbers that fit and have missing bins at their units, with the bins."""
+        kept = np.clip(block.top[chosen] - units, -FAR, FAR)
+        tells = fits & self._tells[places[chosen], block.negative[chosen].astype(np.int64), kept + FAR]
+        for own, places_kept in zip(chosen[tells].tolist(), kept[tells].tolist(), strict=True):
+            yield own, self.telling[int(block.mantissa[own])][bool(block.negative[own]), places_kept]
+
+    def _note_all(self, names: list[str], block: LooseBlock, own: int, other: int) -> None:
+        for name in names:
+            self._note(name, block, own, other)
 
     def _fits(self, block: LooseBlock, chosen: Int64Array, at: int) -> Mask:
         """Return which numbers may be beside the one that gives a block its exponent, or are it."""
-        if at < 0 or self.size == 1:
-            alone: Mask = np.full(len(chosen), self.size > 1) | (chosen == at)
-            return alone
+        if at < 0:
+            beside: Mask = np.ones(len(chosen), np.bool_)
+            return beside
         top, mantissa = block.top[chosen], block.mantissa[chosen]
         found: Mask = (top < block.top[at]) | ((top == block.top[at]) & (mantissa <= block.mantissa[at]))
         return found
