@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
@@ -64,7 +66,13 @@ def cell_bins(reach: Reach, level: int) -> BlockFamily:
         reasons = [rounds.absent(number) for number in range(thing, len(rounds.names), len(things))]
         return None if None in reasons else reasons[-1]
 
-    return lane_family("cell", things, reach.spec.elements_per_block or 1, level, find, absent)
+    family = lane_family("cell", things, reach.spec.elements_per_block or 1, level, find, absent)
+
+    def parts(number: int) -> list[list[str]]:
+        thing = family.names[number].removeprefix("cell.").partition(".lane")[0]
+        return [rounds.names[things.index(thing) :: len(things)]] if thing in things else []
+
+    return replace(family, parts=parts)
 
 
 def rests_of(guard: bool, below: bool) -> set[tuple[int, bool]]:

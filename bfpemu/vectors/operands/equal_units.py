@@ -68,20 +68,23 @@ def _sums(reach: Reach) -> dict[tuple[int, int, int], list[_Sum]]:
     low, high = (2 * end for end in spec.significand_ends)
     holders: dict[int, int] = {}
     for holder in (1, spec.largest_significand, 1 << spec.magnitude_bits, high - 1, high, low + 1, low):
-        if low <= holder <= high and holder:
+        if low <= holder <= high and holder and 0 <= _places(reach, holder) <= spec.largest_exponent_code:
             holders.setdefault(_places(reach, holder), holder)
-    for length, sign, cell, places in product(range(2), range(2), range(8), range(spec.largest_exponent_code + 1)):
-        least = cell >> 2 << places | (cell >> 1 & 1) << places >> 1 | cell & 1
-        guard_is_lost, sticky_is_lost = places < 1 and cell & 3, places < 2 and cell & 1
-        if places not in holders or guard_is_lost or sticky_is_lost:
-            continue
-        number = least + (1 << spec.magnitude_bits) if length == 0 else least or 2 << places
+    for length, sign, cell, places in product(range(2), range(2), range(8), holders):
+        own = cell >> 2 << places | (cell >> 1 & 1) << places >> 1 | cell & 1
+        number = own | 1 << spec.magnitude_bits if length == 0 else own or 2 << places
         fits = number <= (-low if sign else high) and (length == 0 or number < 1 << spec.magnitude_bits)
-        if fits and _places(reach, number) <= places:
+        if fits and _cell(number, places) == cell and _places(reach, number) <= places:
             found.setdefault((length, sign, cell), []).append(
                 _Sum(-number if sign else number, places, holders[places])
             )
     return found
+
+
+def _cell(number: int, places: int) -> int:
+    """Return the last kept bit, the guard bit and whether there is any below, where so many places are cut off."""
+    half = 1 << places >> 1
+    return 4 * (number >> places & 1) + 2 * (number & half != 0) + (number & max(half - 1, 0) != 0)
 
 
 def _places(reach: Reach, number: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -164,6 +165,8 @@ class Meetings:
         pairs = [self.reach.odd_factors((1 << n) + one, n + 1) for n in range(1, 62) for one in (1, -1)]
         pairs += [self.reach.odd_factors(1, places) for places in range(2, 63)]
         pairs += [self.reach.odd_factors(2 * whole + 1, 62) for whole in telling_wholes(bits)]
+        # The largest products give a block the highest unit of all.
+        pairs += [np.array(list(product(self.a.significand_ends, self.operands[-1].significand_ends))).T]
         x, y = np.concatenate([pair[:, :: max(pair.shape[1] // 16, 1)] for pair in pairs], axis=1)
         x, y = np.concatenate([x, -x]), np.concatenate([y, y])
         fits = x >= self.a.significand_ends[0]
