@@ -8,7 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from bfpemu.formats import Conversion, Encoding, Rounding
+from bfpemu.codec.codes import code_dtype, significands
+from bfpemu.formats import BFPSpec, Conversion, Encoding, Rounding
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.element_rounding import GOES_AWAY, bits_go_away
 from bfpemu.vectors.blocks.facts import Int64Array, Mask, UInt64Array
@@ -104,15 +105,11 @@ def other_elements(problem: Problem, stimulus: Fields, given: Fields) -> Iterato
     top = np.uint64(1 << (problem.expected.fields[0].width - 1))
     exponents = np.repeat(stimulus["exponents"], spec.elements_per_block or 1, axis=1)[:, : codes.shape[1]]
     is_nan: Mask = (exponents == spec.all_ones_code) & is_reserved
-    ones = np.uint64((1 << spec.mantissa_bits) - 1)
-    magnitudes = np.where(codes & sign != 0, np.uint64(0) - codes & ones, codes) if spec.has_sign else codes
-    if spec.encoding is Encoding.SIGN_MAGNITUDE:
-        magnitudes = codes & ~sign
     for text, mask in (
         ("element 0", (codes == 0) & ~is_nan),
         ("element 0 of a NaN block", (codes == 0) & is_nan),
         ("the element of the sign bit alone", (codes == sign) & spec.has_sign & ~is_nan),
-        ("an element of the significand 1 or -1", (magnitudes == 1) & ~is_nan),
+        ("an element of the significand 1 or -1", (_magnitudes(spec, codes) == 1) & ~is_nan),
         ("an element of a NaN block", is_nan),
     ):
         others = given["y"][mask & (given["y"] != right)]
@@ -125,6 +122,10 @@ def other_elements(problem: Problem, stimulus: Fields, given: Fields) -> Iterato
         signs = np.pad((codes & sign != 0).astype(np.uint64) * top, ((0, 0), (1, 1)))
         for which, lanes in (("before", signs[:, :-2]), ("behind", signs[:, 2:])):
             yield f"signs are those of the lane {which}", np.where(is_nan, right, right & ~top | lanes)
+
+
+def _magnitudes(spec: BFPSpec, codes: UInt64Array) -> UInt64Array:
+    return np.abs(significands(codes.astype(code_dtype(spec.mantissa_bits)), spec).astype(np.int64)).astype(np.uint64)
 
 
 def _rounded(
