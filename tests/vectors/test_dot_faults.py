@@ -22,6 +22,7 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.verify.compare import compare
 from bfpemu.vectors.verify.diagnose import diagnose
 from bfpemu.vectors.verify.dot_faults import dot_faults
+from bfpemu.vectors.verify.float_adder import FloatAdder, Floats
 from bfpemu.vectors.verify.kept_state import kept_state
 from bfpemu.vectors.words import hex_lines
 
@@ -266,3 +267,24 @@ def test_a_sum_that_wraps_where_group_sums_saturate_and_the_other_way(sets, over
         planted = problem.expected.pack(answers(problem, stimulus, **parts))
         assert (planted != problem.expected.pack(right)).any(), "this fault must show"
         assert np.array_equal(faults[said](), planted)
+
+
+FLOAT32 = FloatFormat(exponent_bits=8, fraction_bits=23)
+
+
+@pytest.mark.parametrize(("below", "flags"), [(None, 8), (31, 8), (30, 0)])
+def test_a_shift_of_31_places_loses_the_last_bit_of_a_register_with_30_below(below, flags):
+    # 2**-95 and the smallest subnormal, whose units lie 31 places apart.
+    large, small = (
+        Floats(np.array([0]), np.array([False]), np.array([size]), np.array([unit]))
+        for size, unit in ((1 << 23, -118), (1, -149))
+    )
+    total, raised = FloatAdder(FLOAT32, apart_bits=5, lost_below=below).added(small, large)
+    assert (int(total.size[0]), int(total.unit[0])) == (1 << 23, -118)
+    assert raised.tolist() == [flags]
+
+
+@pytest.mark.parametrize(("exponent", "flags"), [(-149, 4), (128, 2 | 8), (129, 2 | 4 | 8), (130, 2 | 8), (0, 0)])
+def test_underflow_of_exact_subnormals_and_of_an_exponent_field_that_wraps_to_0(exponent, flags):
+    adder = FloatAdder(FLOAT32, exact_underflow=True, wrapped_underflow=True)
+    assert adder.rounded(np.array([False]), np.array([1]), np.array([exponent]))[1].tolist() == [flags]
