@@ -14,6 +14,8 @@ from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
 
 BlockFamily = Family[BlockFacts]
+ROUNDED = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
+"""Bins of one number and the place where it is rounded, without lanes."""
 
 _SIGNS = ("pos", "neg")
 _DEEPEST = 62

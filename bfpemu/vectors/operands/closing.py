@@ -18,6 +18,7 @@ from bfpemu.vectors.blocks.facts import BlockFacts, facts_at
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import joined
+from bfpemu.vectors.blocks.rounding_bins import ROUNDED
 from bfpemu.vectors.operands.far_pairs import FarPairs
 from bfpemu.vectors.operands.lift_search import LiftSearch
 from bfpemu.vectors.operands.loose_blocks import LooseBlocks
@@ -28,12 +29,11 @@ from bfpemu.vectors.operands.pairs import Pairs
 from bfpemu.vectors.operands.source_blocks import FAR, SourceBlocks
 from bfpemu.vectors.operands.source_decisions import SourceDecisions
 from bfpemu.vectors.operands.source_pairs import SourcePairs
-from bfpemu.vectors.operands.source_search import GROUPS, SourceElements
+from bfpemu.vectors.operands.source_search import SourceElements
 from bfpemu.vectors.operands.source_vectors import SourceVectors
 from bfpemu.vectors.operands.source_wholes import SourceWholes
 from bfpemu.vectors.operands.special_vectors import SpecialVectors
 
-"""Bins of one number and the place where it is rounded."""
 _EXAMPLES = 12
 _ENOUGH = 120
 NO_MEETING = "no {} of these formats has these bits at a place where a block can round it; all were looked at"
@@ -75,7 +75,10 @@ class Closing(SpecialVectors):
     def _of_meetings(self, families: list[Family[BlockFacts]], missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return vectors of numbers where they meet a unit, and why there are none for some bins."""
         wanted = [
-            (family, {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(GROUPS)})
+            (
+                family,
+                {n: name for n, name in enumerate(family.names) if name in missing and name.startswith(ROUNDED)},
+            )
             for family in families
         ]
         wanted = [(family, numbers) for family, numbers in wanted if numbers]

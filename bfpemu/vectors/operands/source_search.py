@@ -11,11 +11,10 @@ import numpy as np
 from bfpemu.vectors.blocks.decision_bins import deciding_rest, one_bit_beyond
 from bfpemu.vectors.blocks.facts import BlockFacts, facts_at
 from bfpemu.vectors.blocks.families import Family
+from bfpemu.vectors.blocks.rounding_bins import ROUNDED
 from bfpemu.vectors.operands.source_blocks import FAR, SourceBlocks
 from bfpemu.vectors.operands.source_vectors import Number, Pair, Placed, SourceVectors
 
-GROUPS = ("round.", "tie.", "sticky.", "double.", "saturation.", "zero.rounded")
-"""Bins of one number and the place where it is rounded, without lanes."""
 NO_BLOCK = "no block of these formats has such a number where it is rounded; all were looked at"
 _IN_LANES = {"rest": deciding_rest, "beyond": one_bit_beyond}
 """Those with lanes."""
@@ -45,7 +44,7 @@ class SourceElements:
         self.left: dict[str, list[tuple[str, int | None]]] = {}
         """Missing bins and their lanes by thing; a bin of a lane alone is one of a group."""
         for name in sorted(missing):
-            if name.startswith((*GROUPS, *(f"{group}." for group in _IN_LANES))) and not name.endswith("infinity"):
+            if name.startswith((*ROUNDED, *(f"{group}." for group in _IN_LANES))) and not name.endswith("infinity"):
                 lane = _LANE.search(name)
                 self.left.setdefault(_LANE.sub("", name), []).append((name, int(lane[1]) if lane else None))
         self._families = self._wanted(families)
@@ -68,7 +67,7 @@ class SourceElements:
     def _wanted(self, families: list[Family[BlockFacts]]) -> list[tuple[Family[BlockFacts], dict[int, str]]]:
         """Return families, and of each the numbers and things of missing bins; of those with lanes without them."""
         groups = {thing.split(".")[0] for thing in self.left} & _IN_LANES.keys()
-        plain = [family for family in families if any(name.startswith(GROUPS) for name in family.names)]
+        plain = [family for family in families if any(name.startswith(ROUNDED) for name in family.names)]
         found = []
         for family in [*plain, *(_IN_LANES[group](self.blocks.reach, 1, lanes=1) for group in sorted(groups))]:
             things = {number: _LANE.sub("", name) for number, name in enumerate(family.names)}

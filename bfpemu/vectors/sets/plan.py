@@ -28,6 +28,7 @@ from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
+from bfpemu.vectors.encode.number_search import why_no_number
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
 from bfpemu.vectors.encode.powers_above import above_families, above_patterns, held_exponent
 from bfpemu.vectors.encode.stairs import Stairs, stair_patterns
@@ -145,12 +146,15 @@ class EncodePlan(Plan):
         return {"exponents": codes.astype(np.uint64)[:, None]}
 
     def searches(self) -> Sequence[Search]:
-        """Return the one that makes blocks for single bits far below the unit."""
-        return (self._single_bits,)
+        """Return the one that makes blocks for single bits far below the unit, and one that looks at all numbers."""
+        return self._single_bits, self._of_numbers
 
     def _single_bits(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         stimulus = sought_bits(self.problem, missing)
         return acceptable(self.problem, stimulus) if stimulus else {}, {}
+
+    def _of_numbers(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        return {}, why_no_number(Reach(self.problem), self.families, missing)
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the facts of blocks."""
