@@ -15,6 +15,7 @@ from bfpemu.formats import (
 )
 from bfpemu.vectors.blocks.block_range import BlockRange
 from bfpemu.vectors.blocks.facts import exponent_steps
+from bfpemu.vectors.blocks.source_numbers import numbers_of
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,9 @@ class Reach(BlockRange):
     def _has_lone_bit(self, places: int) -> bool:
         """Whether a number of `encode` may begin so many places below the exponent of a block with another one."""
         tops = [top for top in range(self.tops[0], self.tops[1] + 1) if self.has_top(top)]
-        if self.is_given or self.infinity_lifts or len(tops) == self.tops[1] - self.tops[0] + 1:
+        ends, some = (self.spec.smallest_exponent, self.spec.largest_exponent), self._powers & set(tops)
+        if self.is_given or self.infinity_lifts or len(some) == self.tops[1] - self.tops[0] + 1:
             return True
-        ends, some = (self.spec.smallest_exponent, self.spec.largest_exponent), set(tops)
         wanted = {(top, self.wanted(top, is_power=one, is_largest=not one)) for top in tops for one in (True, False)}
         steps = exponent_steps(self.problem.target.conversion)
         return any(
@@ -96,6 +97,17 @@ class Reach(BlockRange):
             for step in steps
             for shift in range(self.spec.largest_shift + 1)
         )
+
+    @cached_property
+    def _powers(self) -> set[int]:
+        """The powers of two of `encode`, or all in range where a chain may round other numbers to them."""
+        kind, conversion = self.problem.kind, self.problem.target.conversion
+        if any(step.fraction_bits < kind.fraction_bits for step in conversion.source_chain):
+            return set(range(self.tops[0], self.tops[1] + 1))
+        fields = np.arange(1 << kind.exponent_bits, dtype=np.uint64) << np.uint64(kind.fraction_bits)
+        subnormals = np.uint64(1) << np.arange(kind.fraction_bits, dtype=np.uint64)
+        found = numbers_of(np.concatenate([fields, subnormals])[None], kind, conversion)
+        return set((found.tops[found.mantissas == np.uint64(1 << 63)] - 1).tolist())
 
     def why_no_low_bits(self, depth: int) -> str | None:
         """Return why no sum has a pattern of so many bits behind its guard bit, or None when one may.
