@@ -114,7 +114,10 @@ def _why_no_result(problem: Problem, number: int) -> str | None:
     if number in (2, 3) and low >= 1 - bias:
         return f"no value lies below 2 ** {1 - bias}"
     has_code = has_infinity_codes(spec) and (has_patterns or number == 7)
-    if number in (6, 7) and not has_code and (high + is_wide <= bias or (high <= bias and not _rounds_up(problem))):
+    # In two's complement the one number of the highest binade is negative.
+    highest = high - (number == 6 and spec.encoding is Encoding.TWOS_COMPLEMENT)
+    is_less = highest + is_wide <= bias or (highest <= bias and not _rounds_up(problem))
+    if number in (6, 7) and not has_code and is_less:
         return f"no value lies above the largest {problem.dtype}"
     if number in (4, 5) and (high + is_wide < 1 - bias or low > bias):
         return f"no value is a normal {problem.dtype}"

@@ -70,10 +70,14 @@ def _pairs(reach: Reach, bit: int) -> list[tuple[int, int]]:
         wanted = reach.wanted(least + leading, is_power=True)
         ones, flag = (2 << leading) - 1, 1 << bit
         if leading == bit:
-            lifted = rule is ExponentRule.RCEIL and leading > bits
-            low = wanted - 1 + lifted + (rule is ExponentRule.CEIL and leading > 1)
-            pair = ones, ones ^ flag
-        elif rule is ExponentRule.CEIL:
+            for lower in range(leading - 1, -1, -1):
+                lifted = (rule is ExponentRule.RCEIL and lower >= bits) or (rule is ExponentRule.CEIL and lower > 0)
+                low, least_ones = reach.wanted(least + lower, is_power=True) + lifted, (2 << lower) - 1
+                if lowest <= low < spec.largest_exponent:
+                    found.append((flag | least_ones, least_ones))
+                    break
+            continue
+        if rule is ExponentRule.CEIL:
             low, pair = wanted, (1 << leading | flag, 1 << leading)
         elif rule is ExponentRule.RCEIL and leading >= bits:
             base = spec.largest_significand << (leading + 1 - bits)
