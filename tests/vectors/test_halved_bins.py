@@ -81,7 +81,7 @@ CHAIN = SourceStep(fraction_bits=7, minimum_exponent=-126, maximum_exponent=127)
     ("chain", "bits"), [(CHAIN, range(23)), (dataclasses.replace(CHAIN, rounding="toward_zero"), range(16, 23))]
 )
 def test_bits_of_the_source_decide_what_a_chain_and_then_an_element_is_rounded_to(chain, bits):
-    preset = Preset(BFPSpec("m8", 8, 4), Conversion(rounding="ties_away", source_chain=(chain,)))
+    preset = Preset(BFPSpec("m8", 8, 3), Conversion(rounding="ties_away", source_chain=(chain,)))
     problem = Problem("encode", preset)
     reach = Reach(problem)
     blocks = chain_patterns(EncodeStimulus(reach, seed=1, level=1))
@@ -98,5 +98,5 @@ def test_bits_of_the_source_decide_what_a_chain_and_then_an_element_is_rounded_t
             assert after.exponent_code == before.exponent_code
             assert after.element_codes[place] != before.element_codes[place]
     assert set().union(*hits) == {
-        f"chained.{has}.bit{bit}.lane{lane}" for has in ("has", "lacks") for bit in bits for lane in range(4)
+        f"chained.{has}.bit{bit}.lane{lane}" for has in ("has", "lacks") for bit in bits for lane in range(3)
     }
