@@ -22,9 +22,15 @@ _LEADING = 63
 
 def near_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return these bins, of the rules that compare the fraction of the largest magnitude."""
+    found = lacking_families(reach, level)
+    is_rceil = reach.problem.target.conversion.exponent_rule is ExponentRule.RCEIL
+    return [*found, _in_order(reach, level)] if is_rceil else found
+
+
+def lacking_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    """Return those of largest magnitudes that lack a bit."""
     rule = reach.problem.target.conversion.exponent_rule
-    found = [lacking_maximum(reach, level)] if rule in (ExponentRule.RCEIL, ExponentRule.CEIL) else []
-    return [*found, _in_order(reach, level)] if rule is ExponentRule.RCEIL else found
+    return [lacking_maximum(reach, level)] if rule in (ExponentRule.RCEIL, ExponentRule.CEIL) else []
 
 
 def _largest(facts: BlockFacts) -> tuple[Mask, UInt64Array]:

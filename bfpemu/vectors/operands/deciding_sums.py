@@ -40,6 +40,7 @@ class DecidingSums(OperandStimulus):
         for high, low in ((self.a, self.second), (self.second, self.a)):
             if self.reach.spec.magnitude_bits <= high.spec.magnitude_bits:
                 yield self.laid(high, low, self._maxima(high.spec, low.spec))
+                yield self.laid(high, low, self._lacking(high.spec, low.spec))
                 yield self.laid(high, low, self._rests(high.spec, low.spec))
             # What is left of a sum is its lowest bit, which a source chain may flush.
             yield self.laid(high, low, self._cancelling(high.spec, low.spec), lowest=self.reach.tops[0])
@@ -97,6 +98,20 @@ class DecidingSums(OperandStimulus):
                 larger, smaller, more, less = base, base, 1 << place, 0
             here, signs = self.lane == lane, self._signs(depth)
             yield signs * np.where(here, larger, smaller), signs * np.where(here, more, less), apart
+
+    def _lacking(self, high: BFPSpec, low: BFPSpec) -> Iterator[Row]:
+        """Yield blocks whose largest sum would have another exponent with one bit more."""
+        rule, bits = self.reach.problem.target.conversion.exponent_rule, self.reach.spec.magnitude_bits
+        if self.reach.is_given or rule not in (ExponentRule.RCEIL, ExponentRule.CEIL) or low.magnitude_bits < 2:
+            return
+        ones = (1 << bits) - 1
+        for depth, lane in in_turn(bits, self.size, self.level):
+            # With `ceil` a power of two lacks every bit, and with `rceil` the largest significand all that follow.
+            number = 1 << (bits - 1) if rule is ExponentRule.CEIL else ones ^ (1 << (bits - 1) >> depth if depth else 0)
+            rest = 1 if rule is ExponentRule.RCEIL and depth else 0
+            here, signs = self.lane == lane, self._signs(depth)
+            one, two = number << (high.magnitude_bits - bits), np.where(here, rest, 0)
+            yield signs * np.where(here, one, 0), signs * np.where(here, two, 1), 2
 
     def _rests(self, high: BFPSpec, low: BFPSpec) -> Iterator[Row]:
         """Yield blocks in whose lanes one bit behind the binary point decides the rounding."""

@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
+from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
+from bfpemu.vectors.blocks.lanes import in_turn
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.afar_bins import SIGNS, has_afar, sides_of
-from bfpemu.vectors.operands.afar_pairs import wanted
+from bfpemu.vectors.operands.afar_pairs import Sparing, is_placed, placements, wanted
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
 
 _LENGTHS = ("carry", "shorter")
@@ -34,8 +35,36 @@ class _Sum(NamedTuple):
 
 
 def equal_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
-    """Return the bins ``equal.…``, of things that some sum has."""
-    things = list(_sums(reach)) if has_afar(reach) else []
+    """Return the bins ``equal.…``, of things that some sum has, and ``alone.…``."""
+    if not has_afar(reach):
+        return []
+    return [_alone(reach, level), *_equal(reach, level)]
+
+
+def _alone(reach: Reach, level: int) -> Family[BlockFacts]:
+    """Return a search for one sum in a block, of one bit."""
+    most = max(abs(2 * end) for end in reach.spec.significand_ends).bit_length() - 1
+
+    def find(facts: BlockFacts) -> Int64Array:
+        side, spec = next(sides_of(facts)), reach.spec
+        bit = facts.top - 1 - side.unit
+        known = facts.nonzero & (facts.nonzero.sum(axis=1) == 1)[:, None] & (facts.mantissa == HALF)
+        is_inside = (facts.wanted >= spec.smallest_exponent) & (facts.wanted <= spec.largest_exponent)
+        return np.where(known & is_inside[:, None] & (side.apart == 0) & (bit >= 0), bit, -1)
+
+    def absent(bit: int) -> str | None:
+        return None if is_placed(reach, 0, [_power(reach, bit)]) else "no exponent of the result is that of such a sum"
+
+    size = reach.spec.elements_per_block or 1
+    return lane_family("alone", [f"bit{bit}" for bit in range(most + 1)], size, level, find, absent)
+
+
+def _power(reach: Reach, bit: int) -> Sparing:
+    return Sparing(1 << bit, 0, wanted(reach, 1 << bit))
+
+
+def _equal(reach: Reach, level: int) -> list[Family[BlockFacts]]:
+    things = list(_sums(reach))
     if not things:
         return []
     table = np.full(32, -1)
@@ -111,5 +140,19 @@ class EqualUnits(AfarSums):
                 total = np.where(self.lane == (turn + beside) % self.size, holder, total)
                 first = (total + (turn % 2)) // 2
                 rows.append(self._laid(self.a, self.b, first, total - first, code, 0))
+        rows += self._alone()
         if rows:
             yield joined(rows)
+
+    def _alone(self) -> Iterator[Stimulus]:
+        """Yield one power of two in each lane."""
+        least, largest = (2 * end for end in self.reach.spec.significand_ends)
+        for bit, lane in in_turn(max(-least, largest).bit_length(), self.size, self.level):
+            one = _power(self.reach, bit)
+            if is_placed(self.reach, 0, [one]):
+                # One operand is 0 in turn, where the other holds the number.
+                total = one.high if one.high <= largest else -one.high
+                fits = abs(total) <= largest // 2 and (bit + lane) % 2
+                first = np.where(self.lane == lane, 0 if fits else total // 2, 0)
+                code = next(placements(self.reach, 0, one))
+                yield self._laid(self.a, self.b, first, np.where(self.lane == lane, total, 0) - first, code, 0)

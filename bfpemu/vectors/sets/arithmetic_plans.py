@@ -45,9 +45,9 @@ from bfpemu.vectors.dot.small_numbers import small_numbers
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot_answers import row_pairs
 from bfpemu.vectors.encode.decision_stimulus import DecidingCodes
-from bfpemu.vectors.encode.near_maxima import near_families
+from bfpemu.vectors.encode.near_maxima import lacking_families, near_families
 from bfpemu.vectors.encode.powers_above import PowersAbove, above_families
-from bfpemu.vectors.operands.afar_bins import afar_families
+from bfpemu.vectors.operands.afar_bins import afar_families, has_afar
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
 from bfpemu.vectors.operands.closing import Closing
 from bfpemu.vectors.operands.deciding_sums import DecidingSums
@@ -87,6 +87,8 @@ class ElementwisePlan(Plan):
             found.append(cell_bins(Reach(self.problem), self.level))
         if self.problem.unit == "add":
             found += sum_families(Reach(self.problem), self.level)
+            if has_afar(Reach(self.problem)):
+                found += lacking_families(Reach(self.problem), self.level)
             found += afar_families(Reach(self.problem), self.level)
             found += nudge_families(Reach(self.problem), self.level)
             found += spared_families(Reach(self.problem), self.level)
