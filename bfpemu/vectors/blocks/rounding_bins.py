@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -70,7 +71,7 @@ def cell_bins(reach: Reach, level: int) -> BlockFamily:
 
     family = lane_family("cell", things, reach.spec.elements_per_block or 1, level, find, absent)
 
-    def parts(number: int) -> list[list[str]]:
+    def parts(number: int) -> list[Sequence[str]]:
         thing = family.names[number].removeprefix("cell.").partition(".lane")[0]
         return [rounds.names[things.index(thing) :: len(things)]] if thing in things else []
 

@@ -17,7 +17,7 @@ from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import in_turn
-from bfpemu.vectors.blocks.operand_stimulus import joined
+from bfpemu.vectors.blocks.operand_stimulus import Side, joined
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.operands.afar_bins import SIGNS, has_afar, sides_of
 from bfpemu.vectors.operands.afar_pairs import Sparing, is_placed, placements, wanted
@@ -140,19 +140,19 @@ class EqualUnits(AfarSums):
                 total = np.where(self.lane == (turn + beside) % self.size, holder, total)
                 first = (total + (turn % 2)) // 2
                 rows.append(self._laid(self.a, self.b, first, total - first, code, 0))
-        rows += self._alone()
+        rows += self._alone(self.a, self.b)
         if rows:
             yield joined(rows)
 
-    def _alone(self) -> Iterator[Stimulus]:
+    def _alone(self, one: Side, two: Side) -> Iterator[Stimulus]:
         """Yield one power of two in each lane."""
         least, largest = (2 * end for end in self.reach.spec.significand_ends)
         for bit, lane in in_turn(max(-least, largest).bit_length(), self.size, self.level):
-            one = _power(self.reach, bit)
-            if is_placed(self.reach, 0, [one]):
+            power = _power(self.reach, bit)
+            if is_placed(self.reach, 0, [power]):
                 # One operand is 0 in turn, where the other holds the number.
-                total = one.high if one.high <= largest else -one.high
+                total = power.high if power.high <= largest else -power.high
                 fits = abs(total) <= largest // 2 and (bit + lane) % 2
                 first = np.where(self.lane == lane, 0 if fits else total // 2, 0)
-                code = next(placements(self.reach, 0, one))
-                yield self._laid(self.a, self.b, first, np.where(self.lane == lane, total, 0) - first, code, 0)
+                code = next(placements(self.reach, 0, power))
+                yield self._laid(one, two, first, np.where(self.lane == lane, total, 0) - first, code, 0)
