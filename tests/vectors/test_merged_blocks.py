@@ -78,6 +78,24 @@ def decides(merged, group, words):
     return is_last and is_lower and (codes[0] > codes[1] or flushed == [False, True])
 
 
+def exact(merged, group, words):
+    block = int(words[-1].removeprefix("block"))
+    apart = merged.exponents[block] - merged.exponents[1 - block]
+    largest = max(value.magnitude for value in merged.values)
+    holders = [lane for lane, value in enumerate(merged.values) if value.magnitude == largest]
+    is_higher = is_lifted_by_more(merged.values, holders[0], merged.preset)
+    is_there = all(merged.has_numbers) and any(lane // 2 == block for lane in holders)
+    return is_there and is_higher and apart == int(words[0].removeprefix("apart"))
+
+
+def is_lifted_by_more(values, lane, preset):
+    """Say whether anything more in a lane gives a block a higher exponent, or keeps it from being flushed."""
+    more = [*values]
+    more[lane] = number(values[lane].magnitude + power_of_two(-60), negative=values[lane].negative)
+    own, other = (encode_block(block, preset) for block in (values, more))
+    return other.exponent_code > own.exponent_code or any(other.element_codes) > any(own.element_codes)
+
+
 def lone(merged, group, words):
     bit, lane = int(words[0].removeprefix("bit")), int(words[-1].removeprefix("lane"))
     beside = merged.elements[lane ^ 1]
@@ -96,7 +114,15 @@ def nan(merged, group, words):
     return merged.nans == [words[0] == f"block{block}" for block in (0, 1)]
 
 
-PROPERTIES = {"order": order, "lower": lower, "decides": decides, "lone": lone, "zeros": zeros, "nan": nan}
+PROPERTIES = {
+    "order": order,
+    "lower": lower,
+    "decides": decides,
+    "exact": exact,
+    "lone": lone,
+    "zeros": zeros,
+    "nan": nan,
+}
 
 
 @pytest.mark.parametrize("rule", ["rceil", "floor", "ceil"])
@@ -122,9 +148,24 @@ def test_the_first_vector_of_a_bin_has_the_property_that_its_name_says(rule):
     # The exponents of the result begin four above those of the source: what is lower is flushed.
     lowest = next(code for code in range(15) if any(encode_block(largest_numbers(code), problem.target).element_codes))
     expected = {"order": 2 * codes * 2, "lower": (bits - 1) * lanes, "lone": (bits + 1) * lanes, "nan": 2}
+    if rule != "floor":
+        codes_lifted = [
+            code for code in range(15) if any(is_lifted_by_more(block, 0, problem.target) for block in ends(code, rule))
+        ]
+        expected["exact"] = 2 * max(codes_lifted)
     expected |= {"decides": 0 if rule == "floor" else (bits - 1) * lanes}
     assert seen == Counter(expected | {"zeros": SOURCE.largest_exponent_code - lowest})
-    assert absent == Counter(zeros=lowest, decides=(bits - 1) * lanes - expected["decides"])
+    assert absent == Counter(
+        zeros=lowest,
+        decides=(bits - 1) * lanes - expected["decides"],
+        exact=28 * (rule != "floor") - expected.get("exact", 0),
+    )
+
+
+def ends(code, rule):
+    """Return blocks of the numbers that a rule compares, at an exponent code."""
+    numbers = [3 << place for place in range(4)] if rule == "rceil" else [1 << place for place in range(5)]
+    return [decode_block(EncodedBlock(code, (), (end, 0)), SOURCE) for end in numbers]
 
 
 def largest_numbers(code):

@@ -149,8 +149,9 @@ class MergedBlocks(OperandStimulus):
             return
         for apart in exact_distances(self.reach):
             for code, number in exact_codes(self.reach, apart)[:1]:
+                beside = min(self.high, (number << apart) - 1)
                 for block in self._blocks(apart):
-                    yield self._pair(block, number, code, self.high, code - apart, apart)
+                    yield self._pair(block, number, code, beside, code - apart, apart)
 
     def _lone(self) -> Iterator[Stimulus]:
         """Yield a block of one bit in all, one exponent code above others of small numbers."""
