@@ -14,6 +14,7 @@ from bfpemu.formats import BFPSpec, Conversion, Preset
 from bfpemu.formats.unit import Accumulator, DotProductUnit, FloatFormat
 from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.families import bins_of
+from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.dot.after_zeros import after_zeros
 from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
@@ -61,7 +62,7 @@ def found():
         problem = Problem("dot", spec, dot_unit=unit, elements=6)
         bins = {}
         for maker in MAKERS:
-            family, stimulus = maker(DotStimulus(problem, 1, 1))
+            family, stimulus, *_ = maker(DotStimulus(problem, 1, 1))
             if not stimulus:
                 assert not family.names
                 continue
@@ -100,6 +101,17 @@ def test_without_the_slot_of_the_bit_that_is_cut_off_nothing_is_inexact(found):
         assert reference_answer(problem, items | {"a_elements": cleared})["flags"] == [0], key
         seen += 1
     assert seen > 10
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_what_no_candidate_brings_about_no_other_vector_has(found, name):
+    problem, _ = found[name]
+    random = filling(problem, 1, 0, 400)
+    results = [traced_vector(problem, row_of(random, row)).results[0] for row in range(400)]
+    for maker in MAKERS:
+        made = maker(DotStimulus(problem, 1, 1))
+        if made.left:
+            assert not made.left & {name for result in results for name in made.names(result)}, maker.__name__
 
 
 def test_an_accumulator_that_kept_the_place_of_what_it_lost_would_cut_off_what_it_resumes_with(found):

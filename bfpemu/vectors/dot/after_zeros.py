@@ -50,7 +50,7 @@ def _sign(integer: int) -> str:
 def _resuming(stimulus: DotStimulus, place: str, sign: int) -> Iterator[Terms]:
     """Yield a sum, its negative, and a third one below or above them."""
     window, most = stimulus.window, stimulus.ends[1] - stimulus.ends[0]
-    steps = {"lower": (-5, -2, -1), "higher": (5, 2, 1), "far": (-window - 3, -most)}
+    steps = {"lower": (-5, -2, -1), "higher": (5, 2, 1), "far": (-window - 3, -window - 1, -most)}
     for step, total in product(steps[place], (5, 1, 3)):
         for base in bases(stimulus, max(-step, 0), max(step, 0)):
             yield [Term(0, total, base), Term(1, -total, base), Term(2, sign, base + step)]

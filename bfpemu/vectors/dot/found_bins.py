@@ -26,6 +26,9 @@ class FoundBins(NamedTuple):
 
     family: DotFamily
     stimulus: Stimulus
+    left: frozenset[str]
+    """Names that no candidate brought about: what has one of them is a vector that a candidate should have been."""
+    names: Names
 
 
 def found_bins(stimulus: DotStimulus, candidates: Mapping[str, Iterable[Terms]], names: Names) -> FoundBins:
@@ -57,7 +60,8 @@ def found_bins(stimulus: DotStimulus, candidates: Mapping[str, Iterable[Terms]],
             yield from names(facts.results[row])
 
     family = named_family([name for name in candidates if name in hit], bins)
-    return FoundBins(family, {field: np.concatenate([row[field] for row in rows]) for field in rows[0]} if rows else {})
+    vectors = {field: np.concatenate([row[field] for row in rows]) for field in rows[0]} if rows else {}
+    return FoundBins(family, vectors, frozenset(candidates) - hit, names)
 
 
 def adds_exact_sums(stimulus: DotStimulus) -> bool:

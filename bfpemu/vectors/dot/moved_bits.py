@@ -107,7 +107,7 @@ def _totals(way: str, bit: int) -> Iterator[tuple[int, int]]:
     """Yield integers with a bit, and how many places they are moved down."""
     if way == "exact":
         yield from ((1 << bit, places) for places in dict.fromkeys((1, bit)))
-        yield 3 << bit, 1
+        yield from ((3 << bit, 1), (2, 1))  # a small negative number has all high bits
     else:
         yield from ((total << bit, bit + 1) for total in (3, 1, 5))
 
@@ -146,8 +146,17 @@ def _of_floats(stimulus: DotStimulus, number: str, way: str, bit: int, sign: int
     places = 1 if way == "exact" else bit + 1
     if accumulator.kind is AccumulatorKind.ALIGNED:
         places += accumulator.fraction_bits - held.fraction_bits - stimulus._width()
+    for more, turn in ((0, -1), (0, 1), (1, -1)):  # what is taken from a power of two has one place more
+        yield from _beside_power(stimulus, number, (below, places + more), (sign, sign * turn))
+
+
+def _beside_power(
+    stimulus: DotStimulus, number: str, distances: tuple[int, int], signs: tuple[int, int]
+) -> Iterator[Terms]:
+    """Yield a number's leading one with a bit so far below it, and a power of two so far above it."""
+    (below, places), (sign, turned) = distances, signs
     for base in bases(stimulus, -below, max(places, 0)):
-        high = Term(2, -sign, base + places)
+        high = Term(2, turned, base + places)
         if number == "accumulator":
             yield [Term(0, sign, base - below), Term(1, sign, base), high]
             yield [Term(0, sign * ((1 << below) + (below > 0)), base - below), high._replace(slot=1)]
