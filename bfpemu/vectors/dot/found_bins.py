@@ -60,8 +60,8 @@ def found_bins(stimulus: DotStimulus, candidates: Mapping[str, Iterable[Terms]],
             yield from names(facts.results[row])
 
     family = named_family([name for name in candidates if name in hit], bins)
-    vectors = {field: np.concatenate([row[field] for row in rows]) for field in rows[0]} if rows else {}
-    return FoundBins(family, vectors, frozenset(candidates) - hit, names)
+    joined = {field: np.concatenate([row[field] for row in rows]) for field in rows[0]} if rows else {}
+    return FoundBins(family, joined, frozenset(candidates) - hit, names)
 
 
 def adds_exact_sums(stimulus: DotStimulus) -> bool:
