@@ -1,4 +1,4 @@
-"""Bins of `dot`: numbers below the normal ones of a float, of one bit at every place, and more that round (spec 12.10).
+"""Bins of `dot`: the smallest numbers of a float, of one bit at every place, and more that round (spec 12.10).
 
 A shift into the place of the smallest numbers, and a test for zero behind it, have a bit of their own for each place.
 """
@@ -18,15 +18,19 @@ from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
 _SIGNS = {"pos": 1, "neg": -1}
+_FIELDS = range(1, 5)
+"""Exponent fields of the smallest normal numbers."""
 
 
 def small_numbers(stimulus: DotStimulus) -> FoundBins:
-    """Return the bins ``below.STAGE.placesK.SIGN`` and ``below.STAGE.placesK.more.SIGN``."""
+    """Return the bins ``below.STAGE.placesK.SIGN``, ``below.STAGE.placesK.more.SIGN`` and ``low.STAGE.fieldF.SIGN``."""
     candidates: dict[str, Iterator[Terms]] = {}
     for (stage, format), sign in product(_stages(stimulus).items(), _SIGNS):
         last = format.fraction_bits
         for places in range(1, last + 3):
             candidates[f"below.{stage}.places{places}.{sign}"] = _candidates(stimulus, format, places, _SIGNS[sign], 0)
+        for field in _FIELDS:
+            candidates[f"low.{stage}.field{field}.{sign}"] = _candidates(stimulus, format, 1 - field, _SIGNS[sign], 0)
         # The smallest number is rounded to, and what is no more than its half is not.
         for places in (last + 1, last + 2):
             name = f"below.{stage}.places{places}.more.{sign}"
@@ -50,7 +54,10 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
         places = 1 - stages[stage].bias - number.top
         is_one = abs(number.integer).bit_count() == 1
         sign = "neg" if number.integer < 0 else "pos"
-        yield f"below.{stage}.places{places}.{'' if is_one else 'more.'}{sign}"
+        if places > 0:
+            yield f"below.{stage}.places{places}.{'' if is_one else 'more.'}{sign}"
+        elif is_one:
+            yield f"low.{stage}.field{1 - places}.{sign}"
 
 
 def _numbers(stimulus: DotStimulus, result: DotResult) -> Iterator[tuple[str, Number]]:
