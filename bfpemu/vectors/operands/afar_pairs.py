@@ -16,6 +16,8 @@ from bfpemu.vectors.blocks.reach import Reach
 
 _LITTLE = Fraction(1, 1 << 70)
 """Less than what tells two sums apart."""
+_FEW_BITS = 4
+"""Bits of a magnitude up to which a reason looks at more than the ends of the lower operand."""
 
 
 class Lifting(NamedTuple):
@@ -73,6 +75,11 @@ def _telling(reach: Reach) -> list[int]:
     return _signed(reach, {place + step for place in places for step in (-1, 0, 1)})
 
 
+def _ends(reach: Reach) -> list[int]:
+    """Return the smallest significands, and the largest of each sign."""
+    return _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)})
+
+
 @lru_cache(maxsize=4096)
 def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
     """Return sums whose lower operand changes the exponent, at most one of each sign for each pair of exponents."""
@@ -87,7 +94,7 @@ def liftings(reach: Reach, apart: int, way: str) -> tuple[Lifting, ...]:
                 with_ = without - (rule is ExponentRule.FLOOR)
                 found[without, with_, high > 0] = Lifting(high, 0, without, with_)
             continue
-        for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
+        for low in _ends(reach):
             total = abs((high << apart) + low)
             with_ = wanted(reach, total) - apart if total else without
             if (with_ > without) if way == "raises" else (with_ < without):
@@ -102,7 +109,9 @@ def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
     holders = {wanted(reach, abs(one)): (one, 0) for one in _telling(reach)}
     sums = {one.exponent: (one.high, one.low) for one in sparings(reach, apart) if one.exponent not in holders}
     for exponent, (holder, beside) in [*sorted(holders.items(), reverse=True), *sums.items()]:
-        found += [Deciding(holder, high, low, beside) for high, low in _decided_at(reach, apart, way, exponent)]
+        found += [
+            Deciding(holder, high, low, beside) for high, low in _decided_at(reach, apart, way, exponent, _ends(reach))
+        ]
         if {one.high > 0 for one in found} == {True, False}:
             break
     above, below = ([one for one in found if (one.high > 0) == sign][:4] for sign in (True, False))
@@ -112,13 +121,14 @@ def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
 @lru_cache(maxsize=4096)
 def _exponents_of_sums(reach: Reach, apart: int, way: str, signs: Sequence[str]) -> tuple[int, ...]:
     """Return exponents, above the higher unit, that sums of both operands give and at which the lower one decides."""
-    highs, lows = _telling(reach), _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)})
+    highs, lows = _telling(reach), _ends(reach)
+    few = highs if reach.spec.magnitude_bits <= _FEW_BITS else lows
     sums = {abs((high << apart) + low) for high in highs for low in lows} - {0}
     exponents = {wanted(reach, one) - apart for one in sums}
     return tuple(
         exponent
         for exponent in exponents
-        if any(("neg" if high < 0 else "pos") in signs for high, _ in _decided_at(reach, apart, way, exponent))
+        if any(("neg" if high < 0 else "pos") in signs for high, _ in _decided_at(reach, apart, way, exponent, few))
     )
 
 
@@ -133,14 +143,13 @@ def decides_beside_sums(reach: Reach, apart: int, way: str, signs: Sequence[str]
     )
 
 
-def _decided_at(reach: Reach, apart: int, way: str, exponent: int) -> Iterator[tuple[int, int]]:
+def _decided_at(reach: Reach, apart: int, way: str, exponent: int, lows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield significands of both operands of an element that the lower one rounds otherwise at an exponent."""
     mode, fraction = reach.problem.target.conversion.rounding, reach.spec.fraction_bits
-    ends = {abs(end) for end in reach.spec.significand_ends}
     size = reach.spec.elements_per_block or 1
     scale = Fraction(2) ** -(exponent - fraction + apart)
-    for high in _signed(reach, {1, 2, 3, *ends}):
-        for low in _signed(reach, {1, *ends}):
+    for high in _signed(reach, {1, 2, 3, *(abs(end) for end in reach.spec.significand_ends)}):
+        for low in lows:
             total = (high << apart) + low
             is_own = size == 1 and wanted(reach, abs(total)) - apart != exponent
             if total * high <= 0 or is_own or wanted(reach, abs(total)) - apart > exponent:
@@ -157,7 +166,7 @@ def sparings(reach: Reach, apart: int) -> tuple[Sparing, ...]:
     """Return an element for each exponent that a sum of both operands gives, the highest first."""
     found: dict[int, Sparing] = {}
     for high in _telling(reach):
-        for low in _signed(reach, {1, *(abs(end) for end in reach.spec.significand_ends)}):
+        for low in _ends(reach):
             if total := abs((high << apart) + low):
                 exponent = wanted(reach, total) - apart
                 found.setdefault(exponent, Sparing(high, low, exponent))
