@@ -19,6 +19,7 @@ from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.rounding_bins import ROUNDED
+from bfpemu.vectors.blocks.source_numbers import wraps
 from bfpemu.vectors.operands.far_pairs import FarPairs
 from bfpemu.vectors.operands.lift_search import LiftSearch
 from bfpemu.vectors.operands.loose_blocks import LooseBlocks
@@ -143,6 +144,8 @@ class Closing(SpecialVectors):
     def _looks_at_all(self) -> bool:
         """Whether what is not found cannot occur; with an offset `even` looks at elements of more bits."""
         conversion = self.problem.target.conversion
+        if any(wraps(spec) and spec.sub_shift_bits for spec in self.meetings.operands):
+            return False  # a shift code can take a number from one end of the range to the other
         return self.meetings.is_narrow and not (
             conversion.exponent_rule is ExponentRule.EVEN and conversion.exponent_offset
         )
