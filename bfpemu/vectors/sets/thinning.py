@@ -1,4 +1,4 @@
-"""Leaving out vectors whose bins others hit as well (spec 12.8)."""
+"""Leaving out vectors whose bins others hit as well (spec 12.8); why, is in decision 0020."""
 
 from __future__ import annotations
 
