@@ -1,6 +1,6 @@
-"""Bins of `dot`: what comes after an accumulator went back to 0, and sums of 0 with an exponent above what is held.
+"""Bins of `dot`: accumulators that go back to 0, what comes after, and sums of 0 with an exponent above what is held.
 
-A device that keeps an exponent beside a number of 0 may align to it (spec 12.10).
+A device that keeps a sign or an exponent beside a number of 0 may show the one, or align to the other (spec 12.10).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from bfpemu.reference.dot import DotResult
-from bfpemu.vectors.dot.facts import additions
+from bfpemu.vectors.dot.facts import additions, exact_sum
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -18,9 +18,10 @@ _SIGNS = {"pos": 1, "neg": -1}
 
 
 def after_zeros(stimulus: DotStimulus) -> FoundBins:
-    """Return the bins ``resumes.PLACE.SIGN`` and ``passes.PLACE.SIGN``."""
+    """Return the bins ``vanishes.SIGN``, ``resumes.PLACE.SIGN`` and ``passes.PLACE.SIGN``."""
     candidates: dict[str, Iterator[Terms]] = {}
     if adds_exact_sums(stimulus):
+        candidates |= {f"vanishes.{sign}": _vanishing(stimulus, _SIGNS[sign]) for sign in _SIGNS}
         for place, sign in product(("lower", "higher", "far"), _SIGNS):
             candidates[f"resumes.{place}.{sign}"] = _resuming(stimulus, place, _SIGNS[sign])
             if place != "lower":
@@ -29,8 +30,9 @@ def after_zeros(stimulus: DotStimulus) -> FoundBins:
 
 
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
-    held = None  # what the accumulator had last that was not 0
+    held, is_zero = None, False  # what the accumulator had last that was not 0
     for before, addend, _ in additions(result, stimulus.problem):
+        is_zero = not exact_sum(before, addend).integer
         if before.integer:
             held = before
             apart = addend.exponent - before.top
@@ -41,10 +43,19 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
             if apart:
                 place = "far" if apart > stimulus.window else "lower" if apart > 0 else "higher"
                 yield f"resumes.{place}.{_sign(addend.integer)}"
+    if held is not None and is_zero:
+        yield f"vanishes.{_sign(held.integer)}"
 
 
 def _sign(integer: int) -> str:
     return "neg" if integer < 0 else "pos"
+
+
+def _vanishing(stimulus: DotStimulus, sign: int) -> Iterator[Terms]:
+    """Yield a sum and its negative."""
+    for total in (5, 1, 3):
+        for base in bases(stimulus, 0, 0):
+            yield [Term(0, sign * total, base), Term(1, -sign * total, base)]
 
 
 def _resuming(stimulus: DotStimulus, place: str, sign: int) -> Iterator[Terms]:
