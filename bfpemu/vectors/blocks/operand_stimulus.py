@@ -15,11 +15,11 @@ from bfpemu.vectors.blocks.code_stimulus import (
     telling_exponents,
 )
 from bfpemu.vectors.blocks.filling import Stimulus
+from bfpemu.vectors.blocks.lanes import crosses_lanes
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray
 
-_MOST_CROSSED = 2048
 _ROOM = 4
 """Exponents between numbers in the middle and both ends of the result's."""
 
@@ -85,7 +85,7 @@ class OperandStimulus:
     def single_bits(self, side: Side) -> Stimulus:
         """Return every bit of every lane alone, the other operand 1 everywhere."""
         bits, lanes = side.spec.mantissa_bits, self.lanes
-        both = single_bits(bits, lanes, crosses=self.level > 1 or bits * lanes <= _MOST_CROSSED)
+        both = single_bits(bits, lanes, crosses=crosses_lanes(bits, lanes, self.level))
         return self.fields(side, both, side.middle) | self.other(side, len(both), 1)
 
     def exponents(self, side: Side) -> Stimulus:

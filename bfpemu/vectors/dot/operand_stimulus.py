@@ -14,10 +14,9 @@ from bfpemu.vectors.blocks.code_stimulus import (
     telling_exponents,
 )
 from bfpemu.vectors.blocks.filling import Stimulus
+from bfpemu.vectors.blocks.lanes import crosses_lanes
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.dot.terms import DotTerms
-
-_MOST_CROSSED = 1024
 
 
 class DotOperandStimulus(DotTerms):
@@ -27,7 +26,7 @@ class DotOperandStimulus(DotTerms):
         """Return every bit of every lane of one operand alone, and cleared alone, the other 1 everywhere."""
         spec = self.a if prefix == "a_" else self.b
         bits, lanes = spec.mantissa_bits, self.lanes
-        both = single_bits(bits, lanes, crosses=self.level > 1 or bits * lanes <= _MOST_CROSSED)
+        both = single_bits(bits, lanes, crosses=crosses_lanes(bits, lanes, self.level))
         codes = self.split_exponent(self.middle) or (0, 0)
         ones = np.ones(both.shape, np.uint64)
         return self.fields(both if prefix == "a_" else ones, ones if prefix == "a_" else both, *codes)
