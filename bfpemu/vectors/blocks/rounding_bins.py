@@ -28,14 +28,21 @@ def bin_where(mask: Mask, numbers: Int64Array) -> Int64Array:
     return np.where(mask, numbers, -1)
 
 
+def cell_name(cell: int) -> str:
+    """Return the part of a bin's name for the bits around the place where a number is rounded."""
+    return f"lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
+
+
+def cells_of(facts: BlockFacts) -> Int64Array:
+    """Return these bits of every number, as `cell_name` takes them."""
+    return 4 * (facts.whole & np.uint64(1)).astype(np.int64) + 2 * facts.guard + facts.below_guard
+
+
 def rounding_bins(reach: Reach) -> BlockFamily:
     """Sign, last kept bit, guard and sticky bit, at every number of kept bits."""
     most = max(min(reach.most_kept_bits, _MOST_KEPT), 0)
     names = [
-        f"round.{sign}.kept{kept}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
-        for kept in range(most + 1)
-        for sign in _SIGNS
-        for cell in range(8)
+        f"round.{sign}.kept{kept}.{cell_name(cell)}" for kept in range(most + 1) for sign in _SIGNS for cell in range(8)
     ]
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -58,11 +65,10 @@ def rounding_bins(reach: Reach) -> BlockFamily:
 def cell_bins(reach: Reach, level: int) -> BlockFamily:
     """Sign, last kept bit, guard and sticky bit in every lane, of the numbers of kept bits that `round` has."""
     rounds, most = rounding_bins(reach), max(min(reach.most_kept_bits, _MOST_KEPT), 0)
-    things = [f"{sign}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}" for sign in _SIGNS for cell in range(8)]
+    things = [f"{sign}.{cell_name(cell)}" for sign in _SIGNS for cell in range(8)]
 
     def find(facts: BlockFacts) -> Int64Array:
-        odd = (facts.whole & np.uint64(1)).astype(np.int64)
-        cell = 8 * facts.negative + 4 * odd + 2 * facts.guard + facts.below_guard
+        cell = 8 * facts.negative + cells_of(facts)
         return bin_where(facts.rounds & (facts.kept_bits <= most), cell)
 
     def absent(thing: int) -> str | None:

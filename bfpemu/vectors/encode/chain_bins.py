@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,9 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.element_rounding import rounded
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, block_facts, split
 from bfpemu.vectors.blocks.families import Family
-from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_numbers import numbers_of
-from bfpemu.vectors.encode.searching import changing, telling_rows
+from bfpemu.vectors.encode.searching import changing, found_families, telling_rows
 from bfpemu.vectors.encode.source_stimulus import Patterns
 from bfpemu.vectors.encode.stimulus import EncodeStimulus
 from bfpemu.vectors.problem import Problem
@@ -43,17 +42,8 @@ def has_chain(reach: Reach) -> bool:
 def chain_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of bits that decide in one of the numbers made for them, in every lane."""
     things = chained_numbers(reach.problem).things if has_chain(reach) else []
-    if not things:
-        return []
-    point = reach.problem.kind.fraction_bits
-    place = np.full(2 * point + 1, -1, np.int64)
-    place[things] = np.arange(len(things))
-    names = [f"{('has', 'lacks')[thing // point]}.bit{thing % point}" for thing in things]
-
-    def find(facts: BlockFacts) -> Int64Array:
-        return place[_deciding(reach, facts)]
-
-    return [lane_family("chained", names, reach.problem.elements, level, find, lambda _: None)]
+    names = [f"{has}.bit{bit}" for has in ("has", "lacks") for bit in range(reach.problem.kind.fraction_bits)]
+    return found_families("chained", names, things, partial(_deciding, reach), reach, level)
 
 
 def chain_patterns(stimulus: EncodeStimulus) -> Patterns:

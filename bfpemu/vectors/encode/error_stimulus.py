@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +10,12 @@ import numpy as np
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, block_facts
 from bfpemu.vectors.blocks.families import Family
-from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import crosses_lanes
 from bfpemu.vectors.blocks.pseudorandom import words
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_patterns import SourcePatterns
 from bfpemu.vectors.encode.error_bins import deciding, error_things, has_errors
-from bfpemu.vectors.encode.searching import changing, telling_rows
+from bfpemu.vectors.encode.searching import changing, found_families, telling_rows
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.problem import Problem
 
@@ -53,17 +52,7 @@ def error_blocks(problem: Problem) -> ErrorBlocks:
 def error_families(reach: Reach, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of what these blocks have, in every lane."""
     things = error_blocks(reach.problem).things if has_errors(reach) else []
-    if not things:
-        return []
-    names = error_things(reach)
-    place = np.full(len(names) + 1, -1, np.int64)
-    place[things] = np.arange(len(things))
-
-    def find(facts: BlockFacts) -> Int64Array:
-        return place[deciding(reach, facts)]
-
-    own = [names[thing] for thing in things]
-    return [lane_family("errors", own, reach.problem.elements, level, find, lambda _: None)]
+    return found_families("errors", error_things(reach), things, partial(deciding, reach), reach, level)
 
 
 def error_patterns(stimulus: SourceStimulus) -> Patterns:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bfpemu.vectors.blocks.facts import Int64Array, Mask
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, Mask
+from bfpemu.vectors.blocks.families import Family
+from bfpemu.vectors.blocks.lane_family import lane_family
+from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.encode.source_stimulus import Patterns
 
 
@@ -24,6 +27,23 @@ def changing(low: Patterns, high: Patterns, is_as_low: Callable[[Patterns], Mask
         is_low = is_as_low(middle)
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
     return low, high
+
+
+def found_families(
+    group: str,
+    names: Sequence[str],
+    things: list[int],
+    find: Callable[[BlockFacts], Int64Array],
+    reach: Reach,
+    level: int,
+) -> list[Family[BlockFacts]]:
+    """Return the bins, in every lane, of those of all things that were found; `find` gives their numbers or -1."""
+    if not things:
+        return []
+    place = np.full(len(names) + 1, -1, np.int64)
+    place[things] = np.arange(len(things))
+    own = [names[thing] for thing in things]
+    return [lane_family(group, own, reach.problem.elements, level, lambda facts: place[find(facts)], lambda _: None)]
 
 
 def telling_rows(found: Int64Array, things: int, hits: int) -> tuple[Int64Array, list[int]]:

@@ -12,16 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.lanes import in_turn
 from bfpemu.vectors.blocks.operand_stimulus import Side, joined
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import cell_name, cells_of
 from bfpemu.vectors.operands.afar_bins import SIGNS, has_afar, sides_of
 from bfpemu.vectors.operands.afar_pairs import Sparing, is_placed, placements, wanted
 from bfpemu.vectors.operands.afar_stimulus import AfarSums
+from bfpemu.vectors.operands.sum_bins import one_bit_alone
 
 _LENGTHS = ("carry", "shorter")
 
@@ -46,11 +48,9 @@ def _alone(reach: Reach, level: int) -> Family[BlockFacts]:
     most = max(abs(2 * end) for end in reach.spec.significand_ends).bit_length() - 1
 
     def find(facts: BlockFacts) -> Int64Array:
-        side, spec = next(sides_of(facts)), reach.spec
-        bit = facts.top - 1 - side.unit
-        known = facts.nonzero & (facts.nonzero.sum(axis=1) == 1)[:, None] & (facts.mantissa == HALF)
-        is_inside = (facts.wanted >= spec.smallest_exponent) & (facts.wanted <= spec.largest_exponent)
-        return np.where(known & is_inside[:, None] & (side.apart == 0) & (bit >= 0), bit, -1)
+        side = next(sides_of(facts))
+        bit = one_bit_alone(facts, reach.spec, side.unit)
+        return np.where((side.apart == 0) & (bit >= 0), bit, -1)
 
     def absent(bit: int) -> str | None:
         return None if is_placed(reach, 0, [_power(reach, bit)]) else "no exponent of the result is that of such a sum"
@@ -74,16 +74,11 @@ def _equal(reach: Reach, level: int) -> list[Family[BlockFacts]]:
 
     def find(facts: BlockFacts) -> Int64Array:
         side = next(sides_of(facts))
-        odd = (facts.whole & np.uint64(1)).astype(np.int64)
-        cell = 4 * odd + 2 * facts.guard + facts.below_guard
         is_shorter = facts.top <= side.unit + bits
         known = facts.rounds & (side.apart == 0)
-        return np.where(known, table[16 * is_shorter + 8 * facts.negative + cell], -1)
+        return np.where(known, table[16 * is_shorter + 8 * facts.negative + cells_of(facts)], -1)
 
-    names = [
-        f"{_LENGTHS[length]}.{SIGNS[sign]}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
-        for length, sign, cell in things
-    ]
+    names = [f"{_LENGTHS[length]}.{SIGNS[sign]}.{cell_name(cell)}" for length, sign, cell in things]
     size = reach.spec.elements_per_block or 1
     return [lane_family("equal", names, size, level, find, lambda _: None)]
 

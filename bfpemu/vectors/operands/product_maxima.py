@@ -13,7 +13,7 @@ import numpy as np
 
 from bfpemu.formats import BFPSpec, ExponentRule
 from bfpemu.vectors.blocks.decision_bins import deepest_maximum, visible_exponents
-from bfpemu.vectors.blocks.facts import HALF, BlockFacts, Int64Array, by_block, wanted_exponents
+from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array, by_block, wanted_exponents
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lane_family import lane_family
@@ -22,7 +22,7 @@ from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.encode.near_maxima import lacking_maximum
 from bfpemu.vectors.operands.number_vectors import Lane, NumberVectors, Vector
 from bfpemu.vectors.operands.product_bins import has_product_bins, kept_things, lanes_of, products
-from bfpemu.vectors.operands.sum_bins import units_of
+from bfpemu.vectors.operands.sum_bins import one_bit_alone, units_of
 
 _LEADING = 63
 """The place of the leading one of a normalised magnitude."""
@@ -45,7 +45,7 @@ def _highest_power(spec: BFPSpec) -> int:
 
 def _alone(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for one product in a block, of one bit."""
-    problem, spec, size = reach.problem, reach.spec, lanes_of(reach)
+    problem, size = reach.problem, lanes_of(reach)
     most = sum(_highest_power(one) for one in reach.operands)
 
     def find(facts: BlockFacts) -> Int64Array:
@@ -53,10 +53,7 @@ def _alone(reach: Reach, level: int) -> Family[BlockFacts]:
             units_of(one, facts.stimulus, which, problem.elements)
             for one, which in zip(reach.operands, "ab", strict=True)
         ]
-        bit = facts.top - 1 - by_block(units[0] + units[1], facts.per_vector, size)
-        known = facts.nonzero & (facts.nonzero.sum(axis=1) == 1)[:, None] & (facts.mantissa == HALF)
-        is_inside = (facts.wanted >= spec.smallest_exponent) & (facts.wanted <= spec.largest_exponent)
-        return np.where(known & is_inside[:, None], bit, -1)
+        return one_bit_alone(facts, reach.spec, by_block(units[0] + units[1], facts.per_vector, size))
 
     def absent(bit: int) -> str | None:
         if alone_exponents(reach, bit):

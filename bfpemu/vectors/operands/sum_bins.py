@@ -46,6 +46,13 @@ def addends_meet(facts: BlockFacts) -> Mask:
     return found
 
 
+def one_bit_alone(facts: BlockFacts, spec: BFPSpec, unit: Int64Array) -> Int64Array:
+    """Return the bit of the only number of a block, in these units; -1 where it has more, or no exponent in range."""
+    known = facts.nonzero & (facts.nonzero.sum(axis=1) == 1)[:, None] & (facts.mantissa == HALF)
+    is_inside = (facts.wanted >= spec.smallest_exponent) & (facts.wanted <= spec.largest_exponent)
+    return np.where(known & is_inside[:, None], facts.top - 1 - unit, -1)
+
+
 def _cancelled(reach: Reach, level: int) -> Family[BlockFacts]:
     """Return a search for blocks whose one number is the one bit that is left of two of opposite signs."""
     problem, deepest = reach.problem, deepest_cancellation(reach)

@@ -40,7 +40,7 @@ def _codes(spec: BFPSpec) -> list[int]:
 def _vanishing(reach: Reach) -> Family[BlockFacts]:
     problem, spec = reach.problem, reach.problem.a_flat.format
     codes, size = _codes(spec), reach.spec.elements_per_block or 1
-    first_lane = np.arange(problem.elements) // (spec.elements_per_block or 1)
+    sums, first_lane = VanishingSums(reach, 0, 1), np.arange(problem.elements) // (spec.elements_per_block or 1)
 
     def find(facts: BlockFacts) -> Int64Array:
         meets = addends_meet(facts)
@@ -53,7 +53,7 @@ def _vanishing(reach: Reach) -> Family[BlockFacts]:
         return np.where(vanishes & (np.array(codes)[at] == used), at, -1)[:, None]
 
     def absent(number: int) -> str | None:
-        if VanishingSums(reach, 0, 1).opposite(codes[number]) is not None:
+        if sums.opposite(codes[number]) is not None:
             return None
         if not any(preset.format.has_sign for preset in (problem.a_flat, problem.b_flat)):
             return "nothing is negative"

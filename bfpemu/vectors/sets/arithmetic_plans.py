@@ -78,25 +78,25 @@ class ElementwisePlan(Plan):
     """The plan of `add`, `multiply` and `requantize`."""
 
     def _families(self) -> list[Family[Any]]:
+        reach = Reach(self.problem)
         found: list[Family[Any]] = [*block_families(self.problem, self.level), reserved_family(self.problem)]
         if self.problem.unit == "multiply":
-            found += product_families(Reach(self.problem), self.level)
-            found += largest_product_families(Reach(self.problem), self.level)
+            found += product_families(reach, self.level)
+            found += largest_product_families(reach, self.level)
         else:
-            found += decision_families(Reach(self.problem), self.level)
-            found.append(cell_bins(Reach(self.problem), self.level))
+            found += decision_families(reach, self.level)
+            found.append(cell_bins(reach, self.level))
         if self.problem.unit == "add":
-            found += sum_families(Reach(self.problem), self.level)
-            if has_afar(Reach(self.problem)):
-                found += lacking_families(Reach(self.problem), self.level)
-            found += afar_families(Reach(self.problem), self.level)
-            found += nudge_families(Reach(self.problem), self.level)
-            found += spared_families(Reach(self.problem), self.level)
-            found += zero_operand_families(Reach(self.problem))
-            found += equal_families(Reach(self.problem), self.level)
-            found += [*lowest_families(Reach(self.problem), self.level), *vanishing_families(Reach(self.problem))]
+            found += sum_families(reach, self.level)
+            if has_afar(reach):
+                found += lacking_families(reach, self.level)
+            found += afar_families(reach, self.level)
+            found += nudge_families(reach, self.level)
+            found += spared_families(reach, self.level)
+            found += zero_operand_families(reach)
+            found += equal_families(reach, self.level)
+            found += [*lowest_families(reach, self.level), *vanishing_families(reach)]
         if self.problem.unit == "requantize":
-            reach = Reach(self.problem)
             found += [*near_families(reach, self.level), *merge_families(reach, self.level)]
             found += above_families(reach, self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
@@ -112,10 +112,11 @@ class ElementwisePlan(Plan):
         return [in_short_block(family, self.problem.elements) for family in families]
 
     def _pieces(self) -> Iterator[Stimulus]:
+        reach = Reach(self.problem)
         yield from ElementStimulus(self.problem, self.seed, self.level).pieces()
         if self.problem.unit == "multiply":
-            yield from LaneProducts(Reach(self.problem), self.seed, self.level).pieces()
-            yield from LargestProducts(Reach(self.problem), self.seed, self.level).pieces()
+            yield from LaneProducts(reach, self.seed, self.level).pieces()
+            yield from LargestProducts(reach, self.seed, self.level).pieces()
         if self.problem.unit == "requantize":
             yield from DecidingCodes(self.problem, self.seed, self.level).pieces()
             yield from MergedBlocks(self.problem, self.seed, self.level).pieces()
@@ -124,10 +125,10 @@ class ElementwisePlan(Plan):
             yield from DecidingSums(self.problem, self.seed, self.level).pieces()
             yield from AfarSums(self.problem, self.seed, self.level).pieces()
             yield from SparedSums(self.problem, self.seed, self.level).pieces()
-            yield from ZeroOperands(Reach(self.problem), self.seed, self.level).pieces()
+            yield from ZeroOperands(reach, self.seed, self.level).pieces()
             yield from EqualUnits(self.problem, self.seed, self.level).pieces()
             yield from LowestBits(self.problem, self.seed, self.level).pieces()
-            yield from VanishingSums(Reach(self.problem), self.seed, self.level).pieces()
+            yield from VanishingSums(reach, self.seed, self.level).pieces()
 
     def searches(self) -> Sequence[Search]:
         """Return a search among few vectors, then one among all numbers of narrow operands where they are rounded."""

@@ -38,12 +38,7 @@ def _maxima(encoder: StagedEncoder, given: Fields) -> Iterator[Fault]:
             yield text, partial(_by_first_of_equals, encoder, step)
     if facts.per_vector > 1:
         text = "the largest magnitude of a block counts for the blocks behind it in the vector, too"
-        yield (
-            text,
-            lambda: encoder.words(
-                with_largest_of(facts, lambda places: np.maximum.accumulate(places, axis=1), facts.per_vector)
-            ),
-        )
+        yield text, lambda: encoder.words(with_largest_of(facts, of_all_before, facts.per_vector))
     if rule in (ExponentRule.RCEIL, ExponentRule.CEIL):
         yield from _raised(encoder)
     fewest = 2 if rule is ExponentRule.CEIL else encoder.spec.magnitude_bits + 1
@@ -126,8 +121,13 @@ def _by_first_of_equals(encoder: StagedEncoder, step: int) -> Bytes:
     facts = encoder.facts
     low = -FAR if encoder.problem.unit != "encode" else lowest_top(encoder.problem) - 1
     fields = np.maximum(np.where(facts.mantissa != 0, facts.top, -FAR), low)
-    lane = fields[:, ::step].argmax(axis=1)
-    rows = np.arange(len(fields))
+    return of_first(encoder, fields, step)
+
+
+def of_first(encoder: StagedEncoder, sizes: AnyArray, step: int) -> Bytes:
+    """Return words whose exponents are those of the first element with the largest size, or with step -1 the last."""
+    facts = encoder.facts
+    lane, rows = sizes[:, ::step].argmax(axis=1), np.arange(len(sizes))
     mantissa, top = facts.mantissa[:, ::step][rows, lane], facts.top[:, ::step][rows, lane]
     return encoder.words(wanted_exponents(encoder.problem, np.where(mantissa != 0, top, -FAR), mantissa))
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from bfpemu.vectors.blocks.facts import FAR, Int64Array, UInt64Array, wanted_exponents
-from bfpemu.vectors.verify.exponent_faults import largest_magnitudes
+from bfpemu.vectors.verify.exponent_faults import largest_magnitudes, of_first
 from bfpemu.vectors.verify.integers import Integers, in_blocks
 from bfpemu.vectors.verify.staged_encoder import Fault, StagedEncoder
 from bfpemu.vectors.words import Bytes
@@ -44,18 +44,9 @@ def register_faults(encoder: StagedEncoder, integers: Integers, bits: int) -> It
                 text = (
                     f"magnitudes are compared by the upper {upper} of {bits} bits, the {which} of equals is the largest"
                 )
-                yield text, partial(_by_upper_bits, encoder, found.size, bits - upper, step)
+                yield text, partial(of_first, encoder, found.size >> np.uint64(bits - upper), step)
 
 
 def _words(encoder: StagedEncoder, highest: Int64Array, largest: UInt64Array) -> Bytes:
     facts = encoder.facts
     return encoder.words(np.where(highest > -FAR, wanted_exponents(facts.problem, highest, largest), facts.wanted))
-
-
-def _by_upper_bits(encoder: StagedEncoder, sizes: UInt64Array, lower: int, step: int) -> Bytes:
-    """Return words whose exponents are those of the first, or last, of the elements with the largest upper bits."""
-    facts = encoder.facts
-    lane = (sizes[:, ::step] >> np.uint64(lower)).argmax(axis=1)
-    rows = np.arange(len(lane))
-    mantissa, top = facts.mantissa[:, ::step][rows, lane], facts.top[:, ::step][rows, lane]
-    return encoder.words(wanted_exponents(facts.problem, np.where(mantissa != 0, top, -FAR), mantissa))
