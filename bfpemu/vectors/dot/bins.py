@@ -12,6 +12,7 @@ from bfpemu.vectors.dot.facts import (
     DotFacts,
     DotFamily,
     Number,
+    addends,
     additions,
     exact_sum,
     named_family,
@@ -58,8 +59,13 @@ def _result_families(problem: Problem) -> list[DotFamily]:
     ]
 
 
+def cell_name(sign: str, odd: int, guard: int, sticky: int) -> str:
+    """Return how bins name a sign and the bits around the place where a number is rounded."""
+    return f"{sign}.lsb{odd}.guard{guard}.sticky{sticky}"
+
+
 _CELL_NAMES = [
-    f"round.{stage}.{sign}.lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}"
+    f"round.{stage}.{cell_name(sign, cell >> 2, cell >> 1 & 1, cell & 1)}"
     for stage in ("accumulator", "output")
     for sign in ("pos", "neg")
     for cell in range(8)
@@ -77,7 +83,7 @@ def _cell(exact: Number, unit: int, stage: str) -> str:
         guard = magnitude >> (shift - 1) & 1
         sticky = magnitude & ((1 << (shift - 1)) - 1) != 0
     sign = "neg" if exact.integer < 0 else "pos"
-    return f"round.{stage}.{sign}.lsb{odd}.guard{guard}.sticky{int(sticky)}"
+    return f"round.{stage}.{cell_name(sign, odd, guard, int(sticky))}"
 
 
 def accumulator_cells(problem: Problem) -> Callable[[Number, Number, Step], Iterator[str]]:
@@ -96,7 +102,7 @@ def accumulator_cells(problem: Problem) -> Callable[[Number, Number, Step], Iter
         elif accumulator.kind is AccumulatorKind.FLOAT and accumulator.format is not None:
             total = exact_sum(before, addend)
             if total.integer:
-                yield _cell(total, _float_unit(total, accumulator.format), "accumulator")
+                yield _cell(total, float_unit(total, accumulator.format), "accumulator")
 
     return cells
 
@@ -106,18 +112,19 @@ def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     cells, output = accumulator_cells(problem), problem.float_output
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        for before, addend, step in additions(facts.results[row], problem):
+        for before, addend, step in addends(facts.results[row], problem):
             yield from cells(before, addend, step)
         last = facts.results[row].trace[-1]
         if output is not None and isinstance(last, ResultStep):
             held = value_of(last.accumulator, problem)
             if held is not None and held.integer:
-                yield _cell(held, _float_unit(held, output), "output")
+                yield _cell(held, float_unit(held, output), "output")
 
     return bins
 
 
-def _float_unit(exact: Number, format: FloatFormat) -> int:
+def float_unit(exact: Number, format: FloatFormat) -> int:
+    """Return the place of the last bit that a float keeps of a number other than 0."""
     return max(exact.top, 1 - format.bias) - format.fraction_bits
 
 

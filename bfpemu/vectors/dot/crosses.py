@@ -11,7 +11,7 @@ from bfpemu.vectors.blocks.facts import BlockFacts
 from bfpemu.vectors.blocks.families import CROSS, Family, Indices
 from bfpemu.vectors.blocks.operand_crosses import operand_crosses
 from bfpemu.vectors.dot.bins import accumulator_cells, dot_families
-from bfpemu.vectors.dot.facts import DotFacts, additions, named_family
+from bfpemu.vectors.dot.facts import DotFacts, addends, named_family
 from bfpemu.vectors.dot.reach import ResultReach
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.encode.crosses import block_crosses
@@ -132,7 +132,7 @@ def _additions(problem: Problem, stimulus: DotStimulus) -> Family[Any]:
     }
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        for before, addend, step in additions(facts.results[row], problem):
+        for before, addend, step in addends(facts.results[row], problem):
             if not before.integer or not addend.integer:
                 continue
             distance = before.top - addend.top

@@ -120,6 +120,16 @@ def additions(result: DotResult, problem: Problem) -> Iterator[tuple[Number, Num
             yield before, addend, step
 
 
+def addends(result: DotResult, problem: Problem) -> Iterator[tuple[Number, Number, Step]]:
+    """Yield the same as what the accumulator's adder takes: a `float` one takes group sums that became such floats."""
+    assert problem.dot_unit is not None
+    is_float = problem.dot_unit.accumulator.kind is AccumulatorKind.FLOAT
+    for before, addend, step in additions(result, problem):
+        other = converted(addend, step, problem) if is_float else addend
+        if other is not None:
+            yield before, other, step
+
+
 def exact_sum(x: Number, y: Number) -> Number:
     """Return the exact sum of two numbers."""
     low = min(x.exponent, y.exponent)

@@ -53,7 +53,7 @@ class ResultReach(Reach):
             if accumulator.bits is not None:
                 high = min(high, rows.ends[1] + unit + accumulator.bits - 1)
         if accumulator.format is not None:
-            low, high = max(low, _smallest_top(accumulator.format)), min(high, accumulator.format.bias)
+            low, high = max(low, smallest_top(accumulator.format)), min(high, accumulator.format.bias)
         return low, max(low, high)
 
     @property
@@ -189,6 +189,6 @@ class ResultReach(Reach):
         return any(spec.exponent_reserved is ReservedExponent.NAN for spec in specs) or self.may_overflow
 
 
-def _smallest_top(held: FloatFormat) -> int:
+def smallest_top(held: FloatFormat) -> int:
     """Return ``floor(log2)`` of the smallest number other than 0 of a float format."""
     return 1 - held.bias - (held.fraction_bits if held.subnormals is Subnormals.KEEP else 0)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from bfpemu.formats.float_format import FloatFormat
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.facts import Int64Array
@@ -13,10 +14,11 @@ from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.dot.facts import (
     DotFacts,
     DotFamily,
-    additions,
+    addends,
     exact_sum,
     named_family,
 )
+from bfpemu.vectors.dot.reach import smallest_top
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.problem import Problem
 
@@ -168,7 +170,7 @@ def align_bins(stimulus: DotStimulus) -> Callable[[DotFacts, int], Iterator[str]
     window = min(stimulus.window, 80)
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        for before, addend, _ in additions(facts.results[row], stimulus.problem):
+        for before, addend, _ in addends(facts.results[row], stimulus.problem):
             if before.integer and not addend.integer:
                 yield "align.zero_sum"
             elif addend.integer and not before.integer:
@@ -205,6 +207,8 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
         reach = stimulus.ends[1] - _lowest_sum(stimulus) + bits_of_sums(stimulus)
+        if (both := _added_float(stimulus)) is not None:
+            reach = min(reach, both.bias - smallest_top(both))
         if "above" in name and not name.endswith("far"):
             return f"two sums lie within {reach} binades" if int(name.split(".")[2]) > reach else None
         if name.endswith("far") and reach < min(stimulus.window, 80):
@@ -212,6 +216,13 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
         return None
 
     return absent
+
+
+def _added_float(stimulus: DotStimulus) -> FloatFormat | None:
+    """Return the float of both addends, where the accumulator and what is added to it have one."""
+    accumulator = stimulus.unit.accumulator
+    is_one = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+    return accumulator.format if is_one else None
 
 
 def _lowest_sum(stimulus: DotStimulus) -> int:
@@ -261,14 +272,18 @@ def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
 
 def cancel_names(stimulus: DotStimulus) -> list[str]:
     """Return the names of the counts of cancelled bits."""
-    return [f"cancel.{bits}" for bits in range(1, min(stimulus.most.bit_length(), 60))] + ["cancel.to_zero"]
+    most, held = min(stimulus.most.bit_length(), 60), _added_float(stimulus)
+    if held is not None:
+        # Two floats whose leading bits are one place apart leave one bit at least, the last of the lower one.
+        most = min(most, held.fraction_bits + 2)
+    return [f"cancel.{bits}" for bits in range(1, most)] + ["cancel.to_zero"]
 
 
 def cancel_bins(stimulus: DotStimulus) -> Callable[[DotFacts, int], Iterator[str]]:
     """How many leading bits an addition cancels."""
 
     def bins(facts: DotFacts, row: int) -> Iterator[str]:
-        for before, addend, _ in additions(facts.results[row], stimulus.problem):
+        for before, addend, _ in addends(facts.results[row], stimulus.problem):
             if not before.integer or not addend.integer or (before.integer < 0) == (addend.integer < 0):
                 continue
             total = exact_sum(before, addend)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats.unit import FLOAT_FORMATS, AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow
+from bfpemu.formats.unit import FLOAT_FORMATS, AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow, ScalePoint
 from bfpemu.formats.unit_operands import product_magnitude_bits
 from bfpemu.vectors.blocks.code_stimulus import (
     codes_of,
@@ -56,13 +56,20 @@ class DotTerms:
         # exponent of a group sum = code of a + code of b + this (spec 6.3)
         self.base = -sum(spec.exponent_bias + spec.fraction_bits + spec.largest_shift for spec in (self.a, self.b))
         self.ends = (self.base, self.base + self.a.largest_exponent_code + self.b.largest_exponent_code)
-        self.middle = min(max(-self._width() + 2, self.ends[0]), self.ends[1])
+        self.middle = min(max(-self._usual_width() + 2, self.ends[0]), self.ends[1])
         self.low_a, self.high_a = self.a.significand_ends
         self.low_b, self.high_b = self.b.significand_ends
 
     def _width(self) -> int:
         """Return R of 6.6: bits of the largest product."""
         return product_magnitude_bits(self.a, self.b)
+
+    def _usual_width(self) -> int:
+        """Return bits of the largest product, or of the largest float that an accumulator makes of unscaled sums."""
+        accumulator = self.unit.accumulator
+        if accumulator.format is None or accumulator.scale_point is ScalePoint.BEFORE_CONVERSION:
+            return self._width()
+        return min(self._width(), accumulator.format.bias + 1)
 
     @property
     def rounded_to(self) -> FloatFormat:
