@@ -16,6 +16,7 @@ from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.dot.after_zeros import after_zeros
+from bfpemu.vectors.dot.converted_sums import converted_sums
 from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.infinite_bins import infinite_bins
@@ -39,17 +40,22 @@ UNITS = {
     "keeps": DotProductUnit(accumulator=Accumulator(kind="aligned", bits=12, fraction_bits=9, overflow="saturate")),
     "fixed": DotProductUnit(accumulator=Accumulator(kind="fixed", bits=12, lsb_exponent=-8), output=FP9),
     "float": DotProductUnit(accumulator=Accumulator(kind="float", format=FP9), output=FP9),
+    "scaled": DotProductUnit(
+        accumulator=Accumulator(kind="float", format=FP9, scale_point="after_conversion"), output=FP9
+    ),
     "exact": DotProductUnit(accumulator=Accumulator(kind="exact"), output=FP9),
 }
 GROUPS = {
     "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum", "resumes.far", "register.bit0"},
     "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output", "register.bit10"},
-    "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"},
+    "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"}
+    | {"converts.normal", "converts.subnormal"},
+    "scaled": {"converts.normal", "converts.scaled"},
     "exact": {"alone.output", "below.output", "resumes.lower"},
 }
 MAKERS = (
     *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-    *(small_numbers, after_zeros, register_ends),
+    *(small_numbers, after_zeros, register_ends, converted_sums),
 )
 INEXACT = 8
 
@@ -135,6 +141,32 @@ def test_numbers_below_the_normal_ones_have_every_place_of_a_float(found, sign):
     assert reference_answer(problem, bins[f"below.accumulator.places4.more.{sign}"])["result"] == [
         1 | 256 * (sign == "neg")
     ]
+
+
+@pytest.mark.parametrize("name", ["float", "scaled"])
+def test_a_group_sum_that_is_converted_loses_the_bits_that_the_bin_names(found, name):
+    problem, bins = found[name]
+    for key, items in bins.items():
+        if not key.startswith("converts."):
+            continue
+        place, *rest = key.split(".")[1:]
+        result = traced_vector(problem, items).results[0]
+        assert result.flags & INEXACT, key
+        (step,) = (step for step in result.trace if isinstance(step, GroupStep) and step.flags)
+        # A sum that is scaled after its conversion is rounded as an integer, and what that gives once more.
+        exact = abs(step.group_sum) * (1 if name == "scaled" else Fraction(2) ** step.exponent)
+        if place == "scaled":
+            assert exact < 16  # four bits, which the first rounding keeps
+            exact *= Fraction(2) ** step.exponent
+        unit = Fraction(1, 1 << 17)  # the smallest number of FP9
+        while place == "normal" and exact >= 16 * unit:
+            unit *= 2
+        kept, lost = divmod(exact, unit)
+        assert (kept >= 8) == (place == "normal"), key
+        cell = [f"lsb{kept % 2}", f"guard{lost // (unit / 2)}", f"sticky{int(lost % (unit / 2) != 0)}"]
+        sign = "pos" if step.group_sum > 0 else "neg"
+        depth = rest[0].removeprefix("depth")
+        assert rest == [sign, *cell] or (rest[1] == sign and lost == unit / 2 ** int(depth)), key
 
 
 @pytest.mark.parametrize("rule", ["floor", "rceil"])

@@ -27,6 +27,7 @@ from bfpemu.vectors.dot.block_bins import result_facts, result_families
 from bfpemu.vectors.dot.block_stimulus import ResultStimulus
 from bfpemu.vectors.dot.carry_bins import carry_family
 from bfpemu.vectors.dot.closing import DotClosing
+from bfpemu.vectors.dot.converted_sums import converted_sums
 from bfpemu.vectors.dot.crosses import dot_crosses
 from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
@@ -164,7 +165,7 @@ class DotPlan(Plan):
     def _found_bins(self) -> list[FoundBins]:
         makers = (
             *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-            *(small_numbers, after_zeros, register_ends),
+            *(small_numbers, after_zeros, register_ends, converted_sums),
         )
         return [make(self._stimulus) for make in makers]
 
