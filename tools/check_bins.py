@@ -1,6 +1,6 @@
 """Go over the catalogue and look for bins of spec 12.10 with neither a hit nor a reason, or with both.
 
-Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every preset that
+Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every format that
 it can; this takes long. `--unit` and `--format` choose some of them, and `--result` gives `add`, `multiply` and
 `requantize` results of another format than that of the first operand. `--drawn N` goes over N small formats drawn at
 random instead, with all inputs where these are few, and looks for hits of bins that are said to be impossible.
@@ -9,6 +9,7 @@ random instead, with all inputs where these are few, and looks for hits of bins 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 import traceback
@@ -23,6 +24,7 @@ import hypothesis  # noqa: E402
 
 from bfpemu.catalog import presets, resolve  # noqa: E402
 from bfpemu.errors import SpecError  # noqa: E402
+from bfpemu.formats import BFPSpec  # noqa: E402
 from bfpemu.formats.preset import Preset  # noqa: E402
 from bfpemu.units import unit as dot_unit  # noqa: E402
 from bfpemu.units import units as dot_units  # noqa: E402
@@ -51,18 +53,27 @@ def problem_of(unit: str, format: Preset, dtype: str = "float32", result: Preset
 def problems(
     units: Sequence[str], formats: Sequence[str], dtypes: Sequence[str], results: Sequence[str]
 ) -> Iterator[tuple[str, Problem]]:
-    """Yield every unit with every format, float or format of the result that it takes, and a name of these."""
+    """Yield every unit with every format, float or format of the result that it takes, and a name of these.
+
+    Dot-product units take codes as they are: of presets with one format, which differ in how they encode, the first.
+    """
     for unit in units:
+        seen = set[tuple[BFPSpec, int]]()
         others = dtypes if unit in ("encode", "decode") else results if unit in _WITH_RESULT else ()
         for name, other in product(formats, others or (None,)):
             title = " ".join((unit, name, other or ""))
             dtype, result = (other, None) if other in DTYPES else (DTYPES[0], other)
             try:
-                yield title, problem_of(unit, resolve(name), dtype, resolve(result) if result else None)
+                problem = problem_of(unit, resolve(name), dtype, resolve(result) if result else None)
             except SpecError as error:
                 if error.code not in ("set-unit", "unit", "operand-formats"):
                     raise
                 print(f"{title}: refused, {error}", flush=True)
+                continue
+            codes = dataclasses.replace(problem.a_flat.format, name="codes"), problem.elements
+            if unit in UNITS or codes not in seen:
+                seen.add(codes)
+                yield title, problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
