@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from bfpemu.catalog import resolve
 from bfpemu.formats import BFPSpec, Conversion, Preset
-from bfpemu.formats.unit import FLOAT_FORMATS, Accumulator, DotProductUnit
+from bfpemu.formats.unit import EXACT, FLOAT_FORMATS, Accumulator, DotProductUnit
 from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.reach import Reach
-from bfpemu.vectors.dot.result_bins import leaves_gap
 from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.two_sums import leaves_gap, miss_largest
 from bfpemu.vectors.operands.source_blocks import FAR, SourceBlocks
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.directed import Directed
@@ -102,3 +104,21 @@ def test_two_sums_leave_a_gap_below_a_power_of_two_where_none_of_them_is_there(m
     sums = {number << up for number in range(most + 1) for up in range(fraction_bits + 5) if number << up < top}
     inside = any(top - 8 < x + y < top for x in sums for y in (*sums, *(-z for z in sums)))
     assert leaves_gap(most, fraction_bits) == gap == (not inside)
+
+
+@pytest.mark.parametrize("format", ["2x2", "3x1", "3x2", "3x3", "4x1", "4x2"])
+def test_two_group_sums_that_are_all_known_are_the_largest_number_or_not(format):
+    narrow = resolve(format).with_(name="narrow")
+    one = DotStimulus(Problem("dot", narrow, dot_unit=DotProductUnit(accumulator=EXACT), elements=8), 0, 1)
+    values = range(one.low_a, one.high_a + 1)
+    sums = {0}
+    for _ in range(one.group_elements):
+        sums = {some + x * y for some in sums for x in values for y in values}
+    for fraction_bits in range(one.largest_sum.bit_length(), 8):
+        top = 2 << fraction_bits
+        # In quarters of 2 ** -bits of the last place, below the power of two.
+        places = range(-one.largest_sum.bit_length() - 2, fraction_bits + 1)
+        every = {Fraction(2) ** place * some for some in sums for place in places}
+        below = {some for some in every if some < top}
+        inside = any(top - 2 < x + y < top for x in below if x > top // 4 for y in below)
+        assert miss_largest(one, fraction_bits) == (not inside), fraction_bits

@@ -97,11 +97,11 @@ def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], st
 
 
 def _why_no_group(stimulus: DotStimulus, bits: int, *, may_add: bool) -> str | None:
-    """Return why no number that goes into the accumulator has so many bits; a sum of two of its numbers may have."""
+    """Return why no number that goes into the accumulator has so many ones; a sum of two of its numbers may have."""
     if may_add and stimulus.groups > 1:
         return None
-    most = stimulus.largest_sum.bit_length()
-    return f"a group sum has at most {most} bits, and this needs {bits}" if most < bits else None
+    most = stimulus.largest_sum
+    return f"a group sum is at most {most}, and this needs {bits} ones" if most < (1 << bits) - 1 else None
 
 
 def _why_no_held(problem: Problem, stimulus: DotStimulus, bits: int, lowest: int | None) -> str | None:

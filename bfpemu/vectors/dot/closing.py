@@ -9,6 +9,7 @@ from itertools import product
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.vectors.blocks.filling import Stimulus, filling
 from bfpemu.vectors.blocks.operand_stimulus import joined
+from bfpemu.vectors.dot.split_shifts import split_rows
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
@@ -43,11 +44,11 @@ class DotClosing(DotStimulus):
                 vectors += self._rounded(parts[1], 1 if parts[2] == "pos" else -1, [part[-1] for part in parts[3:]])
             elif name.startswith(("result.largest", "result.infinity")):
                 vectors += self._largest(-1 if name.endswith("neg") else 1)
-        found = self.rows(vectors)
+        pieces = [self.rows(vectors), {} if self.problem.results else split_rows(self, vectors)]
         if "order.matters" in missing:
-            random = filling(self.problem, self.seed, 0, _MOST_RANDOM)
-            found = joined([found, random] if found else [random])
-        return found
+            pieces.append(filling(self.problem, self.seed, 0, _MOST_RANDOM))
+        pieces = [piece for piece in pieces if piece]
+        return joined(pieces) if pieces else {}
 
     def _level(self, accumulator_first: bool, distance: int, sign: int) -> Iterator[list[Term]]:
         """Yield two sums whose leading bits lie so far apart, the lower one of the sign."""
@@ -145,6 +146,8 @@ class DotClosing(DotStimulus):
         whole = (2 << output.fraction_bits) - 1
         if ones := self.decomposed(sign * whole, less.exponent, output.bias):
             yield ones
+        # Where exponents end below the last place of the largest number, it is one sum.
+        yield from ([Term(0, sign * whole << bits, less.exponent - bits)] for bits in range(self.most.bit_length()))
         for bits in range(1, output.fraction_bits + 1):
             low, high = sign * (whole & ((1 << bits) - 1)), sign * (whole >> bits)
             yield [Term(0, low, less.exponent), Term(1, high, less.exponent + bits)]

@@ -9,6 +9,7 @@ from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.sum_bins import bits_of_sums
+from bfpemu.vectors.dot.two_sums import miss_largest
 from bfpemu.vectors.problem import Problem
 
 RESULT_NAMES = [
@@ -119,30 +120,8 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
         is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))
         if not is_above or held.fraction_bits < stimulus.largest_sum.bit_length():
             return None
-        if not leaves_gap(most := stimulus.largest_sum, output.fraction_bits):
+        if not miss_largest(stimulus, output.fraction_bits):
             return None
-        return f"two group sums of up to {most} leave a gap below the power of two above the largest number"
+        return f"two group sums of up to {stimulus.largest_sum} are never the largest number"
 
     return absent
-
-
-def leaves_gap(most: int, fraction_bits: int) -> bool:
-    """Return whether two finite group sums, integers up to `most` at any exponent, are never the largest number.
-
-    In units of its last place all that rounds to it, once or twice, lies between ``2 ** (fraction_bits + 1) - 2`` and
-    the power of two. The larger sum, of more than half of that, ends at a place of at least `first`, and so at least as
-    far below the power of two, which it must not reach; the smaller one has to be larger than what is left, less 2, and
-    ends at a place of at least `second`. Where both are above the last place, the sum is even.
-
-    Examples
-    --------
-    >>> leaves_gap(32 * 8 * 8, 23), leaves_gap(32 * 128 * 128, 23)
-    (True, False)
-    """
-    first = _lowest_place(most, (1 << fraction_bits) - 1)
-    return first > 0 and _lowest_place(most, (1 << first) - 2) > 0
-
-
-def _lowest_place(most: int, least: int) -> int:
-    """Return the lowest place of an integer up to `most` that is larger than a number; 0 where it is not above it."""
-    return next(place for place in range(least.bit_length() + 1) if most << place > least)
