@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from bfpemu.vectors.blocks.filling import Stimulus
+from bfpemu.vectors.dot.addition_examples import addition_examples
 from bfpemu.vectors.dot.shared_rows import SharedRows
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -16,7 +17,7 @@ class DotCrossStimulus(DotStimulus):
 
     def pieces(self) -> Iterator[Stimulus]:
         """Yield rows of both operands."""
-        yield from (self._outputs(), self._far_addends(), self._small_addends())
+        yield from (self._outputs(), self._far_addends(), self._small_addends(), addition_examples(self))
 
     def _outputs(self) -> Stimulus:
         """Return sums with every pattern of bits around the last bit of outputs of every kind."""

@@ -6,21 +6,25 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from typing import Any
 
+from bfpemu.formats.unit import FloatFormat
 from bfpemu.vectors.blocks.cross_families import Axis, Labels, cross_family
 from bfpemu.vectors.blocks.facts import BlockFacts
 from bfpemu.vectors.blocks.families import CROSS, Family, Indices
 from bfpemu.vectors.blocks.operand_crosses import operand_crosses
+from bfpemu.vectors.dot.addition_reach import DISTANCES, AdditionReach, Place
 from bfpemu.vectors.dot.bins import accumulator_cells, dot_families
 from bfpemu.vectors.dot.facts import DotFacts, addends, named_family
+from bfpemu.vectors.dot.output_reach import OutputReach, why_not_small
 from bfpemu.vectors.dot.reach import ResultReach
+from bfpemu.vectors.dot.result_bins import has_infinity, why_no_two_infinities
 from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.sum_digits import cell_number
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.problem import Problem
 
 _RESULTS = ("zero", "subnormal", "normal", "infinity")
 _OUTPUT, _ACCUMULATOR = "round.output.", "round.accumulator."
-_STEPS = ("0", "1", "2", "3to4", "5to8", "9to16", "17to32", "farther")
-"""Binades between the leading bits of two addends."""
+_STEPS = tuple(DISTANCES)
 
 
 def dot_crosses(problem: Problem, stimulus: DotStimulus) -> list[Family[Any]]:
@@ -34,10 +38,12 @@ def dot_crosses(problem: Problem, stimulus: DotStimulus) -> list[Family[Any]]:
     flags = [name for name in groups["flag"].names if name.count(".") == 1 and name != "flag.none"]
     return [
         *operand_crosses(problem),
-        cross_family("output", [result, rounded], _why_no_output(problem)),
+        cross_family("output", [result, rounded], _why_no_output(stimulus, problem.output)),
         _additions(problem, stimulus),
-        _flag_pairs(problem, groups["flag"], flags),
-        cross_family("flagged", [Axis(groups["flag"], _each_of(flags[1:])), result], _why_not_flagged(problem)),
+        _flag_pairs(stimulus, groups["flag"], flags),
+        cross_family(
+            "flagged", [Axis(groups["flag"], _each_of(flags[1:])), result], _why_not_flagged(stimulus, problem.output)
+        ),
     ]
 
 
@@ -63,39 +69,44 @@ def _each_of(names: list[str]) -> Callable[[str], str | None]:
     return lambda name: name.partition(".")[2] if name in names else None
 
 
-def _why_no_output(problem: Problem) -> Callable[[Labels], str | None]:
+def _why_no_output(stimulus: DotStimulus, output: FloatFormat) -> Callable[[Labels], str | None]:
     """Return why an output of a kind is not rounded from certain bits."""
+    reach = OutputReach(stimulus, output)
 
     def absent(labels: Labels) -> str | None:
-        kind, cell = labels[0], labels[1].partition(".")[2]
-        is_exact = cell.endswith("guard0.sticky0")
-        if kind == "zero" and problem.output.subnormals != "flush" and ("lsb1" in cell or is_exact):
-            return "a number that becomes 0 is below half of the smallest"
+        sign, _, cell = labels[1].partition(".")
+        if (labels[0], sign, cell_number(cell)) in reach.found:
+            return None
+        return f"no number of the accumulator with these bits becomes {labels[0]}"
+
+    return absent
+
+
+def _why_not_flagged(stimulus: DotStimulus, output: FloatFormat) -> Callable[[Labels], str | None]:
+    """Return why an output of a kind does not come with a flag."""
+    held = stimulus.unit.accumulator.format
+    kinds = {"infinity" if has_infinity(output, negative=sign) else "normal" for sign in (False, True)}
+    # What the accumulator holds may be beyond the output, or rounded up to that.
+    fits = held is not None and held.bias <= output.bias and held.fraction_bits <= output.fraction_bits
+    stays = held is None or all(has_infinity(held, negative=sign) for sign in (False, True))
+
+    def absent(labels: Labels) -> str | None:
+        flag, kind = labels
+        if flag == "overflow" and stays and kind not in kinds | ({"infinity"} if held is not None else set()):
+            return "what overflows stays an infinity, or becomes an infinity or the largest number in the output"
+        if flag == "overflow" and stays and kind == "normal" and fits:
+            return "what overflows stays an infinity, and the output holds every number of the accumulator"
+        if flag == "overflow" and (reason := why_not_small(stimulus, output, kind)):
+            return reason
+        if flag == "underflow" and held is None and kind not in ("zero", "subnormal"):
+            return "the output alone underflows, to less than a normal number"
         return None
 
     return absent
 
 
-def _why_not_flagged(problem: Problem) -> Callable[[Labels], str | None]:
-    """Return why an output of a kind does not come with a flag."""
-    assert problem.dot_unit is not None
-    has_infinity, saturates = problem.dot_unit.accumulator.format is not None, problem.output.overflow == "saturate"
-
-    def absent(labels: Labels) -> str | None:
-        flag, kind = labels
-        if has_infinity or flag not in ("overflow", "underflow"):
-            return None
-        if flag == "overflow" and kind != ("normal" if saturates else "infinity"):
-            return "the output alone overflows, and gives its largest number or an infinity"
-        return "a small number gives no infinity" if flag == "underflow" and kind == "infinity" else None
-
-    return absent
-
-
-def _flag_pairs(problem: Problem, family: Family[Any], names: list[str]) -> Family[Any]:
+def _flag_pairs(stimulus: DotStimulus, family: Family[Any], names: list[str]) -> Family[Any]:
     """Return the bins of two flags of one vector."""
-    assert problem.dot_unit is not None
-    has_infinity = problem.dot_unit.accumulator.format is not None
     pairs = list(combinations(names, 2))
     every = [f"{CROSS}flags.{a.partition('.')[2]}.{b.partition('.')[2]}" for a, b in pairs]
 
@@ -106,13 +117,17 @@ def _flag_pairs(problem: Problem, family: Family[Any], names: list[str]) -> Fami
                 yield name
 
     found = named_family(every, bins)
+    no_infinities = why_no_two_infinities(stimulus)
 
     def absent(number: int) -> str | None:
-        if has_infinity:
-            return None
-        if "flag.invalid" in pairs[number]:
-            return "a NaN block gives no other flag"
-        return "the output is rounded once" if pairs[number] == ("flag.overflow", "flag.underflow") else None
+        pair = pairs[number]
+        if "flag.invalid" in pair and no_infinities:
+            return f"a NaN block gives no other flag, and {no_infinities}"
+        if pair == ("flag.invalid", "flag.underflow") and stimulus.groups == 2:
+            return "a NaN block gives no other flag, and both of two group sums overflow before they are added"
+        if pair == ("flag.overflow", "flag.underflow") and stimulus.unit.accumulator.format is None:
+            return "the output is rounded once"
+        return None
 
     return Family(found.names, found.find, absent, lambda number: [[pairs[number][0]], [pairs[number][1]]])
 
@@ -144,11 +159,22 @@ def _additions(problem: Problem, stimulus: DotStimulus) -> Family[Any]:
 
     found = named_family(list(names), bins)
     every = list(names.values())
+    return Family(found.names, found.find, _why_no_addition(every, stimulus), _parts(every, stimulus))
+
+
+def _why_no_addition(every: list[tuple[str, str, str, str]], stimulus: DotStimulus) -> Callable[[int], str | None]:
+    """Return why no addition is of a kind."""
+    reach = AdditionReach(stimulus)
 
     def absent(number: int) -> str | None:
-        return "nothing is negative" if every[number][2] == "opposite" and not stimulus.has_negatives else None
+        which, step, signs, cell = every[number]
+        if signs == "opposite" and not stimulus.has_negatives:
+            return "nothing is negative"
+        if cell_number(cell) in reach.cells(Place(which == "sum_above", DISTANCES[step], signs == "same")):
+            return None
+        return "no group sum and number of the accumulator that lie so leave these bits"
 
-    return Family(found.names, found.find, absent, _parts(every, stimulus))
+    return absent
 
 
 def _step(distance: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bfpemu.formats import ReservedExponent, Rounding
-from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow
+from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow, ScalePoint
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.sum_bins import bits_of_sums
@@ -53,6 +53,8 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
             high = stimulus.ends[1] + bits_of_sums(stimulus)  # what is rounded to fewer bits may be more
         if accumulator.kind is AccumulatorKind.FIXED:
             low, high = accumulator.lsb_exponent, accumulator.lsb_exponent + (accumulator.bits or 0) - 1
+        if accumulator.scale_point is ScalePoint.AFTER_CONVERSION:
+            high = max(high, stimulus.largest_sum.bit_length())  # a sum that overflows before it is scaled
         if ".neg" in name and not stimulus.has_negatives:
             return "nothing is negative"
         if name.startswith("result.subnormal") and output.subnormals == "flush":
@@ -70,7 +72,10 @@ def why_no_result(problem: Problem) -> Callable[[str], str | None]:
         if "infinity" in name and held is not None and not is_infinite:
             fits = held.exponent_bits <= output.exponent_bits and held.fraction_bits <= output.fraction_bits
             return "the accumulator saturates, and the output holds every number of it" if fits else None
-        return _why_no_nan(stimulus, high) if name == "result.nan" and not has_nan_blocks(problem) else None
+        if name != "result.nan" or has_nan_blocks(problem):
+            return None
+        reason = why_no_two_infinities(stimulus)
+        return reason and f"no block is NaN, and {reason}"
 
     return absent
 
@@ -81,15 +86,19 @@ def has_nan_blocks(problem: Problem) -> bool:
     return any(spec.exponent_reserved is ReservedExponent.NAN for spec in formats)
 
 
-def _why_no_nan(stimulus: DotStimulus, high: int) -> str | None:
-    """Return why no infinities of both signs are added, of sums below ``2 ** high``, or None when they may be."""
+def why_no_two_infinities(stimulus: DotStimulus) -> str | None:
+    """Return why no infinities of both signs are added, or None when they may be."""
     unit, held = stimulus.unit, stimulus.unit.accumulator.format
+    high = stimulus.ends[1] + bits_of_sums(stimulus)
+    if unit.accumulator.scale_point is ScalePoint.AFTER_CONVERSION:
+        high = max(high, stimulus.largest_sum.bit_length())
     has_both = held is not None and all(has_infinity(held, negative=sign) for sign in (False, True))
     if held is None or not has_both or high <= held.bias or not stimulus.has_negatives:
-        return "no block is NaN, and the accumulator has no infinities of both signs"
+        return "the accumulator has no infinities of both signs"
     has_one = unit.lanes == 1 and unit.splits == 1 and not unit.pairwise  # accumulator, to which finite sums are added
-    if stimulus.groups == 1 or (unit.accumulator.fused and has_one):
-        return "no block is NaN, and no two infinities are added"
+    is_exact = unit.accumulator.fused or unit.accumulator.kind is AccumulatorKind.ALIGNED
+    if stimulus.groups == 1 or (is_exact and has_one):
+        return "no two infinities are added"
     return None
 
 

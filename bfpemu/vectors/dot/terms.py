@@ -59,6 +59,7 @@ class DotTerms:
         self.middle = min(max(-self._usual_width() + 2, self.ends[0]), self.ends[1])
         self.low_a, self.high_a = self.a.significand_ends
         self.low_b, self.high_b = self.b.significand_ends
+        self._factors: dict[int, list[tuple[int, int]] | None] = {}
 
     def _width(self) -> int:
         """Return R of 6.6: bits of the largest product."""
@@ -203,8 +204,10 @@ class DotTerms:
 
     def factors(self, total: int) -> list[tuple[int, int]] | None:
         """Return pairs of significands whose products add up to a number, or None."""
-        found = self._large_factors(total)
-        return self._two_products(total) if found is None else found
+        if total not in self._factors:
+            found = self._large_factors(total)
+            self._factors[total] = self._two_products(total) if found is None else found
+        return self._factors[total]
 
     def _two_products(self, total: int) -> list[tuple[int, int]] | None:
         """Return one pair or two of narrow significands, whatever they are."""
