@@ -65,23 +65,27 @@ def _of_kind(stimulus: DotStimulus, place: Place, kind: Kind, example: tuple[int
 
 def _terms(stimulus: DotStimulus, held: int, added: int, lowest: int, exponent: int | None) -> Iterator[list[Term]]:
     """Yield terms of which the last is added to what the others make, in units of `lowest`."""
-    zeros = (added & -added).bit_length() - 1
-    last = stimulus.slots - 1
+    zeros, last = (added & -added).bit_length() - 1, stimulus.slots - 1
     highest = min(lowest + zeros, stimulus.ends[1]) if exponent is None else exponent
     if highest > lowest + zeros:
         return
     total = added >> highest - lowest if highest >= lowest else added << lowest - highest
     for first in _held_terms(stimulus, held, lowest):
         yield [*first, Term(last, total, highest)]
-    # What is held has its upper part from the slot, and so the exponent, of what is added.
-    room = stimulus.most.bit_length() - abs(total).bit_length()
-    for lower in range(room + 1 if stimulus.slot // stimulus.group > 1 and exponent is None else 0):
-        unit = max(highest - lower - lowest, 0)
-        upper = abs(held) >> unit
-        terms = stimulus.decomposed(held - (upper << unit) * (1 if held > 0 else -1), lowest, stimulus.ends[1])
-        if upper and terms and terms[-1].slot < last:
-            both = [Term(last, upper if held > 0 else -upper, lowest + unit)]
-            yield [*terms, *both, Term(last, total << highest - lowest - unit, lowest + unit, 1)]
+    if exponent is None and highest >= lowest and stimulus.slot > stimulus.group:
+        yield from _sharing_terms(stimulus, held, Term(last, total, highest), lowest)
+
+
+def _sharing_terms(stimulus: DotStimulus, held: int, added: Term, lowest: int) -> Iterator[list[Term]]:
+    """Yield terms of which what is held has its upper part from the slot, and so the exponent, of what is added."""
+    sign, room = (1 if held > 0 else -1), stimulus.most.bit_length() - abs(added.total).bit_length()
+    for exponent in range(added.exponent, max(added.exponent - room, lowest) - 1, -1):
+        upper = abs(held) >> exponent - lowest
+        rest = abs(held) - (upper << exponent - lowest)
+        terms = stimulus.decomposed(sign * rest, lowest, stimulus.ends[1])
+        if upper and terms and terms[-1].slot < added.slot:
+            lifted = Term(added.slot, added.total << added.exponent - exponent, exponent, 1)
+            yield [*terms, Term(added.slot, sign * upper, exponent), lifted]
 
 
 def _examples(place: Place, kind: Kind, cell: int, prefers: int) -> Iterator[tuple[int, int, int, int | None]]:
@@ -123,13 +127,15 @@ def _held_terms(stimulus: DotStimulus, held: int, lowest: int) -> Iterator[list[
     """Yield terms that add up to a number in the slots before the last one, or in the groups of the first slot."""
     zeros = (held & -held).bit_length() - 1
     total, unit = held >> zeros, lowest + zeros
+    lowered = max(unit - stimulus.ends[1], 0)
+    yield [Term(0, total << lowered, unit - lowered)]
     terms = stimulus.decomposed(total, unit, stimulus.ends[1])
     if terms and terms[-1].slot < stimulus.slots - 1:
         yield terms
-    held_format = stimulus.unit.accumulator.format
-    if held_format is not None and unit + abs(total).bit_length() > held_format.bias:
-        yield [Term(0, stimulus.most if held > 0 else -stimulus.most, stimulus.ends[1])]  # which may saturate
     sign, rest, groups = (-1 if total < 0 else 1), abs(total), []
+    held_format = stimulus.unit.accumulator.format
+    if held_format is not None and unit + rest.bit_length() > held_format.bias:
+        yield [Term(0, sign * stimulus.most, stimulus.ends[1])]  # which may saturate
     for group in range(min(stimulus.slot, stimulus.lanes) // stimulus.group):
         part = stimulus._largest_sum(min(rest, stimulus.most), sign)
         groups += [Term(0, sign * part, unit, group)]

@@ -124,7 +124,7 @@ class DotStimulus(DotOperandStimulus):
                 unit = reference + width - accumulator.fraction_bits
             for limit, step in product((half, -half, half // 2, -half // 2), (-3, -2, -1, 0, 1, 2)):
                 terms = self.decomposed(limit + step, unit, reference)
-                if terms is None:
+                if not terms:  # none, or of a sum of 0
                     continue
                 if accumulator.kind is AccumulatorKind.ALIGNED and not any(
                     term.exponent == reference for term in terms
