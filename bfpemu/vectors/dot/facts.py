@@ -9,7 +9,7 @@ import numpy as np
 
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat
 from bfpemu.reference.dot import DotResult
-from bfpemu.reference.trace import GroupStep, JoinStep, Register, Scaled, Step
+from bfpemu.reference.trace import GroupStep, JoinStep, Register, ResultStep, Scaled, Step
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.problem import Problem
@@ -102,6 +102,17 @@ def converted(addend: Number, step: Step, problem: Problem) -> Number | None:
     """Return a group sum as it is added: as the float that it became, None for no number, or as it is."""
     register = step.converted if isinstance(step, GroupStep) else None
     return value_of(register, problem) if isinstance(register, int) else addend
+
+
+def normalised(step: Step, problem: Problem) -> Number | None:
+    """Return the sum that an `aligned` accumulator rounds to its float, or None where there is none."""
+    assert problem.dot_unit is not None
+    accumulator = problem.dot_unit.accumulator
+    if accumulator.kind is not AccumulatorKind.ALIGNED or accumulator.format is None or isinstance(step, ResultStep):
+        return None
+    if step.aligned is None or step.aligned_exponent is None:
+        return None
+    return Number(sum(step.aligned), step.aligned_exponent)
 
 
 def additions(result: DotResult, problem: Problem) -> Iterator[tuple[Number, Number, Step]]:

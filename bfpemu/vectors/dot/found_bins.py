@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.formats.float_format import FloatFormat
-from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.dot.facts import DotFacts, DotFamily, named_family
@@ -74,8 +73,8 @@ def adds_exact_sums(stimulus: DotStimulus) -> bool:
 def rounded_stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
     """Return the floats that are rounded to, by the names of the stages."""
     accumulator, output = stimulus.unit.accumulator, stimulus.problem.float_output
-    held = accumulator.format if accumulator.kind is AccumulatorKind.FLOAT else None
-    return {stage: format for stage, format in (("output", output), ("accumulator", held)) if format is not None}
+    stages = (("output", output), ("accumulator", accumulator.format))
+    return {stage: format for stage, format in stages if format is not None}
 
 
 def bases(stimulus: DotStimulus, lowest: int, highest: int) -> Iterator[int]:

@@ -7,10 +7,11 @@ from fractions import Fraction
 from itertools import product
 
 from bfpemu.formats.float_format import FloatFormat
+from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.trace import GroupStep, ResultStep
-from bfpemu.vectors.dot.facts import Number, additions, exact_sum, value_of
+from bfpemu.vectors.dot.facts import Number, additions, exact_sum, normalised, value_of
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, found_bins, rounded_stages
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -32,6 +33,10 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
     problem, stages = stimulus.problem, rounded_stages(stimulus)
     numbers: list[tuple[str, Number]] = []
     for before, addend, step in additions(result, problem):
+        if stimulus.unit.accumulator.kind is AccumulatorKind.ALIGNED:
+            total = normalised(step, problem)
+            numbers += [("accumulator", total)] if total is not None else []
+            continue
         converted = value_of(step.converted, problem) if isinstance(step, GroupStep) else None
         numbers.append(("accumulator", addend))
         numbers.append(("accumulator", exact_sum(before, converted or addend)))

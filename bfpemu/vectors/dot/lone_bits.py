@@ -12,8 +12,9 @@ from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
 from bfpemu.reference.trace import GroupStep, ResultStep, Step
-from bfpemu.vectors.dot.facts import Number, additions, exact_sum, value_of
+from bfpemu.vectors.dot.facts import Number, additions, exact_sum, normalised, value_of
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins, rounded_stages
+from bfpemu.vectors.dot.moved_bits import step_distances
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
@@ -22,15 +23,25 @@ _MORE = 8
 
 
 def lone_bits(stimulus: DotStimulus) -> FoundBins:
-    """Return the bins ``alone.STAGE.depthK`` and ``alone.subnormal.depthK``."""
+    """Return the bins ``alone.STAGE.depthK``, ``alone.subnormal.depthK`` and ``alone.STAGE.bitK.belowD``."""
     candidates: dict[str, Iterator[Terms]] = {}
     if adds_exact_sums(stimulus):
         for stage, format in rounded_stages(stimulus).items():
+            for bit, places in _sinking(format):
+                candidates[f"alone.{stage}.bit{bit}.below{places}"] = _below_normal(stimulus, format, bit, places)
             for depth in range(format.fraction_bits + 1, _deepest(stimulus, stage) + 1):
                 candidates[f"alone.{stage}.depth{depth}"] = _candidates(stimulus, depth)
                 if stage == "accumulator" and _subnormal_ends(stimulus):
                     candidates[f"alone.subnormal.depth{depth}"] = _beside_subnormal(stimulus, depth)
     return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
+
+
+def _sinking(format: FloatFormat) -> Iterator[tuple[int, int]]:
+    """Yield bits of a significand, and how far below the normal numbers it loses them, the leading one not."""
+    width = format.fraction_bits
+    least = ((bit, bit + 1) for bit in range(width))
+    ends = ((bit, width) for bit in range(width))
+    yield from dict.fromkeys(pair for pair in (*least, *step_distances(width, 0), *ends) if pair[1] <= width)
 
 
 def _deepest(stimulus: DotStimulus, stage: str) -> int:
@@ -43,19 +54,23 @@ def _deepest(stimulus: DotStimulus, stage: str) -> int:
         return min(top, stimulus.problem.output.bias) - low
     assert accumulator.format is not None
     held = accumulator.format.fraction_bits
+    if stage == "accumulator" and accumulator.kind is AccumulatorKind.ALIGNED:
+        return min(accumulator.fraction_bits + stimulus.most.bit_length() - stimulus._width(), top - low)
     return held if stage == "output" else min(2 * held + stimulus.most.bit_length() + _MORE, top - low)
 
 
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
     stages = rounded_stages(stimulus)
     rounded = [step for step in result.trace if step.flags & Flags.INEXACT]
-    if len(rounded) != 1 or result.flags != Flags.INEXACT:
+    if len(rounded) != 1 or result.flags & ~Flags.UNDERFLOW != Flags.INEXACT:
         return
     for stage, number in _numbers(stimulus, result, rounded[0]):
         if stage in stages and number.integer:
             depth = _depth(number, stages[stage])
             if depth is not None:
                 yield f"alone.{stage}.depth{depth}"
+                below, bit = 1 - stages[stage].bias - number.top, stages[stage].fraction_bits - depth
+                yield f"alone.{stage}.bit{bit}.below{below}"
                 if stage == "accumulator" and number.top - depth in _subnormal_ends(stimulus)[:1]:
                     yield f"alone.subnormal.depth{depth}"
 
@@ -66,7 +81,9 @@ def _numbers(stimulus: DotStimulus, result: DotResult, rounded: Step) -> Iterato
         held = value_of(rounded.accumulator, stimulus.problem)
         yield from [("output", held)] if held is not None else []
     for before, addend, step in additions(result, stimulus.problem):
-        if step is rounded and isinstance(step, GroupStep):
+        if step is rounded and (total := normalised(step, stimulus.problem)) is not None:
+            yield from [("accumulator", total)] if _are_equal(exact_sum(before, addend), total) else []
+        elif step is rounded and isinstance(step, GroupStep):
             converted = value_of(step.converted, stimulus.problem)
             is_exact = converted is not None and _are_equal(addend, converted)
             if is_exact or not before.integer:
@@ -108,6 +125,17 @@ def _candidates(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:
                 terms = [Term(0, turn, base), Term(1, turn * high, base + places)]
                 order = terms if depth & 1 else terms[::-1]
                 yield [term._replace(slot=slot) for slot, term in enumerate(order)]
+
+
+def _below_normal(stimulus: DotStimulus, format: FloatFormat, bit: int, places: int) -> Iterator[Terms]:
+    """Yield the leading bit so far below the normal numbers, and the one that is lost, in one sum or in two."""
+    depth, sign = format.fraction_bits - bit, -1 if bit & 2 else 1
+    low = 1 - format.bias - places - depth
+    for turn in (sign, -sign):
+        yield [Term(depth % stimulus.slots, turn * ((1 << depth) | 1), low)]
+        # What is held has no bit so low.
+        yield [Term(0, turn, low + depth), Term(1, turn, low)]
+        yield [Term(0, turn, low), Term(1, turn, low + depth)]
 
 
 def _beside_subnormal(stimulus: DotStimulus, depth: int) -> Iterator[Terms]:

@@ -72,6 +72,9 @@ def _beside_ones(stimulus: DotStimulus, places: int, larger: str, sign: int) -> 
             high = Term(1, sign * turn * ones, base + max(lift, 0))
             low = Term(0, sign * left, base - min(lift, 0))
             yield [low, high, Term(2, -high.total, high.exponent)]
+    for bit, base in product(range(ones.bit_length() + 1), bases(stimulus, 0, 0) if ones else ()):
+        held = ones + 1 + (turn << bit)  # of few bits, which any float has
+        yield [Term(0, sign * turn * held, base), Term(1, -sign * turn * ones, base)]
 
 
 def _ones(stimulus: DotStimulus) -> int:

@@ -12,7 +12,7 @@ from bfpemu.formats.float_format import FloatFormat
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import ResultStep
-from bfpemu.vectors.dot.facts import Number, additions, converted, exact_sum, value_of
+from bfpemu.vectors.dot.facts import Number, additions, converted, exact_sum, normalised, value_of
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, found_bins, rounded_stages
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -62,11 +62,12 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
 
 def _numbers(stimulus: DotStimulus, result: DotResult) -> Iterator[tuple[str, Number]]:
     """Yield what floats are made of."""
-    if stimulus.unit.accumulator.kind is AccumulatorKind.FLOAT:
-        for before, addend, step in additions(result, stimulus.problem):
-            yield "accumulator", addend
-            if (other := converted(addend, step, stimulus.problem)) is not None:
-                yield "accumulator", exact_sum(before, other)
+    is_float = stimulus.unit.accumulator.kind is AccumulatorKind.FLOAT
+    for before, addend, step in additions(result, stimulus.problem):
+        other = converted(addend, step, stimulus.problem) if is_float else None
+        numbers = [addend] if is_float else [normalised(step, stimulus.problem)]
+        numbers += [exact_sum(before, other)] if other is not None else []
+        yield from (("accumulator", number) for number in numbers if number is not None)
     last = result.trace[-1]
     held = value_of(last.accumulator, stimulus.problem) if isinstance(last, ResultStep) else None
     yield from [("output", held)] if held is not None else []

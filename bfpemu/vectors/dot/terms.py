@@ -34,6 +34,10 @@ class Term(NamedTuple):
     exponent: int
     group: int = 0
     """Of the slot."""
+    lane: int = 0
+    """Of the group, in which its first product is."""
+    products: tuple[tuple[int, int], ...] | None = None
+    """The significands whose products it is the sum of, where it shall be these."""
 
 
 class DotTerms:
@@ -182,7 +186,8 @@ class DotTerms:
         for term in terms:
             if term.slot >= self.slots:
                 return None
-            codes, pairs = self.split_exponent(term.exponent), self.factors(term.total)
+            codes = self.split_exponent(term.exponent)
+            pairs = self.factors(term.total) if term.products is None else list(term.products)
             if codes is None or pairs is None:
                 return None
             start = term.slot * self.slot
@@ -191,7 +196,7 @@ class DotTerms:
             if len(pairs) > room or first >= start + self.slot:
                 return None
             # The elements of a group move on from vector to vector, so that every lane takes part.
-            places = (np.arange(len(pairs)) + number) % room + first
+            places = (np.arange(len(pairs)) + number + term.lane) % room + first
             for place, (x, y) in zip(places, pairs, strict=True):
                 a[place], b[place] = x, y
             a_codes[

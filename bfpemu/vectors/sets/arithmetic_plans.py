@@ -37,6 +37,7 @@ from bfpemu.vectors.dot.lifted_ends import lifted_ends
 from bfpemu.vectors.dot.lone_bits import lone_bits
 from bfpemu.vectors.dot.lost import lost_bits, lost_family
 from bfpemu.vectors.dot.moved_bits import moved_bits
+from bfpemu.vectors.dot.moved_products import moved_products
 from bfpemu.vectors.dot.reach import ResultReach
 from bfpemu.vectors.dot.register_ends import register_ends
 from bfpemu.vectors.dot.remainders import remainders
@@ -165,7 +166,7 @@ class DotPlan(Plan):
     def _found_bins(self) -> list[FoundBins]:
         makers = (
             *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-            *(small_numbers, after_zeros, register_ends, converted_sums),
+            *(small_numbers, after_zeros, register_ends, converted_sums, moved_products),
         )
         return [make(self._stimulus) for make in makers]
 
