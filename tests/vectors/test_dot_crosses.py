@@ -103,3 +103,23 @@ def test_flags_that_two_infinities_leave():
     assert not two("flags.invalid.overflow")
     # Aligned group sums are finite, so that nothing but a NaN block is invalid.
     assert absent_of(dot_problem(unit("t_fdpa_23"), "bfp8"))("flags.invalid.overflow")
+
+
+def test_the_one_group_sum_of_a_tree_comes_to_the_output_as_it_is():
+    tree = DotProductUnit(
+        accumulator=Accumulator(kind="float", format="fp16", fused=True),
+        pairwise=True,
+        output=FloatFormat(exponent_bits=5, fraction_bits=10, overflow="saturate"),
+    )
+    one, two = (absent_of(dot_problem(tree, "bfp8", slots)) for slots in (1, 2))
+    assert not one("flagged.overflow.normal")
+    assert not one("output.normal.pos.lsb1.guard1.sticky1")
+    assert two("flagged.overflow.normal")
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+def test_an_accumulator_of_so_few_bits_that_half_of_its_end_is_beside_zero_has_vectors(bits):
+    fixed = DotProductUnit(accumulator=Accumulator(kind="fixed", bits=bits, lsb_exponent=0))
+    made = Directed(plan_of(dot_problem(fixed, "3x2x4"), 1, 1))
+    assert made.contradictions() == {}
+    assert "hits" in made.report()["edge.at.pos"]

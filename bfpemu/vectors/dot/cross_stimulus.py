@@ -18,6 +18,7 @@ class DotCrossStimulus(DotStimulus):
     def pieces(self) -> Iterator[Stimulus]:
         """Yield rows of both operands."""
         yield from (self._outputs(), self._far_addends(), self._small_addends(), addition_examples(self))
+        yield self._infinities()
 
     def _outputs(self) -> Stimulus:
         """Return sums with every pattern of bits around the last bit of outputs of every kind."""
@@ -28,6 +29,21 @@ class DotCrossStimulus(DotStimulus):
         for (lead, unit), odd, rest, sign in product(leads, (0, 1), range(4), (1, -1)):
             terms = self.decomposed(sign * (4 * (lead | odd) + rest), unit - 2, self.ends[1])
             vectors += [terms] if terms else []
+        return self.rows(vectors)
+
+    def _infinities(self) -> Stimulus:
+        """Return infinities of both signs from slots or groups of their own, and a number that underflows."""
+        (x, y), (z, w) = self.extreme(1), self.extreme(-1)
+        high, low = self.group_elements * x * y, self.group_elements * z * w
+        underflows = 1 - self.rounded_to.bias - self.rounded_to.fraction_bits - self.most.bit_length() - 1
+        small = min(max(underflows, self.ends[0]), self.ends[1])
+        vectors = []
+        for one, other in ((high, low), (low, high)):
+            beside = [Term(0, one, self.ends[1]), Term(1, other, self.ends[1]), Term(2, 1, small)]
+            within = [Term(0, one, self.ends[1]), Term(0, other, self.ends[1], 1), Term(1, 1, small)]
+            # The small number is behind the infinities, or before them.
+            turned = [Term(0, 1, small), *(term._replace(slot=1) for term in within[:2])]
+            vectors += [beside, within, turned]
         return self.rows(vectors)
 
     def _far_addends(self) -> Stimulus:

@@ -14,7 +14,7 @@ from bfpemu.vectors.blocks.operand_crosses import operand_crosses
 from bfpemu.vectors.dot.addition_reach import DISTANCES, AdditionReach, Place
 from bfpemu.vectors.dot.bins import accumulator_cells, dot_families
 from bfpemu.vectors.dot.facts import DotFacts, addends, named_family
-from bfpemu.vectors.dot.output_reach import OutputReach, why_not_small
+from bfpemu.vectors.dot.output_reach import OutputReach, is_exact_leaf, why_not_small
 from bfpemu.vectors.dot.reach import ResultReach
 from bfpemu.vectors.dot.result_bins import has_infinity, why_no_two_infinities
 from bfpemu.vectors.dot.stimulus import DotStimulus
@@ -84,7 +84,7 @@ def _why_no_output(stimulus: DotStimulus, output: FloatFormat) -> Callable[[Labe
 
 def _why_not_flagged(stimulus: DotStimulus, output: FloatFormat) -> Callable[[Labels], str | None]:
     """Return why an output of a kind does not come with a flag."""
-    held = stimulus.unit.accumulator.format
+    held = None if is_exact_leaf(stimulus) else stimulus.unit.accumulator.format
     kinds = {"infinity" if has_infinity(output, negative=sign) else "normal" for sign in (False, True)}
     # What the accumulator holds may be beyond the output, or rounded up to that.
     fits = held is not None and held.bias <= output.bias and held.fraction_bits <= output.fraction_bits

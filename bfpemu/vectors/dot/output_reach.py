@@ -36,6 +36,8 @@ class OutputReach:
     def held(self) -> list[Numbers]:
         """What contains all finite numbers that the accumulator holds in the end."""
         stimulus, accumulator = self.stimulus, self.stimulus.unit.accumulator
+        if is_exact_leaf(stimulus):
+            return [group_sums(stimulus)]
         if accumulator.format is not None:
             return held_numbers(stimulus, stimulus.groups)
         sums = group_sums(stimulus)
@@ -91,6 +93,16 @@ class OutputReach:
             exact = _SIGNS[sign] * (whole + Fraction(2 * guard + sticky, 4))
             found[sign, cell] = abs(round_to_integer(exact, self.output.rounding)) > whole
         return found
+
+
+def is_exact_leaf(stimulus: DotStimulus) -> bool:
+    """Whether the one group sum of a tree is what comes to the output, not rounded before (spec 6.7)."""
+    unit = stimulus.unit
+    return (
+        unit.pairwise
+        and stimulus.groups == 1
+        and (unit.accumulator.fused or unit.accumulator.kind is AccumulatorKind.ALIGNED)
+    )
 
 
 def why_not_small(stimulus: DotStimulus, output: FloatFormat, kind: str) -> str | None:
