@@ -17,6 +17,7 @@ from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.dot.after_zeros import after_zeros
+from bfpemu.vectors.dot.broken_ties import broken_ties
 from bfpemu.vectors.dot.converted_sums import converted_sums
 from bfpemu.vectors.dot.distance_bits import distance_bits
 from bfpemu.vectors.dot.facts import DotFacts
@@ -61,14 +62,14 @@ GROUPS = {
     "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum", "resumes.far", "register.bit0"},
     "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output", "register.bit10"},
     "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"}
-    | {"converts.normal", "converts.subnormal"},
+    | {"converts.normal", "converts.subnormal", "breaks.accumulator"},
     "scaled": {"converts.normal", "converts.scaled"},
     "exact": {"alone.output", "below.output", "resumes.lower"},
     "normalises": {"moves.accumulator", "moves.product", "alone.accumulator", "below.accumulator", "register.bit1"},
 }
 MAKERS = (
     *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-    *(small_numbers, after_zeros, register_ends, converted_sums, moved_products),
+    *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties),
 )
 INEXACT, UNDERFLOW = 8, 4
 

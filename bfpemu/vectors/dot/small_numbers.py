@@ -48,7 +48,7 @@ def _stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
 
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
     stages = _stages(stimulus)
-    for stage, number in _numbers(stimulus, result):
+    for stage, number in rounded_numbers(stimulus, result):
         if stage not in stages or not number.integer:
             continue
         places = 1 - stages[stage].bias - number.top
@@ -60,7 +60,7 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
             yield f"low.{stage}.field{1 - places}.{sign}"
 
 
-def _numbers(stimulus: DotStimulus, result: DotResult) -> Iterator[tuple[str, Number]]:
+def rounded_numbers(stimulus: DotStimulus, result: DotResult) -> Iterator[tuple[str, Number]]:
     """Yield what floats are made of."""
     is_float = stimulus.unit.accumulator.kind is AccumulatorKind.FLOAT
     for before, addend, step in additions(result, stimulus.problem):

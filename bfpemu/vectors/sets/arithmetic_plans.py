@@ -25,6 +25,7 @@ from bfpemu.vectors.dot.after_zeros import after_zeros
 from bfpemu.vectors.dot.bins import dot_families
 from bfpemu.vectors.dot.block_bins import result_facts, result_families
 from bfpemu.vectors.dot.block_stimulus import ResultStimulus
+from bfpemu.vectors.dot.broken_ties import broken_ties
 from bfpemu.vectors.dot.carry_bins import carry_family
 from bfpemu.vectors.dot.closing import DotClosing
 from bfpemu.vectors.dot.converted_sums import converted_sums
@@ -166,7 +167,7 @@ class DotPlan(Plan):
     def _found_bins(self) -> list[FoundBins]:
         makers = (
             *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-            *(small_numbers, after_zeros, register_ends, converted_sums, moved_products),
+            *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties),
         )
         return [make(self._stimulus) for make in makers]
 
