@@ -27,7 +27,12 @@ def broken_ties(stimulus: DotStimulus) -> FoundBins:
         for stage, format in rounded_stages(stimulus).items():
             for behind in range(1, _deepest(stimulus, stage, format) + 1):
                 candidates[f"breaks.{stage}.normal.behind{behind}"] = _normal(stimulus, format, behind)
-                candidates[f"breaks.{stage}.below.behind{behind}"] = _below(stimulus, format, behind)
+                candidates[f"breaks.{stage}.below.behind{behind}"] = _below(stimulus, format, behind, (4, 0, 2))
+                # A group sum of all of its bits is moved farther, which takes other steps.
+                longest = stimulus.most.bit_length() - 1 - behind
+                if longest > 1:
+                    found = _below(stimulus, format, behind, (1 << longest, 3 << longest - 1))
+                    candidates[f"breaks.{stage}.long.behind{behind}"] = found
     return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
 
 
@@ -48,6 +53,9 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
             if behind is not None:
                 where = "normal" if number.top > -stages[stage].bias else "below"
                 yield f"breaks.{stage}.{where}.behind{behind}"
+                odd = abs(number.integer) // (number.integer & -number.integer)
+                if where == "below" and odd.bit_length() == stimulus.most.bit_length():
+                    yield f"breaks.{stage}.long.behind{behind}"
 
 
 def _behind(number: Number, format: FloatFormat) -> int | None:
@@ -84,10 +92,10 @@ def _normal(stimulus: DotStimulus, format: FloatFormat, behind: int) -> Iterator
                 yield terms
 
 
-def _below(stimulus: DotStimulus, format: FloatFormat, behind: int) -> Iterator[Terms]:
+def _below(stimulus: DotStimulus, format: FloatFormat, behind: int, above: tuple[int, ...]) -> Iterator[Terms]:
     """Yield the half of the smallest number, or more, with one bit so far behind it."""
     base, sign = -format.bias - format.fraction_bits - behind, -1 if behind & 2 else 1
-    for turn, kept in product((sign, -sign), (4, 0, 2)):
+    for turn, kept in product((sign, -sign), above):
         yield [Term(behind % stimulus.slots, turn * (1 | (1 | kept) << behind), base)]
         yield [Term(0, turn * (1 | kept), base + behind), Term(1, turn, base)]
         yield [Term(0, turn, base), Term(1, turn * (1 | kept), base + behind)]
