@@ -140,6 +140,9 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
             return "nothing is negative"
         if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
             return "the accumulator is exact"
+        is_alone = stimulus.groups == 1 and accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+        if ".accumulator." in name and is_alone and "guard0.sticky0" not in name:
+            return "a vector has one group, whose sum becomes a float before it is added to 0"
         if output is None or ".accumulator." in name or "lsb0.guard0.sticky0" in name:
             return None
         is_exact = "guard0.sticky0" in name

@@ -39,10 +39,11 @@ def _row(
     a, b = np.zeros((2, stimulus.lanes), np.int64)
     codes = np.zeros((2, stimulus.slots), np.int64)
     is_upper = np.zeros(stimulus.lanes, np.bool_)
-    for slot, total, exponent, group in terms:
-        start, sign = slot * stimulus.slot + group * stimulus.group, -1 if total < 0 else 1
-        upper, lower = (stimulus.factors(sign * part) for part in divmod(abs(total), 1 << step))
-        pair = stimulus.split_exponent(exponent)
+    for term in terms:
+        slot, start = term.slot, term.slot * stimulus.slot + term.group * stimulus.group
+        sign = -1 if term.total < 0 else 1
+        upper, lower = (stimulus.factors(sign * part) for part in divmod(abs(term.total), 1 << step))
+        pair = stimulus.split_exponent(term.exponent)
         if slot >= stimulus.slots or start + stimulus.group_elements > stimulus.lanes:
             return None
         if pair is None or upper is None or lower is None or len(upper) > room or len(lower) > 1:
