@@ -5,21 +5,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import NamedTuple
 
-from bfpemu.formats import (
-    DecodeUnderflow,
-    ExponentOverflow,
-    ExponentRule,
-    InfinityPolicy,
-    NanPolicy,
-    NegativeZeroCode,
-    SourceSubnormals,
-)
+from bfpemu.formats import DecodeUnderflow, ExponentOverflow, ExponentRule
+from bfpemu.kernels.source import FINITE
+from bfpemu.vectors.blocks.acceptance import accepted_ends
 from bfpemu.vectors.blocks.cross_families import Labels
+from bfpemu.vectors.blocks.facts import HALF, exponent_steps
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.rounding_bins import rests_of
+from bfpemu.vectors.blocks.source_numbers import numbers_of
 
-_AFTERWARDS = (ExponentRule.EVEN, ExponentRule.LOWER_ERROR)
-"""Rules that may give another exponent than that of the largest magnitude alone."""
 RANGE = {
     "below_by_2": (0, -2),
     "below_by_1": (0, -1),
@@ -51,75 +45,131 @@ class Place(NamedTuple):
     """Bits that the number has at most, from its first one."""
 
 
+class Block(NamedTuple):
+    """A block of which elements are rounded."""
+
+    high: int
+    """``floor(log2)`` of its largest number."""
+    wanted: int
+    """The exponent that the rule gives, or begins with."""
+    exponent: int
+    """The block's exponent."""
+    is_clamped: bool
+    """Whether that is the largest one, which lies below that of the rule."""
+
+
 class Places:
     """Every place that an element can have; more than there are, and never fewer."""
 
     def __init__(self, reach: Reach) -> None:
         self.reach = reach
-        conversion, specs = reach.problem.target.conversion, [reach.spec, *reach.operands]
+        conversion = reach.problem.target.conversion
         self.bits = reach.spec.magnitude_bits + conversion.post_truncate_bits
         """Bits of a wide element."""
         self.far = max(min(self.bits + 1, reach.widest_distance), 0)
         """The largest distance that has a bin of its own."""
-        # What else a block may hold or a rule may give is not gone into here, and nothing is said of it.
-        self.is_known = (
-            not reach.is_given
-            and not reach.is_loose
-            and not conversion.source_chain
-            and conversion.zero_exponent is None
-            and abs(conversion.exponent_offset) <= 1
-            and conversion.nan is not NanPolicy.NUMBER
-            and conversion.infinity is not InfinityPolicy.NUMBER
-            and conversion.source_subnormals is SourceSubnormals.EXACT
-            and conversion.exponent_overflow is ExponentOverflow.SATURATE
-            and all(spec.negative_zero_code is NegativeZeroCode.NEGATIVE_ZERO for spec in specs)
-            and all(spec.decode_underflow is DecodeUnderflow.EXACT for spec in specs)
-        )
+        # Nothing is said of supplied exponents: they give any of these bits to any number.
+        self.is_known = not reach.is_given
         """Whether places are known, so that there are reasons why some cannot be."""
         self._allowed: dict[tuple[int, bool, bool, bool], bool] = {}
         self._products: dict[tuple[int, bool, bool, bool, bool], bool] = {}
 
     @cached_property
-    def _blocks(self) -> list[tuple[int, int, int, bool]]:
-        """Return ``floor(log2)`` of the largest, exponent of the rule, unit, whether clamped, of rounded blocks."""
-        reach, spec, conversion = self.reach, self.reach.spec, self.reach.problem.target.conversion
-        around = (-1, 0, 1) if conversion.exponent_rule in _AFTERWARDS else (0,)
+    def blocks(self) -> list[Block]:
+        """Return the rounded blocks."""
         found = set()
-        for high in range(reach.tops[0], reach.tops[1] + 1):
-            if not reach.has_top(high):
+        for high in range(self.reach.tops[0], self.reach.tops[1] + 1):
+            if not self.reach.has_top(high):
                 continue
-            ways = [(False, False), (True, False), (False, True)]
-            for wanted in {reach.wanted(high, is_power=power, is_largest=largest) for power, largest in ways}:
-                for exponent in {wanted + step for step in around}:
-                    if exponent < spec.smallest_exponent and not spec.use_subnormals:
-                        continue
-                    clamped = min(max(exponent, spec.smallest_exponent), spec.largest_exponent)
-                    unit = clamped - spec.fraction_bits - conversion.post_truncate_bits
-                    found.add((high, wanted, unit, clamped < exponent))
+            for wanted in self._wanted(high):
+                found |= {Block(high, wanted, *end) for end in self._exponents(wanted)}
         return sorted(found)
+
+    def _wanted(self, high: int) -> list[int]:
+        """Return the exponents that the rule begins with for a largest magnitude of ``floor(log2)`` `high`."""
+        reach, rule = self.reach, self.reach.problem.target.conversion.exponent_rule
+        plain = reach.wanted(high, is_power=True)
+        lifts = rule is ExponentRule.CEIL and reach.precision > 1
+        lifts |= rule is ExponentRule.RCEIL and reach.precision > reach.spec.magnitude_bits
+        if high == reach.tops[1] and reach.problem.unit != "encode":  # which no other result exceeds
+            lifts &= reach.wanted_ends[1] > plain
+        return [plain, plain + 1] if lifts else [plain]
+
+    def _exponents(self, wanted: int) -> set[tuple[int, bool]]:
+        """Return the exponents of rounded blocks for one that the rule begins with, and whether they are lowered."""
+        reach, spec, conversion = self.reach, self.reach.spec, self.reach.problem.target.conversion
+        low, high = spec.smallest_exponent, spec.largest_exponent
+        lowered_ends, is_even = reach.lowered_ends, conversion.exponent_rule is ExponentRule.EVEN
+        found = set()
+        for step in exponent_steps(conversion):
+            exponent = wanted + step
+            if step < 0 and not lowered_ends[0] <= wanted <= lowered_ends[1]:
+                continue
+            is_flushed = exponent < low and not spec.use_subnormals
+            is_nothing = exponent > high and conversion.exponent_overflow is not ExponentOverflow.SATURATE
+            if not (is_flushed or is_nothing):
+                found.add((min(max(exponent, low), high), exponent > high))
+        if reach.infinity_lifts:
+            # Of such a block the rule has no part in the exponent: none that rounds up raises it.
+            found.add((high, wanted + is_even > high))
+        return found
+
+    def _shifts(self, block: Block, top: int) -> range:
+        """Return the shift codes that the sub-block of an element may have."""
+        spec = self.reach.spec
+        most = spec.largest_shift
+        if not most:
+            return range(1)
+        # The largest number of the sub-block is as large as the element, or larger.
+        own = self._wanted(top)
+        ends = [min(max(block.exponent - exponent, 0), most) for exponent in (own[-1], own[0])]
+        is_whole = spec.shifts_per_block == 1
+        if is_whole:
+            ends[1] = min(max(block.exponent - block.wanted, 0), most)
+        is_alone = spec.sub_block_size == 1 or (is_whole and not self.reach.infinity_lifts)
+        return range(ends[0] if is_alone else 0, ends[1] + 1)
 
     @cached_property
     def all(self) -> frozenset[Place]:
         """Return the places, those of many bits for those of fewer."""
-        reach = self.reach
+        reach, conversion = self.reach, self.reach.problem.target.conversion
         most: dict[tuple[int, int, int, bool], int] = {}
-        for high, wanted, unit, is_clamped in self._blocks:
-            beside, lowest = self._beside(wanted), self._lowest_bit(high, wanted)
-            for distance in range(high - reach.tops[0] + 1):
+        point = reach.spec.fraction_bits + conversion.post_truncate_bits
+        for block in self.blocks:
+            high, wanted, exponent, is_clamped = block
+            beside, lowest = self.beside(wanted), self._lowest_bit(high, wanted)
+            farthest = 0 if (reach.spec.elements_per_block or 1) == 1 else high - reach.tops[0]
+            for distance in range(farthest + 1):
                 top = high - distance
                 if top < lowest:
                     break
                 if not reach.has_top(top):
                     continue
-                bits = min(reach.precision, top - lowest + 1)
-                if distance > self.far and top + 1 - unit + reach.spec.largest_shift < 0:
+                bits, kept = min(self._precision_at(top), top - lowest + 1), top + 1 - exponent + point
+                if distance > self.far and kept + reach.spec.largest_shift < 0:
                     most.setdefault((beside, self.far + 1, -1, is_clamped), bits)
                     break  # nothing changes further down
-                for shift in range(reach.spec.largest_shift + 1):
-                    kept = max(min(top + 1 - unit + shift, self.bits + 2), -1)
-                    key = beside, min(distance, self.far + 1), kept, is_clamped
+                for shift in self._shifts(block, top):
+                    own = max(min(kept + shift, self.bits + 2), -1)
+                    key = beside, min(distance, self.far + 1), own, is_clamped
                     most[key] = max(most.get(key, 0), bits)
         return frozenset(Place(*key, bits) for key, bits in most.items())
+
+    def _precision_at(self, top: int) -> int:
+        """Return how many bits a number of a binade has at most."""
+        reach = self.reach
+        return 1 if top == reach.tops[1] and self._ends_with_power else reach.precision
+
+    @cached_property
+    def _ends_with_power(self) -> bool:
+        """Whether a power of two is the largest number, as where only infinities count as numbers so large."""
+        problem = self.reach.problem
+        if problem.unit != "encode":
+            return False
+        found = numbers_of(accepted_ends(problem.kind, problem.target)[None], problem.kind, problem.target.conversion)
+        # What lies between the ends of a binade is read as a number between these.
+        is_here = (found.kinds == FINITE) & (found.mantissas != 0) & (found.tops - 1 == self.reach.tops[1])
+        return bool((found.mantissas[is_here] == HALF).all())
 
     def _lowest_bit(self, high: int, wanted: int) -> int:
         """Return the place of the lowest bit of a number whose block has a largest one in a binade, and an exponent."""
@@ -134,15 +184,18 @@ class Places:
         problem, conversion = self.reach.problem, self.reach.problem.target.conversion
         if problem.unit != "add" or conversion.source_chain or not self.reach.largest_is_power:
             return False
+        if any(spec.decode_underflow is not DecodeUnderflow.EXACT for spec in self.reach.operands):
+            return False
         if high == self.reach.tops[1]:
             return True
         # Above two largest significands there is a sum with the least one; half of that is not enough.
         is_one = (
             problem.a_flat.format == problem.b_flat.format == self.reach.spec and self.reach.spec.magnitude_bits > 1
         )
-        return is_one and high == self.reach.tops[1] - 1 and wanted > self.reach.wanted(high, is_power=True)
+        is_above = conversion.exponent_rule is ExponentRule.RCEIL and wanted > self.reach.wanted(high, is_power=True)
+        return is_one and high == self.reach.tops[1] - 1 and is_above
 
-    def _beside(self, wanted: int) -> int:
+    def beside(self, wanted: int) -> int:
         """Return an exponent of the rule, all of those away from both ends as one."""
         ends = self.reach.spec.smallest_exponent, self.reach.spec.largest_exponent
         near = [end + step for end in ends for step in (-2, -1, 0, 1, 2)]
@@ -219,7 +272,7 @@ class Places:
     def _may_exceed(self, place: Place, kind: str) -> bool:
         """Whether the rule leaves a number beside the largest significand at a place."""
         conversion = self.reach.problem.target.conversion
-        if place.is_clamped or self.reach.is_two_level or conversion.exponent_offset < 0:
+        if place.is_clamped or conversion.exponent_offset < 0:
             return True
         if conversion.exponent_rule is ExponentRule.RCEIL:
             return kind == "at"
@@ -230,7 +283,7 @@ class Places:
         if not self.is_known:
             return None
         sign, wanted = labels[0].rpartition(".")[2], self._exponent(labels[1])
-        highs = {high for high, found, _, _ in self._blocks if found == wanted}
+        highs = {block.high for block in self.blocks if block.wanted == wanted}
         if sign == "pos" and highs and all(self._needs_both(high, wanted) for high in highs):
             return "only a sum with the least significand is as large"
         return None

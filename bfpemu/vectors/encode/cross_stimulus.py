@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 
-from bfpemu.vectors.blocks.places import Places
+from bfpemu.vectors.encode.place_stimulus import PlaceStimulus
 from bfpemu.vectors.encode.source_stimulus import Patterns
-from bfpemu.vectors.encode.stimulus import Cell, EncodeStimulus
+from bfpemu.vectors.encode.stimulus import EncodeStimulus
 
 
 class EncodeCrossStimulus(EncodeStimulus):
@@ -17,10 +17,8 @@ class EncodeCrossStimulus(EncodeStimulus):
 
     def pieces(self) -> Iterator[Patterns]:
         """Yield arrays of blocks, shape (n, lanes)."""
-        cells = _cells(Places(self.reach))
-        for unit in self.units:
-            yield self.laid(cells, unit, turns=self.lanes)
         yield from (self._holders(), self._infinities(), self._specials())
+        yield from PlaceStimulus(self.reach, self.seed, self.level).pieces()
 
     @property
     def _tops(self) -> list[int]:
@@ -75,16 +73,3 @@ class EncodeCrossStimulus(EncodeStimulus):
         sign = np.uint64(self.sign)
         magnitudes = patterns & (sign - np.uint64(1))
         return (patterns & sign) | np.where(magnitudes < largest, magnitudes, magnitudes % np.uint64(largest))
-
-
-def _cells(places: Places) -> list[Cell]:
-    """Return numbers of every length up to that of an element, with every pattern of bits around the last kept one."""
-    found: dict[Cell, None] = {}
-    point = places.reach.problem.target.conversion.post_truncate_bits
-    for kept, odd, guard, sticky, sign in product(range(-2, places.bits + 2), (0, 1), (0, 1), (0, 1), (0, 1)):
-        if kept <= 0:
-            found[sign, 2 + sticky if kept == 0 else 1, kept - 2 + (kept < 0) - point] = None
-        else:
-            whole = 1 << (kept - 1) | odd
-            found[sign, 4 * whole + 2 * guard + sticky, -2 - point] = None
-    return list(found)
