@@ -92,7 +92,7 @@ class BlockFacts:
 
 def block_facts(problem: Problem, stimulus: Fields, answer: Fields) -> BlockFacts:
     """Return the facts of the blocks that some vectors of an encoding unit make."""
-    return facts_of_numbers(problem, stimulus, answer, *_numbers(problem, stimulus))
+    return facts_of_numbers(problem, stimulus, answer, *numbers_encoded(problem, stimulus))
 
 
 def facts_of_numbers(
@@ -107,7 +107,7 @@ def facts_of_numbers(
     )
     mantissa = np.where(finite, mantissa, np.uint64(0))
     highest = np.where(mantissa != 0, top, -FAR).max(axis=1)
-    largest = np.where(top == highest[:, None], mantissa, np.uint64(0)).max(axis=1)
+    largest = np.where(top == highest[:, None], mantissa | cut, np.uint64(0)).max(axis=1)
     wanted = wanted_exponents(problem, highest, largest)
     code = answer["exponents"].astype(np.int64).reshape(-1)
     is_nan = (code == spec.all_ones_code) & (spec.exponent_reserved is not ReservedExponent.NONE)
@@ -174,7 +174,7 @@ def split(
     return bits, whole, rest, sticky
 
 
-def _numbers(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
+def numbers_encoded(problem: Problem, stimulus: Fields) -> tuple[Numbers, AnyArray]:
     """Return the exact numbers that are encoded, and which of them lose bits below 64."""
     if problem.unit == "encode":
         words = stimulus["x"].astype(np.uint64)

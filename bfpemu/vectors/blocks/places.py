@@ -10,7 +10,9 @@ from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.blocks.acceptance import accepted_ends
 from bfpemu.vectors.blocks.cross_families import Labels
 from bfpemu.vectors.blocks.facts import HALF, exponent_steps
+from bfpemu.vectors.blocks.number_pairs import CLAMPING, LARGEST, ROUNDING, SATURATION, number_pairs
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import SATURATION as SATURATION_KINDS
 from bfpemu.vectors.blocks.rounding_bins import rests_of
 from bfpemu.vectors.blocks.source_numbers import numbers_of
 
@@ -71,6 +73,8 @@ class Places:
         # Nothing is said of supplied exponents: they give any of these bits to any number.
         self.is_known = not reach.is_given
         """Whether places are known, so that there are reasons why some cannot be."""
+        self.pairs = number_pairs(reach.problem, self.far)
+        """Every two numbers of a block; with less than all places, where they are known."""
         self._allowed: dict[tuple[int, bool, bool, bool], bool] = {}
         self._products: dict[tuple[int, bool, bool, bool, bool], bool] = {}
 
@@ -241,7 +245,7 @@ class Places:
         distance = self.far + 1 if far == "farther" else int(far.removeprefix("distance"))
         here = [place for place in self.all if place.distance == distance]
         if any(self._has_cell(place, cell) for place in here):
-            return None
+            return self._why_no_pair(ROUNDING, distance, _cell_number(cell))
         return "no element at this distance has these bits around the place where it is rounded"
 
     def why_not_in_range(self, labels: Labels) -> str | None:
@@ -250,7 +254,7 @@ class Places:
             return None
         cell, name = labels
         if any(self._has_cell(place, cell) for place in self._in_range(name)):
-            return None
+            return self._why_no_pair(CLAMPING, self.pairs.key_of(self._exponent(name)), _cell_number(cell))
         if RANGE[name] < (0, 0) and not self.reach.spec.use_subnormals:
             return "the block is flushed, and nothing is rounded"
         return "no element of such a block has these bits around the place where it is rounded"
@@ -265,8 +269,10 @@ class Places:
         if not here:
             where = "above" if is_beyond else "as large as"
             return f"no element of such a block is {where} the largest significand"
-        if any(place.bits >= self.bits + _BITS_BELOW.get(kind, 0) for place in here if self._may_exceed(place, kind)):
-            return None
+        bits = 1 if is_beyond else self.bits + _BITS_BELOW.get(kind, 0)
+        if any(place.bits >= bits for place in here if self._may_exceed(place, kind)):
+            detail = SATURATION_KINDS.index(kind) + 8 * labels[0].startswith("neg")
+            return self._why_no_pair(SATURATION, self.pairs.key_of(self._exponent(labels[1])), detail)
         return "the rule, or the bits of a number, leave no such element at this exponent"
 
     def _may_exceed(self, place: Place, kind: str) -> bool:
@@ -286,7 +292,19 @@ class Places:
         highs = {block.high for block in self.blocks if block.wanted == wanted}
         if sign == "pos" and highs and all(self._needs_both(high, wanted) for high in highs):
             return "only a sum with the least significand is as large"
-        return None
+        return self._why_no_pair(LARGEST, self.pairs.key_of(wanted), int(sign == "neg"))
+
+    def _why_no_pair(self, cross: int, value: int, detail: int) -> str | None:
+        """Return why no two numbers of a block hit a cross, where all are looked at."""
+        if not self.pairs.is_known or (cross, value, detail) in self.pairs.hits:
+            return None
+        return "no two numbers of a block have it; all were looked at"
 
     def _in_range(self, name: str) -> list[Place]:
         return [place for place in self.all if place.wanted == self._exponent(name)]
+
+
+def _cell_number(label: str) -> int:
+    """Return the sign and the bits of a label as a number."""
+    sign, *digits = label.split(".")
+    return int("".join([str(int(sign == "neg")), *(digit[-1] for digit in digits)]), 2)

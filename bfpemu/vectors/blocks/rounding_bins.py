@@ -206,24 +206,25 @@ def runs_bins(reach: Reach) -> BlockFamily:
 
 
 _SATURATING = (InfinityPolicy.SATURATE, InfinityPolicy.SATURATE_ELEMENT)
-_SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
+SATURATION = ("at", "under_half", "half", "over_half", "one_more", "far")
+
+
+def beside_largest(facts: BlockFacts, reach: Reach) -> Int64Array:
+    """Return which of `SATURATION` every number is, or -1."""
+    largest = np.uint64((1 << (reach.spec.magnitude_bits + reach.problem.target.conversion.post_truncate_bits)) - 1)
+    exact = ~facts.guard & ~facts.below_guard
+    at = np.where(exact, 0, np.where(~facts.guard, 1, np.where(facts.below_guard, 3, 2)))
+    beyond = np.where((facts.whole == largest + np.uint64(1)) & exact, 4, 5)
+    return np.where(facts.whole == largest, at, np.where(facts.whole > largest, beyond, -1))
 
 
 def saturation_bins(reach: Reach) -> BlockFamily:
     """Return the largest significand, and what lies above it."""
     conversion = reach.problem.target.conversion
-    largest = np.uint64((1 << (reach.spec.magnitude_bits + conversion.post_truncate_bits)) - 1)
-    names = [f"saturation.{sign}.{name}" for sign in _SIGNS for name in (*_SATURATION, "infinity")]
+    names = [f"saturation.{sign}.{name}" for sign in _SIGNS for name in (*SATURATION, "infinity")]
 
     def find(facts: BlockFacts) -> Int64Array:
-        on_largest = facts.whole == largest
-        beyond = facts.whole > largest
-        exact = ~facts.guard & ~facts.below_guard
-        place = np.where(
-            on_largest,
-            np.where(exact, 0, np.where(~facts.guard, 1, np.where(facts.below_guard, 3, 2))),
-            np.where(beyond, np.where((facts.whole == largest + np.uint64(1)) & exact, 4, 5), -1),
-        )
+        place = beside_largest(facts, reach)
         known = facts.rounds & (place >= 0)
         infinite = facts.infinite & ~facts.is_nan[:, None] & (conversion.infinity in _SATURATING)
         place = np.where(infinite, 6, place)

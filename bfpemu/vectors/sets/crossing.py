@@ -17,6 +17,7 @@ from bfpemu.vectors.blocks.filling import Stimulus, acceptable, filling
 from bfpemu.vectors.blocks.lane_turns import has_lanes
 from bfpemu.vectors.blocks.operand_crosses import exponent_ends, kinds_of_codes
 from bfpemu.vectors.blocks.operand_stimulus import OperandStimulus, joined
+from bfpemu.vectors.blocks.places import Places
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.dot.cross_stimulus import BlockDotCrossStimulus, DotCrossStimulus
 from bfpemu.vectors.encode.cross_stimulus import EncodeCrossStimulus
@@ -104,6 +105,24 @@ class Crossing:
             yield from kind(self.problem, self.plan.seed, self.plan.level).pieces()
         elif self.problem.unit != "decode":
             yield self._alone(stimulus)
+            yield self._of_pairs(stimulus)
+
+    def _of_pairs(self, stimulus: OperandStimulus) -> Stimulus:
+        """Return two numbers of a block for each cross that two are known to hit, in two lanes of every block."""
+        reach = Reach(self.problem)
+        pairs = Places(reach).pairs
+        if not pairs.is_known:
+            return {}
+        size, lanes = reach.spec.elements_per_block or 1, np.arange(self.problem.elements)
+        found = list(dict.fromkeys(pairs.hits.values()))
+        piece: Stimulus = {}
+        for place, side in enumerate(stimulus.sides):
+            codes = [np.array([example[part][place] for example in found], np.uint64)[:, None] for part in (1, 2)]
+            zero = np.uint64(0)
+            elements = np.where(lanes % size == 0, codes[0], np.where(lanes % size == 1, codes[1], zero))
+            exponents = np.array([example.exponents[place] for example in found])
+            piece |= stimulus.fields(side, elements, exponents)
+        return piece
 
     def _alone(self, stimulus: OperandStimulus) -> Stimulus:
         """Return one bit or a small or extreme significand in every lane among zeros, at the ends of the exponents."""

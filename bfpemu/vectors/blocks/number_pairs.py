@@ -1,0 +1,258 @@
+"""Every two numbers that a block of a result may have, one of them its largest, and what crosses they hit (spec 12.14).
+
+Where all elements of a block come from one block of each operand, its numbers are those of two exponent codes. They are
+computed here for all of these codes and all elements, so that what no two of them hit cannot occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache, cached_property
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, ExponentOverflow, NegativeZeroCode
+from bfpemu.kernels.source import FINITE
+from bfpemu.vectors.blocks.facts import (
+    exponent_steps,
+    facts_at,
+    numbers_encoded,
+    wanted_exponents,
+)
+from bfpemu.vectors.blocks.filling import Stimulus
+from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import beside_largest, cells_of
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.words import AnyArray
+
+_MOST = 1 << 22
+"""Numbers up to which all are looked at."""
+_FARTHEST = 1 << 10
+"""Places between two addends up to which they are looked at."""
+_AT_A_TIME = 1 << 18
+ROUNDING, CLAMPING, SATURATION, LARGEST = range(4)
+Hit = tuple[int, int, int]
+"""A cross; the distance or the exponent that the rule gives; sign and bits, sign and kind of saturation, or sign."""
+Element = tuple[int, ...]
+"""The element code of each operand."""
+
+
+class Example(NamedTuple):
+    """Two elements of a block that hits a cross."""
+
+    exponents: tuple[int, ...]
+    """The exponent code of each operand."""
+    largest: Element
+    other: Element
+
+
+class _Rows(NamedTuple):
+    """Numbers for some pairs of exponent codes, a row each, in the order of magnitudes; those that are 0 come first."""
+
+    negative: AnyArray
+    mantissa: AnyArray
+    top: AnyArray
+    wanted: AnyArray
+    """The exponent that the rule gives where the number is the largest, or begins with."""
+    group: AnyArray
+    """Of binade and this exponent, counted from the lowest; -1 of no number."""
+    place: AnyArray
+    """Which element it is."""
+
+
+class NumberPairs:
+    """The crosses that two numbers of a block hit; of formats and conversions for which `is_known` holds.
+
+    Parameters
+    ----------
+    reach : Reach
+    far : int
+        The largest distance that is told apart.
+    """
+
+    def __init__(self, reach: Reach, far: int) -> None:
+        self.reach, self.far, self.problem = reach, far, reach.problem
+        self.spec, self.conversion = reach.spec, reach.problem.target.conversion
+        self.has_others = (self.spec.elements_per_block or 1) > 1
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether all numbers of a block are looked at."""
+        specs = [self.spec, *self.reach.operands]
+        return (
+            self.problem.unit in ("add", "multiply", "requantize")
+            and not self.reach.is_given
+            and not any(map(self.reach.joins, self.reach.operands))
+            and not any(spec.sub_shift_bits for spec in specs)
+            and sum(spec.mantissa_bits for spec in self.reach.operands) < _MOST.bit_length()
+            and (self.problem.unit != "add" or (self._is_scaled and self._apart <= _FARTHEST))
+            and 0 < len(self._exponents) * len(self._elements) <= _MOST
+        )
+
+    @cached_property
+    def hits(self) -> dict[Hit, Example]:
+        """Return the crosses that two numbers hit, and the first of these."""
+        found: dict[Hit, Example] = {}
+        step = max(_AT_A_TIME // len(self._elements), 1)
+        for first in range(0, len(self._exponents), step):
+            codes = self._exponents[first : first + step]
+            rows = self._rows(codes)
+            for group in range(int(rows.group.max(initial=-1)) + 1):
+                for cross, values, details, mask, last in self._hits_of(rows, group):
+                    keys, at = np.unique((values << 8 | details)[mask], return_index=True)
+                    where = np.flatnonzero(mask)[at]
+                    for key, number in zip(keys.tolist(), where.tolist(), strict=True):
+                        row, column = divmod(number, mask.shape[1])
+                        hit = cross, key >> 8, key & 255
+                        if hit not in found:
+                            other = rows.place[row, column]
+                            largest = other if cross == LARGEST else rows.place[row, last[row]]
+                            found[hit] = Example(codes[row], self._elements[largest], self._elements[other])
+        return found
+
+    @property
+    def _is_scaled(self) -> bool:
+        """Whether an exponent code scales numbers, and does nothing else."""
+        return not self.reach.counts_specials and all(
+            spec.decode_underflow is DecodeUnderflow.EXACT
+            and spec.negative_zero_code in (NegativeZeroCode.NEGATIVE_ZERO, NegativeZeroCode.NEGATIVE_INFINITY)
+            for spec in self.reach.operands
+        )
+
+    @cached_property
+    def _exponents(self) -> list[tuple[int, ...]]:
+        """Return the exponent codes of blocks of numbers; of those that give the same numbers one."""
+        specs = self.reach.operands
+        is_number = self.reach.counts_specials  # a NaN block may count as numbers
+        ends = [spec.all_ones_code if is_number else spec.largest_exponent_code for spec in specs]
+        if max(ends) > _MOST:
+            return []
+        if len(ends) == 1:
+            return [(code,) for code in range(ends[0] + 1)]
+        if self._is_scaled and self.problem.unit == "multiply":
+            return [(min(both, ends[0]), max(both - ends[0], 0)) for both in range(sum(ends) + 1)]
+        if not self._is_scaled:
+            return list(product(*(range(end + 1) for end in ends))) if (ends[0] + 1) * (ends[1] + 1) <= _MOST else []
+        units = [spec.exponent_bias + spec.fraction_bits for spec in specs]
+        return sorted(self._near(ends, units[0] - units[1]))
+
+    def _near(self, ends: list[int], middle: int) -> set[tuple[int, int]]:
+        """Return exponent codes of addends whose units lie near each other, and of each code one at least."""
+        apart = min(self._apart, max(ends))
+        return {
+            (a, min(max(a - middle + step, 0), ends[1]))
+            for a in range(ends[0] + 1)
+            for step in range(-apart, apart + 1)
+        } | {(min(max(b + middle, 0), ends[0]), b) for b in range(ends[1] + 1)}
+
+    @property
+    def _apart(self) -> int:
+        """Return how far the units of two addends lie apart where the lower ones are no more than a sticky bit."""
+        steps = [step.fraction_bits for step in self.conversion.source_chain]
+        own = 8 + max([0, *steps]) + abs(self.conversion.exponent_offset) + self.conversion.post_truncate_bits
+        # A block whose exponent is lowered to the largest shows more bits.
+        own += max(self.reach.excess, 0) + self.spec.magnitude_bits
+        return own + sum(spec.mantissa_bits for spec in self.reach.operands)
+
+    @cached_property
+    def _elements(self) -> list[Element]:
+        """Return the codes of an element of each operand; of those that give the same product one."""
+        specs = self.reach.operands
+        every = list(product(*(range(1 << spec.mantissa_bits) for spec in specs)))
+        if self.problem.unit == "multiply" and self._is_scaled:
+            tables = [_significands(spec) for spec in specs]
+            every = list({tables[0][a] * tables[1][b]: (a, b) for a, b in every}.values())
+        return every
+
+    def _rows(self, exponents: list[tuple[int, ...]]) -> _Rows:
+        """Return the numbers of some pairs of exponent codes."""
+        lanes, count = self.problem.elements, len(self._elements)
+        places = (np.arange(-(-count // lanes) * lanes) % count).reshape(-1, lanes)
+        stimulus: Stimulus = {}
+        for side, preset in enumerate([self.problem.a_flat, *([self.problem.b_flat] if self.problem.b else [])]):
+            codes = np.array([pair[side] for pair in exponents], np.uint64)
+            own = np.array([element[side] for element in self._elements], np.uint64)[places]
+            stimulus[f"{'ab'[side]}_elements"] = np.tile(own, (len(codes), 1))
+            blocks = self.problem.blocks(preset)
+            stimulus[f"{'ab'[side]}_exponents"] = np.repeat(codes, len(own))[:, None].repeat(blocks, axis=1)
+        numbers, lost = numbers_encoded(self.problem, stimulus)
+        shape = (len(exponents), places.size)
+        finite, negative, mantissa, top, more = (
+            array.reshape(shape)[:, :count] for array in (numbers.kinds == FINITE, *numbers[1:], lost)
+        )
+        mantissa = np.where(finite, mantissa, np.uint64(0)) | more
+        return self._ordered(negative, mantissa, np.where(mantissa != 0, top, -(1 << 20)))
+
+    def _ordered(self, negative: AnyArray, mantissa: AnyArray, top: AnyArray) -> _Rows:
+        """Return numbers in the order of their magnitudes."""
+        order = np.lexsort((mantissa, top), axis=-1)
+        negative, mantissa, top = (np.take_along_axis(array, order, axis=1) for array in (negative, mantissa, top))
+        wanted = wanted_exponents(self.problem, top, mantissa)
+        nonzero = mantissa != 0
+        begins = nonzero.copy()
+        begins[:, 1:] &= (top[:, 1:] != top[:, :-1]) | (wanted[:, 1:] != wanted[:, :-1])
+        return _Rows(negative, mantissa, top, wanted, np.cumsum(begins, axis=1) - 1, order)
+
+    def _hits_of(self, rows: _Rows, group: int) -> Iterator[tuple[int, AnyArray, AnyArray, AnyArray, AnyArray]]:
+        """Yield crosses, two numbers of each, where they hold, and the column of the largest number of a group."""
+        here = rows.group == group
+        last = rows.group.shape[1] - 1 - here[:, ::-1].argmax(axis=1)
+        at = np.arange(len(last)), last
+        wanted, high = (array[at][:, None] for array in (rows.wanted, rows.top))
+        is_inside = (rows.mantissa != 0) & here.any(axis=1)[:, None]
+        is_inside &= rows.group <= group if self.has_others else here
+        whose = np.broadcast_to(wanted - self.spec.smallest_exponent + (1 << 40), here.shape)
+        yield LARGEST, whose, rows.negative.astype(np.int64), here, last
+        for exponent, is_rounded in self._block_exponents(wanted):
+            unit = exponent - self.spec.fraction_bits - self.conversion.post_truncate_bits
+            facts = facts_at(
+                self.problem,
+                rows.negative.reshape(-1),
+                rows.mantissa.reshape(-1),
+                rows.top.reshape(-1),
+                np.broadcast_to(unit, here.shape).reshape(-1),
+            )
+            mask = is_inside & is_rounded
+            cells = (cells_of(facts) + 8 * facts.negative).reshape(here.shape)
+            yield ROUNDING, np.minimum(high - rows.top, self.far + 1), cells, mask, last
+            yield CLAMPING, whose, cells, mask, last
+            kinds = beside_largest(facts, self.reach).reshape(here.shape)
+            yield SATURATION, whose, kinds + 8 * rows.negative, mask & (kinds >= 0), last
+
+    def _block_exponents(self, wanted: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
+        """Yield exponents of blocks for those that the rule begins with, and where such a block is rounded."""
+        low, high = self.spec.smallest_exponent, self.spec.largest_exponent
+        ends = self.reach.lowered_ends
+        for step in exponent_steps(self.conversion):
+            exponent = wanted + step
+            is_rounded = (step >= 0) | ((wanted >= ends[0]) & (wanted <= ends[1]))
+            if not self.spec.use_subnormals:
+                is_rounded &= exponent >= low
+            if self.conversion.exponent_overflow is not ExponentOverflow.SATURATE:
+                is_rounded &= exponent <= high
+            yield np.clip(exponent, low, high), is_rounded
+        if self.reach.infinity_lifts:
+            yield np.full_like(wanted, high), np.ones(wanted.shape, np.bool_)
+
+    def key_of(self, exponent: int) -> int:
+        """Return what stands for an exponent of the rule in `hits`."""
+        return exponent - self.spec.smallest_exponent + (1 << 40)
+
+
+def _significands(spec: BFPSpec) -> list[int]:
+    """Return what every element code stands for, that of -0 beside 0 left apart."""
+    sign = 1 << spec.mantissa_bits - 1
+    codes = range(1 << spec.mantissa_bits)
+    if not spec.has_sign:
+        return list(codes)
+    if spec.encoding is Encoding.SIGN_MAGNITUDE:
+        return [code if code < sign else sign - code for code in codes]
+    return [code if code < sign else code - 2 * sign for code in codes]
+
+
+@cache
+def number_pairs(problem: Problem, far: int) -> NumberPairs:
+    """Return the pairs of numbers of a problem, which are looked at once."""
+    return NumberPairs(Reach(problem), far)
