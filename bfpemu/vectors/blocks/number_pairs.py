@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, ExponentOverflow, NegativeZeroCode
-from bfpemu.kernels.source import FINITE
+from bfpemu.kernels.source import FINITE, INFINITE
 from bfpemu.vectors.blocks.facts import (
+    FAR,
     exponent_steps,
     facts_at,
     numbers_encoded,
@@ -23,6 +24,7 @@ from bfpemu.vectors.blocks.facts import (
 )
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import SATURATION as KINDS
 from bfpemu.vectors.blocks.rounding_bins import beside_largest, cells_of
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray
@@ -60,6 +62,8 @@ class _Rows(NamedTuple):
     """Of binade and this exponent, counted from the lowest; -1 of no number."""
     place: AnyArray
     """Which element it is."""
+    infinite: AnyArray
+    """Whether it is an infinity."""
 
 
 class NumberPairs:
@@ -132,11 +136,51 @@ class NumberPairs:
         if len(ends) == 1:
             return [(code,) for code in range(ends[0] + 1)]
         if self._is_scaled and self.problem.unit == "multiply":
-            return [(min(both, ends[0]), max(both - ends[0], 0)) for both in range(sum(ends) + 1)]
+            return [(min(both, ends[0]), max(both - ends[0], 0)) for both in self._telling_sums(sum(ends))]
         if not self._is_scaled:
-            return list(product(*(range(end + 1) for end in ends))) if (ends[0] + 1) * (ends[1] + 1) <= _MOST else []
+            return self._with_ends(ends)
         units = [spec.exponent_bias + spec.fraction_bits for spec in specs]
         return sorted(self._near(ends, units[0] - units[1]))
+
+    def _telling_sums(self, most: int) -> list[int]:
+        """Return sums of the codes of both factors: beside both ends of the result's range, and one of all others.
+
+        Away from these all products have their places in the middle, or all are far too large or too small.
+        """
+        if not self.reach.is_chain_plain:
+            return list(range(most + 1))
+        specs, offset = self.reach.operands, abs(self.conversion.exponent_offset) + self.conversion.post_truncate_bits
+        # Between the exponents of the products of one sum, and as many beside them as change what is rounded.
+        width = sum(spec.mantissa_bits for spec in specs) + self.spec.magnitude_bits + offset + 8
+        unit = self.spec.fraction_bits - sum(spec.exponent_bias + spec.fraction_bits for spec in specs)
+        ends = [end - unit for end in (self.spec.smallest_exponent, self.spec.largest_exponent)]
+        near = {both for end in ends for both in range(end - 2 * width, end + 2 * width + 1)}
+        return sorted(both for both in near | {0, most, sum(ends) // 2} if 0 <= both <= most)
+
+    def _with_ends(self, ends: list[int]) -> list[tuple[int, ...]]:
+        """Return codes of factors: those beside an end, where numbers wrap or are flushed, with all of the other.
+
+        All others scale numbers; what is infinite is so with any of them.
+        """
+        specs = self.reach.operands
+        sides = [spec.magnitude_bits + abs(spec.fraction_bits) + 3 for spec in specs]
+        if any(spec.negative_zero_code is NegativeZeroCode.ALL_ONES_EXPONENT for spec in specs):
+            sides = [end + 1 for end in ends]
+        inner = [(side, end - side) for side, end in zip(sides, ends, strict=True)]
+        codes = [
+            sorted({*range(min(low, end + 1)), *range(max(high + 1, 0), end + 1)})
+            for (low, high), end in zip(inner, ends, strict=True)
+        ]
+        if sum(len(own) * (end + 1) for own, end in zip(codes, reversed(ends), strict=True)) > _MOST:
+            return []
+        pairs = {*product(codes[0], range(ends[1] + 1)), *product(range(ends[0] + 1), codes[1])}
+        if all(low <= high for low, high in inner):
+            (low, high), (least, most) = inner
+            pairs |= {
+                (min(both - least, high), both - min(both - least, high))
+                for both in range(low + least, high + most + 1)
+            }
+        return sorted(pairs)
 
     def _near(self, ends: list[int], middle: int) -> set[tuple[int, int]]:
         """Return exponent codes of addends whose units lie near each other, and of each code one at least."""
@@ -179,21 +223,21 @@ class NumberPairs:
             stimulus[f"{'ab'[side]}_exponents"] = np.repeat(codes, len(own))[:, None].repeat(blocks, axis=1)
         numbers, lost = numbers_encoded(self.problem, stimulus)
         shape = (len(exponents), places.size)
-        finite, negative, mantissa, top, more = (
-            array.reshape(shape)[:, :count] for array in (numbers.kinds == FINITE, *numbers[1:], lost)
-        )
-        mantissa = np.where(finite, mantissa, np.uint64(0)) | more
-        return self._ordered(negative, mantissa, np.where(mantissa != 0, top, -(1 << 20)))
+        kinds, negative, mantissa, top, more = (array.reshape(shape)[:, :count] for array in (*numbers, lost))
+        mantissa = np.where(kinds == FINITE, mantissa, np.uint64(0)) | more
+        return self._ordered(negative, mantissa, np.where(mantissa != 0, top, -FAR), kinds == INFINITE)
 
-    def _ordered(self, negative: AnyArray, mantissa: AnyArray, top: AnyArray) -> _Rows:
+    def _ordered(self, negative: AnyArray, mantissa: AnyArray, top: AnyArray, infinite: AnyArray) -> _Rows:
         """Return numbers in the order of their magnitudes."""
         order = np.lexsort((mantissa, top), axis=-1)
-        negative, mantissa, top = (np.take_along_axis(array, order, axis=1) for array in (negative, mantissa, top))
+        negative, mantissa, top, infinite = (
+            np.take_along_axis(array, order, axis=1) for array in (negative, mantissa, top, infinite)
+        )
         wanted = wanted_exponents(self.problem, top, mantissa)
         nonzero = mantissa != 0
         begins = nonzero.copy()
         begins[:, 1:] &= (top[:, 1:] != top[:, :-1]) | (wanted[:, 1:] != wanted[:, :-1])
-        return _Rows(negative, mantissa, top, wanted, np.cumsum(begins, axis=1) - 1, order)
+        return _Rows(negative, mantissa, top, wanted, np.cumsum(begins, axis=1) - 1, order, infinite)
 
     def _hits_of(self, rows: _Rows, group: int) -> Iterator[tuple[int, AnyArray, AnyArray, AnyArray, AnyArray]]:
         """Yield crosses, two numbers of each, where they hold, and the column of the largest number of a group."""
@@ -205,6 +249,8 @@ class NumberPairs:
         is_inside &= rows.group <= group if self.has_others else here
         whose = np.broadcast_to(wanted - self.spec.smallest_exponent + (1 << 40), here.shape)
         yield LARGEST, whose, rows.negative.astype(np.int64), here, last
+        infinite = rows.infinite & here.any(axis=1)[:, None] & self.has_others
+        yield SATURATION, whose, len(KINDS) + 8 * rows.negative, infinite, last
         for exponent, is_rounded in self._block_exponents(wanted):
             unit = exponent - self.spec.fraction_bits - self.conversion.post_truncate_bits
             facts = facts_at(

@@ -262,8 +262,12 @@ class Places:
     def why_not_saturated(self, labels: Labels) -> str | None:
         """Return why no element is at or above the largest significand at an exponent beside an end of the range."""
         kind = labels[0].partition(".")[2]
-        if not self.is_known or kind == "infinity":
+        if not self.is_known:
             return None
+        detail = [*SATURATION_KINDS, "infinity"].index(kind) + 8 * labels[0].startswith("neg")
+        pair = SATURATION, self.pairs.key_of(self._exponent(labels[1])), detail
+        if kind == "infinity":
+            return self._why_no_pair(*pair)
         places, is_beyond = self._in_range(labels[1]), kind in _BEYOND
         here = [place for place in places if (place.kept > self.bits if is_beyond else place.kept == self.bits)]
         if not here:
@@ -271,8 +275,7 @@ class Places:
             return f"no element of such a block is {where} the largest significand"
         bits = 1 if is_beyond else self.bits + _BITS_BELOW.get(kind, 0)
         if any(place.bits >= bits for place in here if self._may_exceed(place, kind)):
-            detail = SATURATION_KINDS.index(kind) + 8 * labels[0].startswith("neg")
-            return self._why_no_pair(SATURATION, self.pairs.key_of(self._exponent(labels[1])), detail)
+            return self._why_no_pair(*pair)
         return "the rule, or the bits of a number, leave no such element at this exponent"
 
     def _may_exceed(self, place: Place, kind: str) -> bool:
