@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, ExponentOverflow, NegativeZeroCode
+from bfpemu.formats import BFPSpec, DecodeUnderflow, Encoding, ExponentOverflow, ExponentRule, NegativeZeroCode
 from bfpemu.kernels.source import FINITE, INFINITE
 from bfpemu.vectors.blocks.facts import (
     FAR,
+    BlockFacts,
     exponent_steps,
     facts_at,
     numbers_encoded,
@@ -34,6 +35,8 @@ _MOST = 1 << 22
 _FARTHEST = 1 << 10
 """Places between two addends up to which they are looked at."""
 _AT_A_TIME = 1 << 18
+_LIFTED = 1 << 40
+"""A step to the largest exponent, which an infinity gives."""
 ROUNDING, CLAMPING, SATURATION, LARGEST = range(4)
 Hit = tuple[int, int, int]
 """A cross; the distance or the exponent that the rule gives; sign and bits, sign and kind of saturation, or sign."""
@@ -251,36 +254,58 @@ class NumberPairs:
         yield LARGEST, whose, rows.negative.astype(np.int64), here, last
         infinite = rows.infinite & here.any(axis=1)[:, None] & self.has_others
         yield SATURATION, whose, len(KINDS) + 8 * rows.negative, infinite, last
-        for exponent, is_rounded in self._block_exponents(wanted):
-            unit = exponent - self.spec.fraction_bits - self.conversion.post_truncate_bits
-            facts = facts_at(
-                self.problem,
-                rows.negative.reshape(-1),
-                rows.mantissa.reshape(-1),
-                rows.top.reshape(-1),
-                np.broadcast_to(unit, here.shape).reshape(-1),
-            )
-            mask = is_inside & is_rounded
+        for step in self._steps:
+            facts = self._facts_at(rows, np.clip(wanted + step, *self._ends))
+            mask = is_inside & self._is_rounded(wanted, step)
+            if step in exponent_steps(self.conversion)[1:]:
+                mask &= (is_inside & self._moves(rows, wanted)).any(axis=1)[:, None]
             cells = (cells_of(facts) + 8 * facts.negative).reshape(here.shape)
             yield ROUNDING, np.minimum(high - rows.top, self.far + 1), cells, mask, last
             yield CLAMPING, whose, cells, mask, last
             kinds = beside_largest(facts, self.reach).reshape(here.shape)
             yield SATURATION, whose, kinds + 8 * rows.negative, mask & (kinds >= 0), last
 
-    def _block_exponents(self, wanted: AnyArray) -> Iterator[tuple[AnyArray, AnyArray]]:
-        """Yield exponents of blocks for those that the rule begins with, and where such a block is rounded."""
-        low, high = self.spec.smallest_exponent, self.spec.largest_exponent
-        ends = self.reach.lowered_ends
-        for step in exponent_steps(self.conversion):
-            exponent = wanted + step
-            is_rounded = (step >= 0) | ((wanted >= ends[0]) & (wanted <= ends[1]))
-            if not self.spec.use_subnormals:
-                is_rounded &= exponent >= low
-            if self.conversion.exponent_overflow is not ExponentOverflow.SATURATE:
-                is_rounded &= exponent <= high
-            yield np.clip(exponent, low, high), is_rounded
-        if self.reach.infinity_lifts:
-            yield np.full_like(wanted, high), np.ones(wanted.shape, np.bool_)
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return self.spec.smallest_exponent, self.spec.largest_exponent
+
+    @property
+    def _steps(self) -> tuple[int, ...]:
+        """Return how far the exponents of blocks may lie from those with which the rule begins."""
+        return (*exponent_steps(self.conversion), *([_LIFTED] if self.reach.infinity_lifts else []))
+
+    def _facts_at(self, rows: _Rows, exponents: AnyArray) -> BlockFacts:
+        """Return the facts of all numbers, at the unit of an exponent of each row."""
+        units = exponents - self.spec.fraction_bits - self.conversion.post_truncate_bits
+        negative, mantissa, top, unit = (
+            array.reshape(-1)
+            for array in (rows.negative, rows.mantissa, rows.top, np.broadcast_to(units, rows.top.shape))
+        )
+        return facts_at(self.problem, negative, mantissa, top, unit)
+
+    def _moves(self, rows: _Rows, wanted: AnyArray) -> AnyArray:
+        """Return which numbers may give the rule another exponent than the one that it begins with."""
+        conversion, bits = self.conversion, self.spec.magnitude_bits + self.conversion.post_truncate_bits
+        is_cut = conversion.alignment_bits is not None and conversion.alignment_bits < bits
+        if is_cut or conversion.ignored_bit is not None or conversion.post_truncate_bits:
+            return np.ones(rows.top.shape, np.bool_)
+        facts = self._facts_at(rows, wanted)
+        if conversion.exponent_rule is ExponentRule.EVEN:  # rounded beyond the largest significand
+            return beside_largest(facts, self.reach).reshape(rows.top.shape) > 0
+        # Without an error there is none that another exponent makes smaller.
+        return (facts.guard | facts.below_guard | (beside_largest(facts, self.reach) > 0)).reshape(rows.top.shape)
+
+    def _is_rounded(self, wanted: AnyArray, step: int) -> AnyArray:
+        """Return where a block is rounded whose exponent lies so far from that with which the rule begins."""
+        if step == _LIFTED:
+            return np.ones(wanted.shape, np.bool_)
+        exponent, ends = wanted + step, self.reach.lowered_ends
+        found = (step >= 0) | ((wanted >= ends[0]) & (wanted <= ends[1]))
+        if not self.spec.use_subnormals:
+            found &= exponent >= self.spec.smallest_exponent
+        if self.conversion.exponent_overflow is not ExponentOverflow.SATURATE:
+            found &= exponent <= self.spec.largest_exponent
+        return found
 
     def key_of(self, exponent: int) -> int:
         """Return what stands for an exponent of the rule in `hits`."""

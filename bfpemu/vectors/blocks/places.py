@@ -58,6 +58,8 @@ class Block(NamedTuple):
     """The block's exponent."""
     is_clamped: bool
     """Whether that is the largest one, which lies below that of the rule."""
+    is_lifted: bool
+    """Whether the rule adds one to the exponent of the largest number's binade."""
 
 
 class Places:
@@ -86,8 +88,18 @@ class Places:
             if not self.reach.has_top(high):
                 continue
             for wanted in self._wanted(high):
-                found |= {Block(high, wanted, *end) for end in self._exponents(wanted)}
+                is_lifted = wanted > self.reach.wanted(high, is_power=True)
+                found |= {Block(high, wanted, *end, is_lifted) for end in self._exponents(wanted)}
         return sorted(found)
+
+    def telling_blocks(self, some: int) -> list[Block]:
+        """Return blocks beside both ends of the range and away from them, each in some binades from either end."""
+        kinds: dict[tuple[int, bool, int, bool], list[Block]] = {}
+        for block in self.blocks:
+            moved = min(block.exponent - block.wanted, 2)
+            kinds.setdefault((self.beside(block.wanted), block.is_lifted, moved, block.is_clamped), []).append(block)
+        found = [[*own[:some], own[len(own) // 2], *own[len(own) - some :]] for own in kinds.values()]
+        return list(dict.fromkeys(block for own in found for block in own))
 
     def _wanted(self, high: int) -> list[int]:
         """Return the exponents that the rule begins with for a largest magnitude of ``floor(log2)`` `high`."""
@@ -140,7 +152,7 @@ class Places:
         most: dict[tuple[int, int, int, bool], int] = {}
         point = reach.spec.fraction_bits + conversion.post_truncate_bits
         for block in self.blocks:
-            high, wanted, exponent, is_clamped = block
+            high, wanted, exponent, is_clamped, _ = block
             beside, lowest = self.beside(wanted), self._lowest_bit(high, wanted)
             farthest = 0 if (reach.spec.elements_per_block or 1) == 1 else high - reach.tops[0]
             for distance in range(farthest + 1):
@@ -311,3 +323,12 @@ def _cell_number(label: str) -> int:
     """Return the sign and the bits of a label as a number."""
     sign, *digits = label.split(".")
     return int("".join([str(int(sign == "neg")), *(digit[-1] for digit in digits)]), 2)
+
+
+def quarters(kept: int) -> list[int]:
+    """Return numbers in quarters of a unit with so many bits in the integer part; without one, in smaller parts."""
+    if kept <= 0:
+        return [2, 3]
+    first = 1 << (kept - 1)
+    wholes = {first, first | 1, 2 * first - 1, max(2 * first - 2, first)}
+    return [4 * whole + rest for whole in sorted(wholes) for rest in range(4)]

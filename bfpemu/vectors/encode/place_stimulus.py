@@ -11,7 +11,7 @@ import numpy as np
 from bfpemu.formats import ExponentRule
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.blocks.cross_families import MOST_IN_A_CROSS
-from bfpemu.vectors.blocks.places import Block, Places
+from bfpemu.vectors.blocks.places import Block, Places, quarters
 from bfpemu.vectors.blocks.source_numbers import numbers_of
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 
@@ -38,26 +38,13 @@ class PlaceStimulus(SourceStimulus):
     def pieces(self) -> Iterator[Patterns]:
         """Yield arrays of blocks, shape (n, lanes), those of one lane after those of another."""
         places, sub = Places(self.reach), self.reach.spec.sub_block_size or 1
-        kinds = [piece for block in self._kinds(places) for piece in self._blocks_of(block, places)]
+        kinds = [piece for block in places.telling_blocks(_SOME) for piece in self._blocks_of(block, places)]
         found = np.concatenate([np.zeros((0, self.lanes), np.uint64), *kinds])
         has_lanes = _CELLS * (places.far + 2) * self.lanes <= MOST_IN_A_CROSS
         # What is in a sub-block stays together.
         for inside, step in product(range(sub), range(0, self.lanes if has_lanes else 1, sub)):
             parts = found.reshape(len(found), -1, sub) if self.lanes % sub == 0 else found[..., None]
             yield np.roll(np.roll(parts, inside, axis=2).reshape(found.shape), step, axis=1)
-
-    def _kinds(self, places: Places) -> list[Block]:
-        """Return some blocks at both ends of the range, away from them, and at both ends of the source."""
-        kinds: dict[tuple[int, bool, int, bool], list[Block]] = {}
-        for block in places.blocks:
-            moved = min(block.exponent - block.wanted, 2)
-            key = places.beside(block.wanted), self._is_lifted(block), moved, block.is_clamped
-            kinds.setdefault(key, []).append(block)
-        some = [[*found[:_SOME], found[len(found) // 2], *found[-_SOME:]] for found in kinds.values()]
-        return list(dict.fromkeys(block for found in some for block in found))
-
-    def _is_lifted(self, block: Block) -> bool:
-        return block.wanted > self.reach.wanted(block.high, is_power=True)
 
     def _pattern(self, sign: int, integer: int, exponent: int) -> int | None:
         """Return the pattern of a number, or of an infinity or NaN that counts as this number, or None."""
@@ -86,7 +73,7 @@ class PlaceStimulus(SourceStimulus):
             cells = [
                 pattern
                 for top in sorted(tops, reverse=True)
-                for number in _quarters(top + 1 - unit)
+                for number in quarters(top + 1 - unit)
                 for sign in (0, 1)
                 for pattern in [self._pattern(sign, number, unit - 2 + min(top + 1 - unit, 0))]
                 if pattern is not None
@@ -103,7 +90,7 @@ class PlaceStimulus(SourceStimulus):
         bits, largest = spec.magnitude_bits, spec.largest_significand
         below = high + 1 - bits
         holders = [(largest, below), (4 * largest + 3, below - 2), (1, high)]
-        if self._is_lifted(block):
+        if block.is_lifted:
             holders = [((2 << bits) - 1, below - 1), (3, high - 1)]
         specials = (None, self.source.infinity)[: 1 + self.reach.infinity_lifts]
         for number, special, sign in product(holders, specials, (0, 1)):
@@ -143,12 +130,3 @@ class PlaceStimulus(SourceStimulus):
         found = np.tile(row, (count, 1))
         found[:, free] = np.resize(np.array(own, np.uint64), (count, len(free)))
         return found
-
-
-def _quarters(kept: int) -> list[int]:
-    """Return numbers in quarters of a unit with so many bits in the integer part; without one, in smaller parts."""
-    if kept <= 0:
-        return [2, 3]
-    first = 1 << (kept - 1)
-    wholes = {first, first | 1, 2 * first - 1, max(2 * first - 2, first)}
-    return [4 * whole + rest for whole in sorted(wholes) for rest in range(4)]

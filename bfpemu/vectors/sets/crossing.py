@@ -20,6 +20,7 @@ from bfpemu.vectors.blocks.operand_stimulus import OperandStimulus, joined
 from bfpemu.vectors.blocks.places import Places
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.dot.cross_stimulus import BlockDotCrossStimulus, DotCrossStimulus
+from bfpemu.vectors.dot.place_sums import PlaceSums
 from bfpemu.vectors.encode.cross_stimulus import EncodeCrossStimulus
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.sets.plan import Plan
@@ -103,6 +104,8 @@ class Crossing:
         if self.problem.unit == "dot":
             kind = BlockDotCrossStimulus if self.problem.results else DotCrossStimulus
             yield from kind(self.problem, self.plan.seed, self.plan.level).pieces()
+            if self.problem.results:
+                yield from PlaceSums(self.problem, self.plan.seed, self.plan.level).pieces()
         elif self.problem.unit != "decode":
             yield self._alone(stimulus)
             yield self._of_pairs(stimulus)
