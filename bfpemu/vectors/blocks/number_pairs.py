@@ -209,8 +209,12 @@ class NumberPairs:
         specs = self.reach.operands
         every = list(product(*(range(1 << spec.mantissa_bits) for spec in specs)))
         if self.problem.unit == "multiply" and self._is_scaled:
-            tables = [_significands(spec) for spec in specs]
-            every = list({tables[0][a] * tables[1][b]: (a, b) for a, b in every}.values())
+            values = [_significands(spec) for spec in specs]
+            kinds: dict[object, Element] = {}
+            for a, b in every:
+                x, y = values[0][a], values[1][b]
+                kinds.setdefault((a, b) if x is None or y is None else x * y, (a, b))
+            every = list(kinds.values())
         return every
 
     def _rows(self, exponents: list[tuple[int, ...]]) -> _Rows:
@@ -312,14 +316,13 @@ class NumberPairs:
         return exponent - self.spec.smallest_exponent + (1 << 40)
 
 
-def _significands(spec: BFPSpec) -> list[int]:
-    """Return what every element code stands for, that of -0 beside 0 left apart."""
-    sign = 1 << spec.mantissa_bits - 1
-    codes = range(1 << spec.mantissa_bits)
+def _significands(spec: BFPSpec) -> list[int | None]:
+    """Return what every element code stands for; None of that of -0, which may be an infinity."""
+    sign, codes = 1 << spec.mantissa_bits - 1, range(1 << spec.mantissa_bits)
     if not spec.has_sign:
         return list(codes)
     if spec.encoding is Encoding.SIGN_MAGNITUDE:
-        return [code if code < sign else sign - code for code in codes]
+        return [code if code < sign else sign - code if code > sign else None for code in codes]
     return [code if code < sign else code - 2 * sign for code in codes]
 
 
