@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bfpemu.vectors.blocks.filling import Stimulus
-from bfpemu.vectors.blocks.places import Block, Places, quarters
+from bfpemu.vectors.blocks.places import Places
+from bfpemu.vectors.blocks.rounded_blocks import Block, quarters
 from bfpemu.vectors.dot.block_stimulus import ResultStimulus, Sum
 from bfpemu.vectors.dot.reach import ResultReach
 from bfpemu.vectors.dot.shared_rows import BlockDotStimulus

@@ -11,7 +11,8 @@ import numpy as np
 from bfpemu.formats import ExponentRule
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.blocks.cross_families import MOST_IN_A_CROSS
-from bfpemu.vectors.blocks.places import Block, Places, quarters
+from bfpemu.vectors.blocks.places import Places
+from bfpemu.vectors.blocks.rounded_blocks import Block, quarters
 from bfpemu.vectors.blocks.source_numbers import numbers_of
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 
