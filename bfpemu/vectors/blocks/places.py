@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from bfpemu.formats import DecodeUnderflow, ExponentRule
@@ -76,11 +77,15 @@ class Places(RoundedBlocks):
             high, wanted, exponent, is_clamped, _ = block
             beside, lowest = self.beside(wanted), self._lowest_bit(high, wanted)
             farthest = 0 if (reach.spec.elements_per_block or 1) == 1 else high - reach.tops[0]
-            for distance in range(farthest + 1):
+            # Between the distances that are told apart and the places of rounding nothing changes either.
+            near = min(self.far + 2, farthest)
+            rounded = max(high + 1 - exponent + point - self.bits - 2, near + 1)
+            between = (one for one in range(near + 1, min(rounded, farthest + 1)) if high - one in self.tops)
+            for distance in (*range(near + 1), *islice(between, 1), *range(rounded, farthest + 1)):
                 top = high - distance
                 if top < lowest:
                     break
-                if not reach.has_top(top):
+                if top not in self.tops:
                     continue
                 bits, kept = min(self._precision_at(top), top - lowest + 1), top + 1 - exponent + point
                 if distance > self.far and kept + reach.spec.largest_shift < 0:

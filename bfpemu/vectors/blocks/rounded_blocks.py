@@ -32,12 +32,16 @@ class RoundedBlocks:
         self.reach = reach
 
     @cached_property
+    def tops(self) -> frozenset[int]:
+        """Return every ``floor(log2)`` of a number."""
+        low, high = self.reach.tops
+        return frozenset(top for top in range(low, high + 1) if self.reach.has_top(top))
+
+    @cached_property
     def blocks(self) -> list[Block]:
         """Return the rounded blocks."""
         found = set()
-        for high in range(self.reach.tops[0], self.reach.tops[1] + 1):
-            if not self.reach.has_top(high):
-                continue
+        for high in sorted(self.tops):
             for wanted in self._wanted(high):
                 is_lifted = wanted > self.reach.wanted(high, is_power=True)
                 found |= {Block(high, wanted, *end, is_lifted) for end in self._exponents(wanted)}

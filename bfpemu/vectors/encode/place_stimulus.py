@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ class PlaceStimulus(SourceStimulus):
         fraction = integer << zeros & ((1 << self.source.fraction_bits) - 1)
         return sign << self.source.bits - 1 | self.source.infinity | fraction
 
-    @property
+    @cached_property
     def _special_top(self) -> int | None:
         """``floor(log2)`` of infinities and NaN that count as numbers."""
         problem, infinity = self.reach.problem, self.source.infinity
