@@ -16,17 +16,14 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
 CATALOGUE = [
-    ("encode", "msfp12"),
-    *(
-        pytest.param(unit, name, marks=pytest.mark.slow)
-        for unit, name in (
-            ("encode", "bfp4"), ("encode", "mx4"), ("encode", "tt_bfp4_b_hw"), ("encode", "aie_bfp16ebs8_even"),
-            ("encode", "tt_bfp4_b_host_lower_error"), ("encode", "intel_int4bfp_weights"), ("requantize", "bfp4"),
-            ("requantize", "aie_bfp16ebs8_even"), ("requantize", "tt_bfp4_b_hw"), ("multiply", "msfp12"),
-            ("multiply", "tt_bfp4_b_hw"), ("multiply", "achronix_bfp8e8"), ("add", "msfp12"), ("add", "bfp4"),
-        )
-    ),
+    ("encode", "msfp12"), ("encode", "bfp4"), ("encode", "mx4"), ("encode", "tt_bfp4_b_hw"),
+    ("encode", "aie_bfp16ebs8_even"), ("encode", "tt_bfp4_b_host_lower_error"), ("encode", "intel_int4bfp_weights"),
+    ("requantize", "bfp4"), ("requantize", "aie_bfp16ebs8_even"), ("requantize", "tt_bfp4_b_hw"),
+    ("multiply", "msfp12"), ("multiply", "tt_bfp4_b_hw"), ("multiply", "achronix_bfp8e8"), ("add", "msfp12"),
+    ("add", "bfp4"),
 ]  # fmt: skip
 ONE = Preset(BFPSpec("one", 3, 2, 2, use_subnormals=True))
 INFINITE = Preset(

@@ -16,6 +16,8 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 
+pytestmark = pytest.mark.slow  # nothing here depends on the JIT, so once is enough
+
 
 def dot_problem(unit, format, slots=2):
     """Return two rows of a few blocks."""
@@ -30,7 +32,6 @@ DOT_UNITS = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "format"), DOT_UNITS)
 def test_every_cross_of_a_dot_product_unit_has_vectors_or_a_reason(name, format):
     made = Directed(plan_of(dot_problem(unit(name), format), 2, 1))
