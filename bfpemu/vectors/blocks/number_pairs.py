@@ -35,6 +35,8 @@ _MOST = 1 << 22
 _AT_A_TIME = 1 << 18
 _LIFTED = 1 << 40
 """A step to the largest exponent, which an infinity gives."""
+_FIRST_KEY = 1 << 40
+"""What stands for the smallest exponent in `hits`, so that none below it is negative."""
 ROUNDING, CLAMPING, SATURATION, LARGEST = range(4)
 Hit = tuple[int, int, int]
 """A cross; the distance or the exponent that the rule gives; sign and bits, sign and kind of saturation, or sign."""
@@ -151,7 +153,7 @@ class NumberPairs:
         wanted, high = (array[at][:, None] for array in (rows.wanted, rows.top))
         is_inside = (rows.mantissa != 0) & here.any(axis=1)[:, None]
         is_inside &= rows.group <= group if self.has_others else here
-        whose = np.broadcast_to(wanted - self.spec.smallest_exponent + (1 << 40), here.shape)
+        whose = np.broadcast_to(wanted - self.spec.smallest_exponent + _FIRST_KEY, here.shape)
         yield LARGEST, whose, rows.negative.astype(np.int64), here, last
         infinite = rows.infinite & here.any(axis=1)[:, None] & self.has_others
         yield SATURATION, whose, len(KINDS) + 8 * rows.negative, infinite, last
@@ -210,7 +212,7 @@ class NumberPairs:
 
     def key_of(self, exponent: int) -> int:
         """Return what stands for an exponent of the rule in `hits`."""
-        return exponent - self.spec.smallest_exponent + (1 << 40)
+        return exponent - self.spec.smallest_exponent + _FIRST_KEY
 
 
 @cache

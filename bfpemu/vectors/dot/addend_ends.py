@@ -74,8 +74,7 @@ def pairs_of_addends(stimulus: DotStimulus) -> Iterator[tuple[Numbers, Numbers]]
     every, sums = held_numbers(stimulus, stimulus.groups - 1), group_sums(stimulus)
     if not unit.pairwise:
         # What becomes a float of the accumulator before it is added is what one group alone leaves there.
-        is_converted = unit.accumulator.kind is AccumulatorKind.FLOAT and not unit.accumulator.fused
-        yield from product(every, held_numbers(stimulus, 1) if is_converted else [sums])
+        yield from product(every, held_numbers(stimulus, 1) if stimulus.added_float is not None else [sums])
     if unit.pairwise or unit.lanes > 1 or unit.splits > 1:
         yield from product(every, repeat=2)
     if unit.pairwise and unit.accumulator.fused:

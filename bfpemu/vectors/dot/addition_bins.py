@@ -12,7 +12,16 @@ from itertools import product
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.pseudorandom import words
-from bfpemu.vectors.dot.facts import DotFacts, DotFamily, Number, additions, converted, exact_sum, named_family
+from bfpemu.vectors.dot.facts import (
+    DotFacts,
+    DotFamily,
+    Number,
+    additions,
+    converted,
+    exact_sum,
+    float_unit,
+    named_family,
+)
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 from bfpemu.vectors.problem import Problem
@@ -103,7 +112,7 @@ def _names(before: Number, addend: Number, stimulus: DotStimulus) -> Iterator[st
     step = _STEPS.get(total.top - higher)
     if step is None:
         return
-    places = max(total.top, 1 - held.bias) - held.fraction_bits - total.exponent
+    places = float_unit(total, held) - total.exponent
     magnitude = abs(total.integer) << max(-places, 0) + 1
     places = max(places, 0) + 1
     odd, guard = magnitude >> places & 1, magnitude >> (places - 1) & 1

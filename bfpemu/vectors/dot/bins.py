@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bfpemu.formats.float_format import Subnormals
-from bfpemu.formats.unit import AccumulatorKind, FloatFormat
+from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep, JoinStep, ResultStep, Step
+from bfpemu.vectors.blocks.rounding_bins import cell_name
 from bfpemu.vectors.dot.facts import (
     DotFacts,
     DotFamily,
@@ -15,6 +16,7 @@ from bfpemu.vectors.dot.facts import (
     addends,
     additions,
     exact_sum,
+    float_unit,
     named_family,
     value_of,
 )
@@ -59,13 +61,8 @@ def _result_families(problem: Problem) -> list[DotFamily]:
     ]
 
 
-def cell_name(sign: str, odd: int, guard: int, sticky: int) -> str:
-    """Return how bins name a sign and the bits around the place where a number is rounded."""
-    return f"{sign}.lsb{odd}.guard{guard}.sticky{sticky}"
-
-
 _CELL_NAMES = [
-    f"round.{stage}.{cell_name(sign, cell >> 2, cell >> 1 & 1, cell & 1)}"
+    f"round.{stage}.{sign}.{cell_name(cell)}"
     for stage in ("accumulator", "output")
     for sign in ("pos", "neg")
     for cell in range(8)
@@ -83,7 +80,7 @@ def _cell(exact: Number, unit: int, stage: str) -> str:
         guard = magnitude >> (shift - 1) & 1
         sticky = magnitude & ((1 << (shift - 1)) - 1) != 0
     sign = "neg" if exact.integer < 0 else "pos"
-    return f"round.{stage}.{cell_name(sign, odd, guard, int(sticky))}"
+    return f"round.{stage}.{sign}.{cell_name(odd << 2 | guard << 1 | sticky)}"
 
 
 def accumulator_cells(problem: Problem) -> Callable[[Number, Number, Step], Iterator[str]]:
@@ -123,11 +120,6 @@ def _cell_bins(problem: Problem) -> Callable[[DotFacts, int], Iterator[str]]:
     return bins
 
 
-def float_unit(exact: Number, format: FloatFormat) -> int:
-    """Return the place of the last bit that a float keeps of a number other than 0."""
-    return max(exact.top, 1 - format.bias) - format.fraction_bits
-
-
 def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
     assert problem.dot_unit is not None
     accumulator, output = problem.dot_unit.accumulator, problem.float_output
@@ -140,7 +132,7 @@ def _why_no_cell(problem: Problem) -> Callable[[str], str | None]:
             return "nothing is negative"
         if ".accumulator." in name and accumulator.kind is AccumulatorKind.EXACT:
             return "the accumulator is exact"
-        is_alone = stimulus.groups == 1 and accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+        is_alone = stimulus.groups == 1 and stimulus.added_float is not None
         if ".accumulator." in name and is_alone and "guard0.sticky0" not in name:
             return "a vector has one group, whose sum becomes a float before it is added to 0"
         if output is None or ".accumulator." in name or "lsb0.guard0.sticky0" in name:

@@ -13,7 +13,7 @@ from bfpemu.formats.float_format import FloatFormat
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.rounding import round_to_integer
-from bfpemu.vectors.dot.facts import Number
+from bfpemu.vectors.dot.facts import Number, float_unit
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins, rounded_stages
 from bfpemu.vectors.dot.small_numbers import rounded_numbers
 from bfpemu.vectors.dot.stimulus import DotStimulus
@@ -60,7 +60,7 @@ def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
 
 def _behind(number: Number, format: FloatFormat) -> int | None:
     """Return how many places behind the guard bit the one bit lies without which a number is rounded otherwise."""
-    places = max(number.top, 1 - format.bias) - format.fraction_bits - number.exponent
+    places = float_unit(number, format) - number.exponent
     if places < 2:
         return None
     magnitude, guard = abs(number.integer), 1 << places - 1

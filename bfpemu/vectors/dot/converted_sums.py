@@ -7,13 +7,13 @@ from fractions import Fraction
 from itertools import product
 
 from bfpemu.formats.float_format import FloatFormat, Subnormals
-from bfpemu.formats.unit import AccumulatorKind, ScalePoint
+from bfpemu.formats.unit import ScalePoint
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
 from bfpemu.reference.float_format import rational, round_to_format
 from bfpemu.reference.trace import GroupStep, ResultStep
-from bfpemu.vectors.dot.bins import cell_name, float_unit
-from bfpemu.vectors.dot.facts import Number
+from bfpemu.vectors.blocks.rounding_bins import cell_name
+from bfpemu.vectors.dot.facts import Number, float_unit
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, found_bins
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
@@ -21,18 +21,18 @@ from bfpemu.vectors.dot.terms import Term
 _SIGNS = {"pos": 1, "neg": -1}
 _DEPTHS = 4
 """Places below the last kept bit at which the lowest bit of a candidate lies, at most."""
-_CELLS = [(odd, guard, sticky) for odd, guard, sticky in product((0, 1), repeat=3) if guard or sticky]
+_CELLS = [cell for cell in range(8) if cell & 3]
+"""Last kept bit, guard bit and any below it, of what is rounded at all."""
 
 
 def converted_sums(stimulus: DotStimulus) -> FoundBins:
     """Return the bins ``converts.PLACE.SIGN.lsbX.guardY.stickyZ`` and ``converts.PLACE.depthK.SIGN``."""
     candidates: dict[str, Iterator[Terms]] = {}
-    unit, held = stimulus.unit, stimulus.unit.accumulator.format
-    is_float = unit.accumulator.kind is AccumulatorKind.FLOAT and not unit.accumulator.fused
-    if is_float and held is not None and not stimulus.problem.results:
+    held = stimulus.added_float
+    if held is not None and not stimulus.problem.results:
         for place, sign in product(_places(stimulus, held), _SIGNS):
             for cell in _CELLS:
-                name = f"converts.{place}.{cell_name(sign, *cell)}"
+                name = f"converts.{place}.{sign}.{cell_name(cell)}"
                 candidates[name] = _rounded(stimulus, held, place, _SIGNS[sign], cell)
             for depth in range(1, stimulus.most.bit_length() + 1):
                 candidates[f"converts.{place}.depth{depth}.{sign}"] = _of_one_bit(
@@ -63,7 +63,7 @@ def _names(stimulus: DotStimulus, held: FloatFormat | None, result: DotResult) -
         if lost:
             guard = lost >> (places - 1)
             odd, sticky = magnitude >> places & 1, int(lost != guard << (places - 1))
-            yield f"converts.{place}.{cell_name(sign, odd, guard, sticky)}"
+            yield f"converts.{place}.{sign}.{cell_name(odd << 2 | guard << 1 | sticky)}"
             if lost & (lost - 1) == 0 and magnitude >> places:
                 yield f"converts.{place}.depth{places - lost.bit_length() + 1}.{sign}"
 
@@ -81,11 +81,9 @@ def _roundings(stimulus: DotStimulus, held: FloatFormat, step: GroupStep) -> Ite
             yield "scaled", Number(int(value.signed), step.exponent)
 
 
-def _rounded(
-    stimulus: DotStimulus, held: FloatFormat, place: str, sign: int, cell: tuple[int, int, int]
-) -> Iterator[Terms]:
+def _rounded(stimulus: DotStimulus, held: FloatFormat, place: str, sign: int, cell: int) -> Iterator[Terms]:
     """Yield sums with these bits around the place where they are rounded."""
-    odd, guard, sticky = cell
+    odd, guard, sticky = cell >> 2, cell >> 1 & 1, cell & 1
     point = held.fraction_bits
     kept = (1 << point, (2 << point) - 2, (1 << point) | 0x2AAAAAAA & ((1 << point) - 1)) if place == "normal" else ()
     for depth in range(1 + sticky, max(_DEPTHS, stimulus.most.bit_length() - point) + 1):

@@ -11,6 +11,7 @@ from bfpemu.vectors.blocks.cross_families import Axis, Labels, cross_family
 from bfpemu.vectors.blocks.facts import BlockFacts
 from bfpemu.vectors.blocks.families import CROSS, Family, Indices
 from bfpemu.vectors.blocks.operand_crosses import operand_crosses
+from bfpemu.vectors.blocks.rounding_bins import cell_name
 from bfpemu.vectors.dot.addition_reach import DISTANCES, AdditionReach, Place
 from bfpemu.vectors.dot.bins import accumulator_cells, dot_families
 from bfpemu.vectors.dot.facts import DotFacts, addends, named_family
@@ -136,7 +137,7 @@ def _additions(problem: Problem, stimulus: DotStimulus) -> Family[Any]:
     """Return the bins of single additions: which addend is above and how far, whether signs agree, what is rounded."""
     assert problem.dot_unit is not None
     rounded = accumulator_cells(problem)
-    cells = [f"lsb{cell >> 2}.guard{cell >> 1 & 1}.sticky{cell & 1}" for cell in range(8)]
+    cells = [cell_name(cell) for cell in range(8)]
     names = {
         f"{CROSS}addition.{which}.{step}.{signs}.{cell}": (which, step, signs, cell)
         for which in ("accumulator_above", "sum_above")

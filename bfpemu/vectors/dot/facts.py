@@ -145,3 +145,8 @@ def exact_sum(x: Number, y: Number) -> Number:
     """Return the exact sum of two numbers."""
     low = min(x.exponent, y.exponent)
     return Number((x.integer << (x.exponent - low)) + (y.integer << (y.exponent - low)), low)
+
+
+def float_unit(exact: Number, format: FloatFormat) -> int:
+    """Return the place of the last bit that a float keeps of a number other than 0."""
+    return max(exact.top, 1 - format.bias) - format.fraction_bits

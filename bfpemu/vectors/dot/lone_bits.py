@@ -12,7 +12,7 @@ from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.flags import Flags
 from bfpemu.reference.trace import GroupStep, ResultStep, Step
-from bfpemu.vectors.dot.facts import Number, additions, exact_sum, normalised, value_of
+from bfpemu.vectors.dot.facts import Number, additions, exact_sum, float_unit, normalised, value_of
 from bfpemu.vectors.dot.found_bins import FoundBins, Terms, adds_exact_sums, bases, found_bins, rounded_stages
 from bfpemu.vectors.dot.moved_bits import step_distances
 from bfpemu.vectors.dot.stimulus import DotStimulus
@@ -105,7 +105,7 @@ def _are_equal(x: Number, y: Number) -> bool:
 
 def _depth(number: Number, format: FloatFormat) -> int | None:
     """Return how many places below the leading bit the one lies that is cut off; None where there are none or more."""
-    places = max(number.top, 1 - format.bias) - format.fraction_bits - number.exponent
+    places = float_unit(number, format) - number.exponent
     lost = abs(number.integer) & ((1 << places) - 1) if places > 0 else 0
     if not lost or lost & (lost - 1):
         return None

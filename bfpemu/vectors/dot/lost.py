@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bfpemu.formats.float_format import FloatFormat, Subnormals
-from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.dot import DotResult
 from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.filling import Stimulus
-from bfpemu.vectors.dot.facts import DotFacts, DotFamily, Number, exact_sum, named_family, value_of
+from bfpemu.vectors.dot.facts import DotFacts, DotFamily, Number, exact_sum, float_unit, named_family, value_of
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 from bfpemu.vectors.problem import Problem
@@ -22,7 +21,7 @@ def has_lost_bits(stimulus: DotStimulus) -> bool:
     """Whether a unit has these bins: group sums are exact, and go into a float one after the other."""
     unit = stimulus.unit
     is_plain = unit.sum_bits is None and not unit.product_drop_bits and not unit.pairwise
-    return unit.accumulator.kind is AccumulatorKind.FLOAT and is_plain and not unit.accumulator.fused
+    return is_plain and stimulus.added_float is not None
 
 
 def lost_family(problem: Problem, stimulus: DotStimulus) -> DotFamily:
@@ -69,14 +68,13 @@ def _roundings(result: DotResult, problem: Problem) -> Iterator[Lost]:
         before = None if step.accumulator_before is None else value_of(step.accumulator_before, problem)
         if total.integer:
             lowest = 1 - held.bias
-            unit = max(total.top, lowest) - held.fraction_bits
-            if depth := _depth(total, unit):
+            if depth := _depth(total, float_unit(total, held)):
                 yield "subnormal_sum", depth if total.top < lowest else 0
         if addend is None or before is None or not addend.integer or not before.integer:
             continue
         both = exact_sum(before, addend)
         if both.integer:
-            unit = max(both.top, 1 - held.bias) - held.fraction_bits
+            unit = float_unit(both, held)
             for name, number in (("sum", addend), ("accumulator", before)):
                 if depth := _depth(number, unit):
                     yield name, max(depth, 0)

@@ -117,7 +117,7 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
     of_any, stimulus, output = why_no_result(problem), DotStimulus(problem, 0, 1), problem.output
     accumulator, groups = stimulus.unit.accumulator, stimulus.groups
     held = accumulator.format
-    is_float = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+    is_float = stimulus.added_float is not None
 
     def absent(name: str) -> str | None:
         reason = of_any(name)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bfpemu.formats.float_format import FloatFormat
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.facts import Int64Array
@@ -207,7 +206,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
         reach = stimulus.ends[1] - _lowest_sum(stimulus) + bits_of_sums(stimulus)
-        if (both := _added_float(stimulus)) is not None:
+        if (both := stimulus.added_float) is not None:
             reach = min(reach, both.bias - smallest_top(both))
         if "above" in name and not name.endswith("far"):
             return f"two sums lie within {reach} binades" if int(name.split(".")[2]) > reach else None
@@ -216,13 +215,6 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
         return None
 
     return absent
-
-
-def _added_float(stimulus: DotStimulus) -> FloatFormat | None:
-    """Return the float of both addends, where the accumulator and what is added to it have one."""
-    accumulator = stimulus.unit.accumulator
-    is_one = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
-    return accumulator.format if is_one else None
 
 
 def _lowest_sum(stimulus: DotStimulus) -> int:
@@ -272,7 +264,7 @@ def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
 
 def cancel_names(stimulus: DotStimulus) -> list[str]:
     """Return the names of the counts of cancelled bits."""
-    most, held = min(stimulus.most.bit_length(), 60), _added_float(stimulus)
+    most, held = min(stimulus.most.bit_length(), 60), stimulus.added_float
     if held is not None:
         # Two floats whose leading bits are one place apart leave one bit at least, the last of the lower one.
         most = min(most, held.fraction_bits + 2)
@@ -307,9 +299,8 @@ def order_family(stimulus: DotStimulus) -> DotFamily:
         accumulator = stimulus.unit.accumulator
         if accumulator.kind is AccumulatorKind.EXACT:
             return "an exact accumulator knows no order"
-        held, groups = accumulator.format, stimulus.groups
-        is_float = held is not None and accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
-        if groups == 2 and (is_float or accumulator.kind is AccumulatorKind.FIXED):
+        is_float = stimulus.added_float is not None
+        if stimulus.groups == 2 and (is_float or accumulator.kind is AccumulatorKind.FIXED):
             return "two sums, each converted by itself, are added in one way"
         return None
 

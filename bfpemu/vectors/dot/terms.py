@@ -77,6 +77,13 @@ class DotTerms:
         return min(self._width(), accumulator.format.bias + 1)
 
     @property
+    def added_float(self) -> FloatFormat | None:
+        """The float of both addends: where group sums become what the accumulator holds before they are added to it."""
+        accumulator = self.unit.accumulator
+        is_one = accumulator.kind is AccumulatorKind.FLOAT and not accumulator.fused
+        return accumulator.format if is_one else None
+
+    @property
     def rounded_to(self) -> FloatFormat:
         """The first float that sums are rounded to; where there is none, one of the size of common sums."""
         return self.unit.accumulator.format or self.problem.float_output or FLOAT_FORMATS["fp32"]
