@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from bfpemu.formats.unit import Accumulator, FloatFormat
 from bfpemu.reference.exponent import floor_log2
-from bfpemu.reference.flags import Flags, fit_integer, round_with_flags
+from bfpemu.reference.flags import Flags, fit_integer
 from bfpemu.reference.float_format import rational, round_to_format, smallest_exponent
+from bfpemu.reference.rounding import round_to_integer
 from bfpemu.reference.value import Value, power_of_two
 
 
@@ -41,12 +42,9 @@ def add_aligned(x: Aligned, y: Aligned, accumulator: Accumulator) -> AlignedSum:
     reference = _larger_reference(x, y, zero_takes_part=accumulator.zero_takes_part)
     exponent = reference - accumulator.fraction_bits
     unit = power_of_two(exponent)
-    flags = Flags.NONE
-    integers = []
-    for part in (*x.parts, *y.parts):
-        rounded, raised = round_with_flags(part, exponent, accumulator.alignment_rounding)
-        integers.append(int(rounded / unit))
-        flags |= raised
+    scaled = [part / unit for part in (*x.parts, *y.parts)]
+    integers = [round_to_integer(part, accumulator.alignment_rounding) for part in scaled]
+    flags = Flags.NONE if integers == scaled else Flags.INEXACT
     total = sum(integers)
     if accumulator.format is None:
         assert accumulator.bits is not None

@@ -22,10 +22,10 @@ def round_to_integer(y: Fraction, mode: Rounding, *, random_word: int | None = N
     >>> round_to_integer(Fraction(-5, 2), Rounding.TIES_DOWN)
     -3
     """
+    if y.denominator == 1:
+        return y.numerator
     integer_part = abs(y.numerator) // y.denominator
     rest = abs(y) - integer_part
-    if rest == 0:
-        return int(y)
     if mode is Rounding.STOCHASTIC:
         assert random_word is not None
         goes_away = _stochastic_goes_away(rest, random_word, random_bits)

@@ -76,4 +76,4 @@ def power_of_two(exponent: int) -> Fraction:
     >>> power_of_two(-3)
     Fraction(1, 8)
     """
-    return Fraction(2) ** exponent
+    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 
 from bfpemu.formats.unit import AccumulatorKind
 from bfpemu.vectors.blocks.filling import Stimulus, filling
-from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.dot.split_shifts import split_rows
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.terms import Term
 
 _MOST_RANDOM = 1024
+_FIRST = 32
+"""Sums that are looked at first for a bin; then twice as many, and so on."""
 _FEWER = 3
 """Numbers of largest products in a sum that are tried, from the most on."""
 _NARROW = 1 << 8
@@ -23,32 +24,37 @@ _NARROW = 1 << 8
 class DotClosing(DotStimulus):
     """Vectors for bins that are left over."""
 
-    def sought(self, missing: set[str]) -> Stimulus:
-        """Return vectors that may hit missing bins."""
-        vectors: list[list[Term]] = []
-        for name in sorted(missing):
-            parts = name.split(".")
-            if parts[0] == "align" and parts[-1] in ("pos", "neg"):
-                vectors += self._level(parts[1] == "accumulator_above", int(parts[2]), 1 if parts[3] == "pos" else -1)
-            elif parts[0] == "align" and parts[-1] == "far":
-                vectors += self._farthest()
-            elif parts[0] == "cancel" and parts[1].isdigit():
-                vectors += self._cancelling(int(parts[1]))
-            elif parts[0] == "carry":
-                vectors += self._carrying(
-                    parts[1], is_low=parts[2] == "smallest_normal", sign=1 if parts[3] == "pos" else -1
-                )
-            elif parts[0] == "edge" and parts[-1] in ("pos", "neg"):
-                vectors += self._beside_end(1 if parts[-1] == "pos" else -1)
-            elif parts[0] == "round":
-                vectors += self._rounded(parts[1], 1 if parts[2] == "pos" else -1, [part[-1] for part in parts[3:]])
-            elif name.startswith(("result.largest", "result.infinity")):
-                vectors += self._largest(-1 if name.endswith("neg") else 1)
-        pieces = [self.rows(vectors), {} if self.problem.results else split_rows(self, vectors)]
-        if "order.matters" in missing:
-            pieces.append(filling(self.problem, self.seed, 0, _MOST_RANDOM))
-        pieces = [piece for piece in pieces if piece]
-        return joined(pieces) if pieces else {}
+    def sought(self, name: str) -> Iterator[Stimulus]:
+        """Yield vectors that may hit a missing bin, few at first: they are traced, and the first hit will do."""
+        terms = self._sums_for(name)
+        few = _FIRST * max(self.problem.results, 1)
+        while vectors := list(islice(terms, few)):
+            pieces = [self.rows(vectors), {} if self.problem.results else split_rows(self, vectors)]
+            yield from (piece for piece in pieces if piece)
+            few *= 2
+        if name == "order.matters":
+            yield filling(self.problem, self.seed, 0, _MOST_RANDOM)
+
+    def _sums_for(self, name: str) -> Iterator[list[Term]]:
+        """Yield sums that may hit a bin."""
+        parts = name.split(".")
+        sign = -1 if parts[-1] == "neg" else 1
+        if parts[0] == "align" and parts[-1] in ("pos", "neg"):
+            yield from self._level(parts[1] == "accumulator_above", int(parts[2]), 1 if parts[3] == "pos" else -1)
+        elif parts[0] == "align" and parts[-1] == "far":
+            yield from self._farthest()
+        elif parts[0] == "cancel" and parts[1].isdigit():
+            yield from self._cancelling(int(parts[1]))
+        elif parts[0] == "carry":
+            yield from self._carrying(
+                parts[1], is_low=parts[2] == "smallest_normal", sign=1 if parts[3] == "pos" else -1
+            )
+        elif parts[0] == "edge" and parts[-1] in ("pos", "neg"):
+            yield from self._beside_end(sign)
+        elif parts[0] == "round":
+            yield from self._rounded(parts[1], 1 if parts[2] == "pos" else -1, [part[-1] for part in parts[3:]])
+        elif name.startswith(("result.largest", "result.infinity")):
+            yield from self._largest(sign)
 
     def _level(self, accumulator_first: bool, distance: int, sign: int) -> Iterator[list[Term]]:
         """Yield two sums whose leading bits lie so far apart, the lower one of the sign."""
@@ -65,9 +71,12 @@ class DotClosing(DotStimulus):
                             yield [term._replace(slot=slot + n) for n, term in enumerate(order)]
 
     def _farthest(self) -> Iterator[list[Term]]:
-        """Yield the least number and the largest sums, in both orders."""
-        power = 1 << (self.most.bit_length() - 1)
-        for total, small, count in product((self.most, -self.most, power, -power), (1, -1), (1, self.slots - 1)):
+        """Yield the least number that an accumulator keeps and the largest sums, in both orders."""
+        power, least = 1 << (self.most.bit_length() - 1), 1
+        if self.unit.accumulator.kind is AccumulatorKind.ALIGNED:
+            least <<= max(self._width() - self.unit.accumulator.fraction_bits, 0)
+        totals, smalls = (self.most, -self.most, power, -power), (1, -1, least, -least)
+        for total, small, count in product(totals, smalls, (1, self.slots - 1)):
             high = [(total, self.ends[1])] * count
             low = [(small, self.ends[0])]
             for order in (high + low, low + high):

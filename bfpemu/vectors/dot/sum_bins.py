@@ -198,10 +198,7 @@ def why_one_slot(stimulus: DotStimulus) -> Callable[[str], str | None]:
             return "at distance 0 neither is above"
         if (".neg" in name or "cancel" in name) and not stimulus.has_negatives:
             return "nothing is negative"
-        held = unit.accumulator.format
-        # So short an accumulator holds no odd number beside the largest sum, and only two group sums could leave 1.
-        is_short = held is not None and held.fraction_bits + 1 < stimulus.most.bit_length() - 1
-        if name.startswith("cancel.") and (groups == 2 or is_short):
+        if name.startswith("cancel.") and (groups == 2 or _is_short(stimulus)):
             return _why_not_all_bits(stimulus, name)
         if name == "align.zero_accumulator" and unit.pairwise:
             return None
@@ -241,10 +238,16 @@ def bits_of_sums(stimulus: DotStimulus) -> int:
     return max(bits, lowest - stimulus.ends[1] + groups.bit_length())
 
 
+def _is_short(stimulus: DotStimulus) -> bool:
+    """Whether an accumulator holds no odd number beside the largest sum, so that only a group sum could leave 1."""
+    held = stimulus.unit.accumulator.format
+    return held is not None and held.fraction_bits + 1 < stimulus.most.bit_length() - 1
+
+
 def _why_not_all_bits(stimulus: DotStimulus, name: str) -> str | None:
     """Return why two group sums do not cancel all bits of the largest, a power of two, but the last one."""
     accumulator = stimulus.unit.accumulator
-    exact = accumulator.kind is not AccumulatorKind.ALIGNED
+    exact = accumulator.kind is not AccumulatorKind.ALIGNED or _is_short(stimulus)
     # The first group is aligned to itself, and keeps all bits of its products where these are not more than are kept.
     exact |= (
         accumulator.format is not None

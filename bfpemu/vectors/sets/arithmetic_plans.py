@@ -16,7 +16,6 @@ from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
 from bfpemu.vectors.blocks.lane_family import in_short_block
-from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.rounding_bins import cell_bins
 from bfpemu.vectors.decode.bins import code_family, lane_family
@@ -198,16 +197,23 @@ class DotPlan(Plan):
             yield from ResultStimulus(self._stimulus, ResultReach(self.problem)).pieces()
 
     def searches(self) -> Sequence[Search]:
-        """Return the one that makes sums for single bins."""
-        return (self._sums,)
+        """Return the one that makes blocks of results, where there are such."""
+        return (self._results,)
 
-    def _sums(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+    def _results(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         if not isinstance(self._stimulus, BlockDotStimulus):
-            return DotClosing(self.problem, self.seed, self.level).sought(missing), {}
-        found = BlockDotClosing(self.problem, self.seed, self.level).sought(missing)
-        blocks = ResultStimulus(self._stimulus, ResultReach(self.problem)).sought(missing)
-        pieces = [acceptable(self.problem, piece) for piece in (found, blocks) if piece]
-        return joined(pieces) if pieces else {}, {}
+            return {}, {}
+        found = ResultStimulus(self._stimulus, ResultReach(self.problem)).sought(missing)
+        return (acceptable(self.problem, found) if found else {}), {}
+
+    @cached_property
+    def _closing(self) -> DotClosing:
+        kind = BlockDotClosing if self.problem.results else DotClosing
+        return kind(self.problem, self.seed, self.level)
+
+    def candidates(self, name: str) -> Iterator[Stimulus]:
+        """Yield sums for one missing bin."""
+        yield from (acceptable(self.problem, piece) for piece in self._closing.sought(name))
 
     def facts(self, stimulus: Fields, answer: Fields) -> Any:
         """Return the vectors with their traces."""

@@ -13,6 +13,7 @@ from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.families import CROSS, Tally, bins_of
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
 from bfpemu.vectors.blocks.lane_turns import turned
+from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.dot.facts import DotFacts
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.sets.crossing import Crossing, Left
@@ -57,7 +58,7 @@ class Directed:
         self.tally = Tally(self.plan.families, pairs=None if self.plan.level > 1 or self.plan.is_exhaustive else [])
         for piece in self.plan.directed():
             self._add(piece)
-        for search in (self._turned, *self.plan.searches(), self._turned, self._of_all):
+        for search in (self._turned, *self.plan.searches(), self._one_by_one, self._turned, self._of_all):
             missing = {name for name in self.tally.missing() - set(self.reasons) if not name.startswith(CROSS)}
             if not missing:
                 break
@@ -106,6 +107,17 @@ class Directed:
             missing = {name for name in missing if name.startswith(_OF_RESULTS)} if problem.results else set()
         stimulus = turned([part.stimulus for part in self.parts], self.tally.first, missing, problem.results)
         return acceptable(problem, stimulus) if stimulus else {}, {}
+
+    def _one_by_one(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return the first vectors that hit missing bins, each of which is looked for by itself."""
+        left, chosen = missing, []
+        for name in sorted(missing):
+            for piece in self.plan.candidates(name):
+                if name not in left:
+                    break
+                found, left = self._that_hit(piece, left)
+                chosen += [found] if found else []
+        return (joined(chosen) if chosen else {}), {}
 
     def _of_all(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return every input of a few bits, and why it has no bin that none of them has."""

@@ -84,6 +84,10 @@ class Plan:
         """Return searches for bins which none of `directed` hits; each sees what those before it left."""
         return ()
 
+    def candidates(self, name: str) -> Iterator[Stimulus]:
+        """Yield vectors that may hit one missing bin, piece by piece; after a hit no more are asked for."""
+        yield from ()
+
     def _with_supplied(self, piece: Stimulus, rows: int, number: int) -> Stimulus:
         """Return a piece with random words and exponents where the conversion takes them and the piece has none."""
         found = dict(piece)
