@@ -42,6 +42,12 @@ class BlockRange(NumberRange):
         return (saturates or self.infinity_lifts) and self.excess > 0
 
     @property
+    def is_beyond_largest(self) -> bool:
+        """Whether a number has more bits before the binary point than elements have, at the largest exponent."""
+        unit = self.spec.largest_exponent - self.spec.fraction_bits
+        return self.tops[1] + 1 - unit > self.spec.magnitude_bits
+
+    @property
     def flushes(self) -> bool:
         """Whether the exponent of a block can be below the smallest."""
         return not self.is_given and self.wanted_ends[0] < self.spec.smallest_exponent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -11,6 +12,9 @@ from bfpemu.vectors.blocks.facts import Int64Array
 from bfpemu.vectors.blocks.families import Facts, Family
 from bfpemu.vectors.blocks.lane_turns import LANE
 from bfpemu.vectors.blocks.lanes import crosses_lanes
+
+_NEGATIVE = re.compile(r"\bneg\b|negative|alternating_signs")
+"""In the names of bins of what is below 0."""
 
 
 def lane_family(
@@ -76,3 +80,13 @@ def in_short_block(family: Family[Facts], lanes: int) -> Family[Facts]:
         return f"a vector has {lanes} elements, fewer than a block" if number in beyond else family.absent(number)
 
     return dataclasses.replace(family, absent=why) if beyond else family
+
+
+def without_negatives(family: Family[Facts]) -> Family[Facts]:
+    """Return a family of a unit that computes with formats without a sign."""
+    negative = {number for number, name in enumerate(family.names) if _NEGATIVE.search(name)}
+
+    def why(number: int) -> str | None:
+        return "nothing is negative" if number in negative else family.absent(number)
+
+    return dataclasses.replace(family, absent=why) if negative else family

@@ -122,10 +122,10 @@ def ties_bins(reach: Reach) -> BlockFamily:
         place, whole = number // 2 // len(wholes), wholes[number // 2 % len(wholes)]
         kept = whole.bit_length()
         # The neighbour below has no bit after the binary point where that has but one; below a half it has others.
-        has_rest = place != 1 and not (place == 0 and is_float and 0 < kept == reach.precision - 1)
-        reason = reach.why_no_cell(kept, place > 0, has_rest, bool(whole & 1)) or _why_no_ones(
-            reach, whole, place=place, negative=number % 2 == 1
-        )
+        is_whole = place == 0 and is_float and 0 < kept == reach.precision - 1
+        reason = reach.why_no_cell(kept, place > 0, place != 1 and not is_whole, bool(whole & 1))
+        if not reason and not is_whole:
+            reason = _why_no_ones(reach, whole, place=place, negative=number % 2 == 1)
         rests = ({(1, True), (1, False)}, {(2, True)}, {(2, False), (3, True)})[place]
         return reason or reach.why_no_product(lambda found: found == whole, rests, number % 2 == 1)
 
@@ -249,7 +249,7 @@ def saturation_bins(reach: Reach) -> BlockFamily:
                 return reason
         if beside_least and place == 5:
             return "the largest magnitude is one more than the largest significand"
-        if reach.clamps_above:
+        if reach.clamps_above and (place < 4 or reach.is_beyond_largest):
             return reach.why_no_cell(bits, place in (2, 3), place in (1, 3), True) if place < 4 else None
         if place in (2, 3) and _is_raised(reach, place=place - 1, negative=number >= 7):
             return "the rule even raises the exponent of such a block"
@@ -281,10 +281,13 @@ def _why_no_infinity(reach: Reach, negative: int) -> str | None:
     return None if reach.has_infinities(negative) else "no number is an infinity"
 
 
+CARRIES = ("random.one_below", "random.just_carries", "random.one_above")
+
+
 def random_words_bins(reach: Reach) -> BlockFamily:
     """Return the carry out of rest plus random word: one below it, at it, above it; and the extreme words."""
     bits = reach.problem.target.conversion.random_bits
-    names = [f"random.{name}" for name in ("one_below", "just_carries", "one_above", "word_zero", "word_ones")]
+    names = [*CARRIES, "random.word_zero", "random.word_ones"]
 
     def find(facts: BlockFacts) -> Int64Array:
         word = by_block(facts.stimulus["random"].astype(np.uint64), facts.per_vector, facts.rest.shape[1])

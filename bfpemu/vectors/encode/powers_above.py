@@ -20,6 +20,7 @@ from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.operand_stimulus import OperandStimulus
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.source_numbers import has_infinity_codes
+from bfpemu.vectors.blocks.source_patterns import SourcePatterns
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 
 _MOST_BITS = 61
@@ -41,7 +42,13 @@ def powers_above(reach: Reach) -> list[tuple[int, int]]:
     unit, bits = held_exponent(reach) - spec.fraction_bits, spec.magnitude_bits
     room = min(reach.tops[1] - unit - bits, reach.precision, _MOST_BITS - bits)
     # All numbers of a source may lie farther above.
-    found = [(sign, places) for places in range(max(reach.tops[0] - unit - bits, 0), room + 1) for sign in (0, 1)]
+    every = list(range(max(reach.tops[0] - unit - bits, 0), room + 1))
+    if reach.problem.unit == "encode":
+        kind = reach.problem.kind
+        source = SourcePatterns(kind.exponent_bits, kind.fraction_bits)
+        # A NaN that counts as a number is no power of two.
+        every = [places for places in every if source.of(0, 1, unit + bits + places) is not None]
+    found = [(sign, places) for places in every for sign in (0, 1)]
     most = [largest_number(reach, sign) for sign in (0, 1)]
     return [cell for cell in found if (end := most[cell[0]]) is None or end >= Fraction(2) ** (unit + bits + cell[1])]
 

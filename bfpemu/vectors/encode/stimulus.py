@@ -119,8 +119,8 @@ class EncodeStimulus(SourceStimulus):
         return np.concatenate([far, *more, self.turned(near, holder, self.lanes)])
 
     def _highest(self) -> int:
-        """Return the largest number that is no power of two: an infinity, or what a chain rounds up to one."""
-        patterns = [self.source.infinity, self.source.infinity - 1]
+        """Return the largest number that is no power of two: a special, or what a chain rounds up to one."""
+        patterns = [self.source.infinity, self.source.infinity - 1, self.source.infinity + 1]
         problem = self.reach.problem
         found = numbers_of(np.array([patterns], np.uint64), problem.kind, problem.target.conversion)
         return patterns[int(np.where(found.kinds == FINITE, found.tops, -FAR).argmax())]

@@ -24,7 +24,15 @@ from bfpemu.vectors.blocks.facts import (
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.lane_family import lane_family
 from bfpemu.vectors.blocks.reach import Reach
-from bfpemu.vectors.operands.afar_pairs import Deciding, decides_beside_sums, decidings, far_alike, is_placed, liftings
+from bfpemu.vectors.operands.afar_pairs import (
+    Deciding,
+    decides_beside_sums,
+    decidings,
+    far_alike,
+    is_placed,
+    is_wide,
+    liftings,
+)
 from bfpemu.vectors.operands.sum_bins import units_of
 
 EXPONENT_WAYS = ("exact", "raises", "lowers")
@@ -135,6 +143,8 @@ def why_no_rounding(
     """Return why the lower operand decides no rounding of these signs at a distance, given where it could."""
     if is_placed(reach, apart, cells) or decides_beside_sums(reach, apart, way, signs):
         return None
+    if (reach.spec.elements_per_block or 1) == 1 and is_wide(reach):
+        return None  # any significand may be the one that decides
     if cells:
         return "so far below the other, an operand leaves it no exponent at which it is rounded otherwise"
     return f"{reach.problem.target.conversion.rounding} rounds no number otherwise that is so little more or less"

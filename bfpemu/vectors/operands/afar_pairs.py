@@ -122,7 +122,7 @@ def decidings(reach: Reach, apart: int, way: str) -> tuple[Deciding, ...]:
 def _exponents_of_sums(reach: Reach, apart: int, way: str, signs: Sequence[str]) -> tuple[int, ...]:
     """Return exponents, above the higher unit, that sums of both operands give and at which the lower one decides."""
     highs, lows = _telling(reach), _ends(reach)
-    few = highs if reach.spec.magnitude_bits <= _FEW_BITS else lows
+    few = lows if is_wide(reach) else highs
     sums = {abs((high << apart) + low) for high in highs for low in lows} - {0}
     exponents = {wanted(reach, one) - apart for one in sums}
     return tuple(
@@ -148,7 +148,7 @@ def _decided_at(reach: Reach, apart: int, way: str, exponent: int, lows: Sequenc
     mode, fraction = reach.problem.target.conversion.rounding, reach.spec.fraction_bits
     size = reach.spec.elements_per_block or 1
     scale = Fraction(2) ** -(exponent - fraction + apart)
-    for high in _signed(reach, {1, 2, 3, *(abs(end) for end in reach.spec.significand_ends)}):
+    for high in _highs(reach):
         for low in lows:
             total = (high << apart) + low
             is_own = size == 1 and wanted(reach, abs(total)) - apart != exponent
@@ -159,6 +159,18 @@ def _decided_at(reach: Reach, apart: int, way: str, exponent: int, lows: Sequenc
             one, other = (abs(round_to_integer(part * scale, mode)) for part in (high << apart, total))
             if (other > one) if way == "away" else (other < one):
                 yield high, low
+
+
+def _highs(reach: Reach) -> list[int]:
+    """Return significands of the higher operand in an element that the lower one may round otherwise."""
+    ends = {abs(end) for end in reach.spec.significand_ends}
+    is_alone = (reach.spec.elements_per_block or 1) == 1  # and so has the exponent that its own bits give
+    return _signed(reach, {1, 2, 3, *ends, *(range(max(ends)) if is_alone and not is_wide(reach) else ())})
+
+
+def is_wide(reach: Reach) -> bool:
+    """Whether elements have too many bits for a look at every one."""
+    return reach.spec.magnitude_bits > _FEW_BITS
 
 
 @lru_cache(maxsize=4096)

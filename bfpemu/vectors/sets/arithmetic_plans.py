@@ -15,7 +15,7 @@ from bfpemu.vectors.blocks.decision_bins import decision_families
 from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
-from bfpemu.vectors.blocks.lane_family import in_short_block
+from bfpemu.vectors.blocks.lane_family import in_short_block, without_negatives
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.rounding_bins import cell_bins
 from bfpemu.vectors.decode.bins import code_family, lane_family
@@ -110,8 +110,11 @@ class ElementwisePlan(Plan):
         return self._in_vector(super()._crosses())
 
     def _in_vector(self, families: list[Family[Any]]) -> list[Family[Any]]:
-        """Return families with a reason for lanes that no vector has."""
-        return [in_short_block(family, self.problem.elements) for family in families]
+        """Return families with reasons for lanes that no vector has, and for negative numbers without signs."""
+        found = [in_short_block(family, self.problem.elements) for family in families]
+        if any(preset.format.has_sign for preset in (self.problem.format, self.problem.b) if preset):
+            return found
+        return [without_negatives(family) for family in found]
 
     def _pieces(self) -> Iterator[Stimulus]:
         reach = Reach(self.problem)
@@ -133,9 +136,10 @@ class ElementwisePlan(Plan):
             yield from VanishingSums(reach, self.seed, self.level).pieces()
 
     def searches(self) -> Sequence[Search]:
-        """Return a search among few vectors, then one among all numbers of narrow operands where they are rounded."""
+        """Return searches among few vectors, then one among all numbers of narrow operands where they are rounded."""
         closing = Closing(Reach(self.problem), self.seed, self.level)
         return (
+            self.carrying_words,
             lambda missing: (self._supplied(closing.few(missing), _SOUGHT - 1), {}),
             lambda missing: self._sought(closing, missing),
         )

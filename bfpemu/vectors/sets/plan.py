@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice, product
 from typing import Any
 
 import numpy as np
 
+from bfpemu.vectors.answers import expected
+from bfpemu.vectors.blocks.acceptance import takes_more_beside_specials
 from bfpemu.vectors.blocks.bins import block_families
 from bfpemu.vectors.blocks.code_stimulus import DecodeStimulus
 from bfpemu.vectors.blocks.decision_bins import decision_families
 from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
+from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.pseudorandom import words
 from bfpemu.vectors.blocks.reach import Reach
+from bfpemu.vectors.blocks.rounding_bins import CARRIES
 from bfpemu.vectors.decode.bins import decode_families
 from bfpemu.vectors.decode.crosses import decode_crosses
 from bfpemu.vectors.decode.facts import CodeFacts
@@ -39,6 +43,10 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Fields
 
 _RANDOM, _GIVEN = 31, 32
+_BESIDE = 39
+"""The piece of the vectors with infinities; there are fewer than 40 pieces."""
+_CARRYING = 8
+"""Pieces whose rests are taken to carry."""
 Search = Callable[[set[str]], tuple[Stimulus, dict[str, str]]]
 """Missing bins -> vectors that may hit some of them, and why others cannot occur."""
 
@@ -83,6 +91,20 @@ class Plan:
     def searches(self) -> Sequence[Search]:
         """Return searches for bins which none of `directed` hits; each sees what those before it left."""
         return ()
+
+    def carrying_words(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return the first directed vectors with random words by which a rest just carries, or is one away from it."""
+        if missing.isdisjoint(CARRIES):
+            return {}, {}
+        bits = self.problem.target.conversion.random_bits
+        pieces = []
+        for piece in islice(self.directed(), _CARRYING):
+            facts = self.facts(piece, expected(self.problem, piece))
+            rests = (facts.rest >> np.uint64(64 - bits)).reshape(len(piece["random"]), -1)[:, : self.problem.elements]
+            for sum_ in (-1, 0, 1):
+                carrying = (np.uint64((1 << bits) + sum_) - rests) & np.uint64((1 << bits) - 1)
+                pieces.append(acceptable(self.problem, piece | {"random": carrying}))
+        return joined(pieces), {}
 
     def candidates(self, name: str) -> Iterator[Stimulus]:
         """Yield vectors that may hit one missing bin, piece by piece; after a hit no more are asked for."""
@@ -150,8 +172,20 @@ class EncodePlan(Plan):
         return {"exponents": codes.astype(np.uint64)[:, None]}
 
     def searches(self) -> Sequence[Search]:
-        """Return the one that makes blocks for single bits far below the unit, and one that looks at all numbers."""
-        return self._single_bits, self._of_numbers
+        """Return those that make blocks with infinities, and for bits far below the unit, and one among all numbers."""
+        return self.carrying_words, self._beside_infinities, self._single_bits, self._of_numbers
+
+    def _beside_infinities(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
+        """Return all vectors again, an infinity in the first lane or the last, where these may have larger numbers."""
+        kind, lanes = self.problem.kind, self.problem.target.format.elements_per_block or self.problem.elements
+        if not takes_more_beside_specials(kind, self.problem.target) or self.problem.needs_exponents:
+            return {}, {}
+        pieces = []
+        for piece, lane in product(self._pieces(), (0, lanes - 1)):
+            patterns = piece["x"].copy()
+            patterns[:, lane::lanes] = ((1 << kind.exponent_bits) - 1) << kind.fraction_bits
+            pieces.append(acceptable(self.problem, self._with_supplied({"x": patterns}, len(patterns), _BESIDE)))
+        return joined(pieces), {}
 
     def _single_bits(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         stimulus = sought_bits(self.problem, missing)
