@@ -127,8 +127,15 @@ def deepest_rest(reach: Reach) -> int:
     if reach.spec.magnitude_bits > min(a, b):
         return 0
     # A sum that lifts the exponent leaves the last bit of one operand as the guard bit, however far below the other is.
-    lifts = problem.target.conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL)
+    conversion = problem.target.conversion
+    lifts = conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.CEIL) and places_above(reach) >= 0
     return min(reach.spec.magnitude_bits + max(a, b) + 2, max(widest_step(reach), 1)) if lifts else min(a, b)
+
+
+def places_above(reach: Reach) -> int:
+    """Return how far the unit at which elements are rounded lies above the unit that the rule gives."""
+    conversion = reach.problem.target.conversion
+    return conversion.exponent_offset - conversion.post_truncate_bits
 
 
 def widest_step(reach: Reach) -> int:

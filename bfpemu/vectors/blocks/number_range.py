@@ -224,7 +224,7 @@ class NumberRange(Operands):
         if self.problem.unit == "encode" or any(has_infinity_codes(spec) for spec in self.operands):
             return True
         if conversion.nan is NanPolicy.INFINITY and any(has_special_codes(spec) for spec in self.operands):
-            return True
+            return not negative  # the NaN of a block has no sign
         chain = conversion.source_chain
         if not self.has_plain_codes:
             steps = zip(chain, self._chain_highs, strict=True)

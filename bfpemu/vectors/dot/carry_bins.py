@@ -21,6 +21,7 @@ from bfpemu.vectors.dot.facts import (
     value_of,
 )
 from bfpemu.vectors.dot.stimulus import DotStimulus
+from bfpemu.vectors.dot.two_sums import miss_powers
 from bfpemu.vectors.problem import Problem
 
 _NAMES = [
@@ -90,7 +91,10 @@ def _why_no_carry(problem: Problem, stimulus: DotStimulus) -> Callable[[str], st
         has_short = is_low and format.subnormals is Subnormals.KEEP
         bits = format.fraction_bits + 1 if to == "smallest_normal" else 2 if has_short else format.fraction_bits + 2
         if stage == "accumulator":
-            return _why_no_group(stimulus, bits, may_add=to == "power_of_two" or accumulator.fused)
+            may_add = to == "power_of_two" or accumulator.fused
+            if not may_add and miss_powers(stimulus, format.fraction_bits, -1 if sign == "neg" else 1):
+                return "no group sum lies so little below a power of two"
+            return _why_no_group(stimulus, bits, may_add=may_add)
         return _why_no_held(problem, stimulus, bits, lowest if to == "smallest_normal" else None)
 
     return absent

@@ -136,6 +136,8 @@ class DotClosing(DotStimulus):
         if held is None:
             return
         tops = (1 - held.bias,) if is_low else (self.middle, 2 - held.bias, self.ends[0] + held.fraction_bits + 4)
+        for bits in range(held.fraction_bits + 1, self.most.bit_length() + 1) if is_low else ():
+            yield [Term(0, sign * ((1 << bits) - 1), 1 - held.bias - bits)]
         for top, more in product(tops, range(4)):
             low = top - held.fraction_bits - 1 - more
             for bits, less in product(range(self.most.bit_length()), (0, 1, 2)):

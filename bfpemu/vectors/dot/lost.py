@@ -20,7 +20,8 @@ Lost = tuple[str, int]
 def has_lost_bits(stimulus: DotStimulus) -> bool:
     """Whether a unit has these bins: group sums are exact, and go into a float one after the other."""
     unit = stimulus.unit
-    is_plain = unit.sum_bits is None and not unit.product_drop_bits and not unit.pairwise
+    is_plain = unit.sum_bits is None and not unit.product_drop_bits
+    is_plain &= unit.lanes == unit.splits == 1 and not unit.pairwise
     return is_plain and stimulus.added_float is not None
 
 
@@ -67,9 +68,9 @@ def _roundings(result: DotResult, problem: Problem) -> Iterator[Lost]:
         total, addend = Number(step.group_sum, step.exponent), value_of(step.converted, problem)
         before = None if step.accumulator_before is None else value_of(step.accumulator_before, problem)
         if total.integer:
-            lowest = 1 - held.bias
+            is_subnormal = total.top < 1 - held.bias and held.subnormals is Subnormals.KEEP
             if depth := _depth(total, float_unit(total, held)):
-                yield "subnormal_sum", depth if total.top < lowest else 0
+                yield "subnormal_sum", depth if is_subnormal else 0
         if addend is None or before is None or not addend.integer or not before.integer:
             continue
         both = exact_sum(before, addend)

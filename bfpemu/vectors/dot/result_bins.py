@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from bfpemu.formats import ReservedExponent, Rounding
 from bfpemu.formats.unit import AccumulatorKind, FloatFormat, FloatOverflow, ScalePoint
 from bfpemu.vectors.dot.facts import DotFacts
+from bfpemu.vectors.dot.reach import smallest_top
 from bfpemu.vectors.dot.stimulus import DotStimulus
 from bfpemu.vectors.dot.sum_bins import bits_of_sums
 from bfpemu.vectors.dot.two_sums import miss_largest
@@ -124,6 +125,12 @@ def why_no_number(problem: Problem) -> Callable[[str], str | None]:
         is_ones = name.startswith("result.largest") and has_infinity(output, negative=".neg" in name)
         if is_ones and accumulator.bits is not None and accumulator.bits <= output.fraction_bits + 1:
             return f"the accumulator has {accumulator.bits - 1} bits beside its sign"
+        if held is not None and not (stimulus.unit.pairwise and groups == 1):
+            if is_ones and (held.fraction_bits < output.fraction_bits or held.bias < output.bias):
+                return "the accumulator holds no number of as many bits that is as large"
+            lowest = 1 - output.bias - name.startswith("result.subnormal")
+            if name.startswith(("result.subnormal", "result.smallest")) and smallest_top(held) > lowest:
+                return f"the accumulator holds no number below 2 ** {smallest_top(held)}"
         if reason or "largest" not in name or not is_float or held is None or groups > 2:
             return reason
         is_above = held.bias == output.bias and all(has_infinity(held, negative=sign) for sign in (False, True))

@@ -187,7 +187,7 @@ class DotTerms:
 
     def _row(self, terms: Sequence[Term], number: int) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray] | None:
         a, b = np.zeros(self.lanes, np.int64), np.zeros(self.lanes, np.int64)
-        middle = self.split_exponent(self.middle) or (0, 0)
+        middle = self.split_exponent(self._resting(terms)) or (0, 0)
         a_codes = np.full(self.problem.blocks(self.problem.a_flat), middle[0])
         b_codes = np.full(self.problem.blocks(self.problem.b_flat), middle[1])
         for term in terms:
@@ -213,6 +213,11 @@ class DotTerms:
                 start // (self.b.elements_per_block or 1) : (start + self.slot) // (self.b.elements_per_block or 1)
             ] = codes[1]
         return a, b, a_codes, b_codes
+
+    def _resting(self, terms: Sequence[Term]) -> int:
+        """Return the exponent of groups of zeros, which is no higher than the others where it would count."""
+        counts = self.unit.accumulator.zero_takes_part
+        return min((term.exponent for term in terms), default=self.middle) if counts else self.middle
 
     def factors(self, total: int) -> list[tuple[int, int]] | None:
         """Return pairs of significands whose products add up to a number, or None."""

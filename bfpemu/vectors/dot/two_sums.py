@@ -1,4 +1,4 @@
-"""Whether two group sums add up to the largest number of a float (spec 12.10)."""
+"""Which group sums of narrow elements there are: just below a power of two, or two that make a number (spec 12.10)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,29 @@ def miss_largest(stimulus: DotTerms, fraction_bits: int) -> bool:
     It is ``2 ** (fraction_bits + 1) - 1`` units of its last place; group sums have no more bits than that, so that only
     their sum is rounded.
     """
-    is_known = not (stimulus.top_a or stimulus.top_b) and stimulus.unit.product_drop_bits == 0
-    widths = stimulus.high_a - stimulus.low_a, stimulus.high_b - stimulus.low_b
-    if not is_known or max(widths) >= _NARROW:
+    if not _is_known(stimulus):
         return leaves_gap(stimulus.largest_sum, fraction_bits)
     return not any(
         _are_two_sums(_group_sums(stimulus), stimulus.largest_sum, (2 << fraction_bits) - 1, depth)
         for depth in range(stimulus.largest_sum.bit_length() + 1)
     )
+
+
+def miss_powers(stimulus: DotTerms, bits: int, sign: int) -> bool:
+    """Return whether no group sum of a sign is below a power of two by less than its share ``2 ** -bits``."""
+    if not _is_known(stimulus):
+        return False
+    sums, most = _group_sums(stimulus), stimulus.largest_sum
+    powers = [1 << place for place in range(bits + 1, most.bit_length() + 1)]
+    ends = [sorted((sign * (power - (power >> bits) + 1), sign * (power - 1))) for power in powers]
+    return not any(_has(sums, most, low, high) for low, high in ends)
+
+
+def _is_known(stimulus: DotTerms) -> bool:
+    """Return whether all group sums are few enough to be looked at."""
+    is_plain = not (stimulus.top_a or stimulus.top_b) and stimulus.unit.product_drop_bits == 0
+    widths = stimulus.high_a - stimulus.low_a, stimulus.high_b - stimulus.low_b
+    return is_plain and stimulus.unit.sum_bits is None and max(widths) < _NARROW
 
 
 def _are_two_sums(sums: int, most: int, largest: int, depth: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bfpemu.formats import BFPSpec, ExponentRule, Rounding
 from bfpemu.vectors.blocks.code_stimulus import codes_of
-from bfpemu.vectors.blocks.decision_bins import deepest_maximum, deepest_rest, widest_step
+from bfpemu.vectors.blocks.decision_bins import deepest_maximum, deepest_rest, places_above, widest_step
 from bfpemu.vectors.blocks.element_rounding import deciding_cells
 from bfpemu.vectors.blocks.filling import Stimulus
 from bfpemu.vectors.blocks.lanes import in_turn
@@ -118,14 +118,15 @@ class DecidingSums(OperandStimulus):
         conversion, shift = self.reach.problem.target.conversion, high.magnitude_bits - self.reach.spec.magnitude_bits
         deepest = deepest_rest(self.reach)
         is_stochastic = conversion.rounding is Rounding.STOCHASTIC
-        if not deepest or is_stochastic or conversion.post_truncate_bits or self.size == 1:
+        lower = max(-places_above(self.reach), 0)
+        if not deepest or is_stochastic or self.size == 1:
             return
         # Each sub-block of the result needs a number that keeps its unit at that of the block.
         every = self.reach.spec.sub_block_size or self.size
         for turn, further in product(range(2 * low.magnitude_bits), (0, self.size // 2 + 1)):
             # All bits behind the binary point are the lower operand's.
             depth = (turn // 2 + self.lane) % low.magnitude_bits
-            odd, guard, below = self._cells(depth, turn)
+            odd, guard, below = self._cells(depth, turn, is_even=lower > 0)
             rest = guard << (low.magnitude_bits - 1) | np.where(
                 depth == 0, below, below << (low.magnitude_bits - 1 - depth)
             )
@@ -135,9 +136,9 @@ class DecidingSums(OperandStimulus):
             yield (
                 signs * np.where(holds, 1 << (high.magnitude_bits - 1), one),
                 signs * np.where(holds, 0, two),
-                low.magnitude_bits - shift,
+                low.magnitude_bits - shift + lower,
             )
-        if conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.CEIL):
+        if conversion.exponent_rule not in (ExponentRule.RCEIL, ExponentRule.CEIL) or lower:
             return
         most = self.reach.spec.largest_significand
         for apart in range(1, deepest + low.magnitude_bits):
@@ -154,12 +155,16 @@ class DecidingSums(OperandStimulus):
                 one = np.where(holds, most, np.minimum(odd << 1 | guard, most)) << shift
                 yield signs * one, signs * np.where(holds, 1, below << place), apart
 
-    def _cells(self, depth: AnyArray, turn: int) -> tuple[AnyArray, AnyArray, AnyArray]:
-        """Return last kept bits, guard bits, and whether a bit below is set, where the bit at a depth decides."""
+    def _cells(self, depth: AnyArray, turn: int, *, is_even: bool = False) -> tuple[AnyArray, AnyArray, AnyArray]:
+        """Return last kept bits, guard bits, and whether a bit below is set, where the bit at a depth decides.
+
+        The last kept bits are 0 where they have to be and may be.
+        """
         mode, found = self.reach.problem.target.conversion.rounding, []
         for place, sign in zip(depth.tolist(), self._signs(turn).tolist(), strict=True):
             cells = deciding_cells(mode, int(sign < 0), guard_decides=place == 0)
-            found.append(cells[0] if cells else (0, 1, 1))
+            even = [cell for cell in cells if not cell[0]]
+            found.append((even[0] if even and is_even else cells[0]) if cells else (0, 1, 1))
         odd, guard, below = np.array(found).T
         return odd, guard, below
 
@@ -189,20 +194,35 @@ class DecidingSums(OperandStimulus):
         return {}
 
     def _beyond(self) -> Stimulus:
-        """Return sums above the largest element at the largest exponent, of equal halves."""
-        spec, conversion = self.reach.spec, self.reach.problem.target.conversion
-        unit = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
+        """Return sums above the largest element at the largest exponent, of equal halves where these are integers."""
         blocks = beyond_blocks(self.reach, self.size)
         sums = np.array([[-integer if sign else integer for sign, integer in block] for block in blocks])
-        halves = np.sign(sums) * (np.abs(sums) // 2)
+        places = self.reach.problem.target.conversion.post_truncate_bits
+        size, sign = np.abs(sums), np.sign(sums)
+        whole = sign * np.where(size % (1 << places) == 0, size >> places, 0)
+        half = np.sign(whole) * (np.abs(whole) // 2)
+        found = [self._halves(whole - half, half, places, places)]
+        if places:  # an operand at the unit of elements alone has the bits that are lost
+            most = min(side.spec.significand_ends[1] for side in (self.a, self.second))
+            upper = np.minimum(size >> places, most)
+            lower = size - (upper << places)
+            upper, lower = (sign * np.where(lower <= most, part, 0) for part in (upper, lower))
+            found.append(self._halves(upper, lower, places, 0))
+        return joined([piece for piece in found if piece])
+
+    def _halves(self, one: AnyArray, two: AnyArray, one_up: int, two_up: int) -> Stimulus:
+        """Return two addends of blocks, their units so many places above that at which elements are rounded."""
+        spec, conversion = self.reach.spec, self.reach.problem.target.conversion
+        unit = spec.largest_exponent - spec.fraction_bits - conversion.post_truncate_bits
+        sides = ((self.a, one, one_up), (self.second, two, two_up))
         found: Stimulus = {}
         # A supplied exponent may be lower, where the operands do not reach the largest.
-        room = [side.spec.largest_exponent_code - unit + _scale(side.spec, 0) for side in (self.a, self.second)]
+        room = [side.spec.largest_exponent_code - unit - up + _scale(side.spec, 0) for side, _, up in sides]
         unit += min(0, *room) if self.reach.is_given else 0
-        for side, part in ((self.a, sums - halves), (self.second, halves)):
-            code = unit - _scale(side.spec, 0)
+        for side, part, up in sides:
+            code = unit + up - _scale(side.spec, 0)
             low, high = side.spec.significand_ends
-            if not 0 <= code <= side.spec.largest_exponent_code or part.max() > high:
+            if not 0 <= code <= side.spec.largest_exponent_code or part.max(initial=0) > high:
                 return {}
             tiled = np.tile(np.clip(part, low, high), (1, -(-self.lanes // self.size)))[:, : self.lanes]
             found |= self.fields(side, codes_of(side.spec, tiled), code)
@@ -210,7 +230,7 @@ class DecidingSums(OperandStimulus):
         if self.reach.is_given:
             exponent = unit + spec.fraction_bits + conversion.post_truncate_bits + spec.exponent_bias
             count = self.problem.blocks(self.problem.target)
-            found["exponents"] = np.full((len(sums), count), max(exponent, 0), np.uint64)
+            found["exponents"] = np.full((len(one), count), max(exponent, 0), np.uint64)
         return found
 
 

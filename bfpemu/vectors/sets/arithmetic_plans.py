@@ -103,7 +103,10 @@ class ElementwisePlan(Plan):
             found += above_families(reach, self.level)
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
-            found.append(code_family(f"{which}_exponent", f"{which}_exponents", telling_exponents(preset.format)))
+            codes = telling_exponents(preset.format)
+            if self.problem.refuses_nan:
+                codes = [code for code in codes if code != preset.format.nan_code]
+            found.append(code_family(f"{which}_exponent", f"{which}_exponents", codes))
         return self._in_vector(found)
 
     def _crosses(self) -> list[Family[Any]]:
