@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from bfpemu.arithmetic.integers import wrapped
 from bfpemu.formats import Rounding
-from bfpemu.formats.unit import AccumulatorKind, DotProductUnit, FloatFormat, IntegerOverflow, ScalePoint
+from bfpemu.formats.unit import Accumulator, AccumulatorKind, FloatFormat, IntegerOverflow, ScalePoint
 from bfpemu.kernels.accumulate import INEXACT, INVALID, SATURATED
 from bfpemu.vectors.blocks.facts import FAR, Int64Array, Mask
 from bfpemu.vectors.layouts import ACCUMULATOR_EXPONENT_BITS
-from bfpemu.vectors.verify.float_adder import WIDEST_FRACTION, FloatAdder, Floats, shifted
-from bfpemu.vectors.verify.group_sums import GroupSums
+from bfpemu.vectors.problem import Problem
+from bfpemu.vectors.verify.aligned_sums import AlignedSums, Sum, larger_reference
+from bfpemu.vectors.verify.float_adder import NOT_A_NUMBER, WIDEST_FRACTION, FloatAdder, Floats, shifted
+from bfpemu.vectors.verify.fused_adder import WIDEST_SUM, FusedAdder
+from bfpemu.vectors.verify.group_sums import GroupSums, widest_sum
+from bfpemu.vectors.verify.scaled_sums import Conversion
 from bfpemu.vectors.words import Bytes
 
 _MOST_BITS, _MOST_SHIFT = 60, 62
+_MOST_ALIGNED = 48
+"""Bits of an aligned sum that is normalised, with room for faults."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +54,17 @@ class AccumulatorFaults:
     """What an accumulator does otherwise."""
 
     adder: FloatAdder | None = None
-    """What rounds and adds floats, and rounds integers to the output; None for the right one."""
+    """What rounds and adds floats, in the format of the accumulator; None for the right one, as below."""
+    output: FloatAdder | None = None
+    """What rounds to the output."""
+    conversion: Conversion | None = None
+    """How a group sum becomes a float."""
+    fused: FusedAdder | None = None
+    aligned: AlignedSums | None = None
     addend: Addend = Addend()
-    """What becomes of group sums."""
+    """What becomes of group sums where the accumulator is an integer."""
     held: Addend = Addend()
-    """What becomes of the accumulator; its overflow is that of the sum."""
+    """What becomes of such an accumulator; its overflow is that of the sum."""
     keeps_last_flags: bool = False
     """Whether the flags of a group are lost with the next."""
     nan_keeps_flags: bool = False
@@ -63,21 +76,24 @@ class Held(NamedTuple):
     number: Floats
     integer: Int64Array
     place: Int64Array
-    """The reference exponent of one that keeps; `-FAR` before the first sum."""
+    """The reference exponent of one that keeps, `-FAR` before the first sum; where a sum was aligned."""
     flags: Int64Array
 
 
-def is_modelled(unit: DotProductUnit) -> bool:
+def is_modelled(problem: Problem) -> bool:
     """Return whether the accumulator of a unit is one of those below, and adds one group after the other."""
-    accumulator, output = unit.accumulator, unit.output
-    if unit.splits > 1 or unit.lanes > 1 or unit.pairwise or not isinstance(output, FloatFormat):
+    unit = problem.dot_unit
+    if unit is None or unit.splits > 1 or unit.lanes > 1 or unit.pairwise or not isinstance(unit.output, FloatFormat):
         return False
-    if output.fraction_bits > WIDEST_FRACTION:
+    accumulator, formats = unit.accumulator, (unit.output, unit.accumulator.format)
+    if any(format is not None and format.fraction_bits > WIDEST_FRACTION for format in formats):
         return False
-    if accumulator.kind is AccumulatorKind.FLOAT:
-        is_plain = not accumulator.fused and accumulator.scale_point is ScalePoint.BEFORE_CONVERSION
-        return is_plain and accumulator.format == output
-    return accumulator.bits is not None and accumulator.bits <= _MOST_BITS
+    if accumulator.bits is not None:
+        return accumulator.bits <= _MOST_BITS and not accumulator.aligns_products
+    if widest_sum(problem) > WIDEST_SUM:
+        return False
+    size_bits = problem.elements.bit_length()
+    return accumulator.format is not None and accumulator.fraction_bits + size_bits <= _MOST_ALIGNED
 
 
 def accumulated(sums: GroupSums, faults: AccumulatorFaults) -> Bytes:
@@ -100,16 +116,18 @@ def accumulated(sums: GroupSums, faults: AccumulatorFaults) -> Bytes:
 
 def nothing(sums: GroupSums) -> Held:
     """Return accumulators before the first sum."""
-    count = len(sums.totals)
+    count = len(sums.addends)
     zeros = np.zeros(count, np.int64)
-    return Held(FloatAdder(sums.problem.output).zeros(count), zeros, np.full(count, -FAR), zeros)
+    format = sums.accumulator.format or sums.problem.output
+    place = np.full(count, -FAR if sums.accumulator.format is None else 1 - format.bias)
+    return Held(FloatAdder(format).zeros(count), zeros, place, zeros)
 
 
 def added(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Held:
     """Return accumulators after the groups of some vectors were added to what they held."""
-    add = _ADD[sums.accumulator.kind]
-    for total, exponent in zip(sums.totals.T, sums.exponents.T, strict=True):
-        after = add(sums, faults, held, total, exponent)
+    add = _adding(sums.accumulator)
+    for addends, exponent in zip(sums.addends.swapaxes(0, 1), sums.exponents.T, strict=True):
+        after = add(sums, faults, held, addends, exponent)
         held = after if faults.keeps_last_flags else after._replace(flags=after.flags | held.flags)
     return held
 
@@ -118,34 +136,69 @@ def words_of(sums: GroupSums, faults: AccumulatorFaults, held: Held) -> Bytes:
     """Return the words of what accumulators hold in the end."""
     problem = sums.problem
     accumulator, output = sums.accumulator, problem.output
-    adder, number, flags = faults.adder or FloatAdder(output), held.number, held.flags
+    adder, number, flags = faults.output or FloatAdder(output), held.number, held.flags
     exponent = np.full_like(held.place, accumulator.lsb_exponent)
     if accumulator.kind is AccumulatorKind.ALIGNED:
         exponent = held.place - accumulator.fraction_bits
-    register = adder.patterns(number)
-    if accumulator.bits is not None:
+    if accumulator.format is not None:
+        register = FloatAdder(accumulator.format).patterns(number)
+        number, raised = adder.converted(number)
+    else:
+        assert accumulator.bits is not None
         number, raised = adder.rounded(held.integer < 0, np.abs(held.integer), exponent)
-        flags = flags | raised
         register = held.integer & ((np.int64(1) << np.int64(accumulator.bits)) - 1)
+    flags = flags | raised
     of_nan = INVALID | (flags if faults.nan_keeps_flags else np.zeros_like(flags))
     items = {
         "result": np.where(sums.is_nan, adder.nan, adder.patterns(number)),
         "flags": np.where(sums.is_nan, of_nan, flags),
-        "accumulator": np.where(sums.is_nan, 0, register),
+        "accumulator": np.where(sums.is_nan | (number.kind == NOT_A_NUMBER), 0, register),
         "accumulator_exponent": np.where(sums.is_nan, 0, exponent) & ((1 << ACCUMULATOR_EXPONENT_BITS) - 1),
     }
     names = [field.name for field in problem.expected.fields]
     return problem.expected.pack({name: items[name].astype(np.uint64)[:, None] for name in names})
 
 
+def _adding(accumulator: Accumulator) -> Callable[[GroupSums, AccumulatorFaults, Held, Int64Array, Int64Array], Held]:
+    """Return what adds the addends of one group, shape (vectors, addends), to accumulators."""
+    if accumulator.kind is AccumulatorKind.FLOAT:
+        return _add_fused if accumulator.fused else _add_float
+    if accumulator.kind is AccumulatorKind.FIXED:
+        return _add_fixed
+    return _add_aligned if accumulator.format is None else _add_normalised
+
+
 def _add_float(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array) -> Held:
-    adder = faults.adder or FloatAdder(sums.problem.output)
-    addend, raised = adder.rounded(total < 0, np.abs(total), exponent)
+    accumulator = sums.accumulator
+    assert accumulator.format is not None
+    conversion, adder = faults.conversion or Conversion(), faults.adder or FloatAdder(accumulator.format)
+    scales = accumulator.scale_point is ScalePoint.AFTER_CONVERSION
+    addend, raised = conversion.converted(adder, total[:, 0], exponent, scales=scales)
     number, of_sum = adder.added(held.number, addend)
     return held._replace(number=number, flags=raised | of_sum)
 
 
-def _add_fixed(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array) -> Held:
+def _add_fused(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array) -> Held:
+    assert sums.accumulator.format is not None
+    adder = faults.adder or FloatAdder(sums.accumulator.format)
+    number, flags = (faults.fused or FusedAdder()).added(adder, held.number, total[:, 0], exponent)
+    return held._replace(number=number, flags=flags)
+
+
+def _add_normalised(
+    sums: GroupSums, faults: AccumulatorFaults, held: Held, addends: Int64Array, exponent: Int64Array
+) -> Held:
+    assert sums.accumulator.format is not None
+    adder, before = faults.adder or FloatAdder(sums.accumulator.format), Sum(held.number, held.place, held.flags)
+    group = addends, exponent, sums.task.stages.reference
+    after = (faults.aligned or AlignedSums()).added(sums.accumulator, adder, before, group)
+    return held._replace(number=after.number, place=after.place, flags=after.flags)
+
+
+def _add_fixed(
+    sums: GroupSums, faults: AccumulatorFaults, held: Held, addends: Int64Array, exponent: Int64Array
+) -> Held:
+    total = addends[:, 0]
     moved, over, changed = _moved(total, sums.accumulator.lsb_exponent - exponent, faults.addend, sums)
     addend, wraps = _bounded(moved, over, total < 0, faults.addend, sums)
     integer, wraps_too = _bounded(held.integer + addend, np.zeros_like(over), over, faults.held, sums)
@@ -154,9 +207,9 @@ def _add_fixed(sums: GroupSums, faults: AccumulatorFaults, held: Held, total: In
 
 
 def _add_aligned(
-    sums: GroupSums, faults: AccumulatorFaults, held: Held, total: Int64Array, exponent: Int64Array
+    sums: GroupSums, faults: AccumulatorFaults, held: Held, addends: Int64Array, exponent: Int64Array
 ) -> Held:
-    kept = sums.accumulator.fraction_bits
+    total, kept = addends[:, 0], sums.accumulator.fraction_bits
     own = exponent + sums.task.stages.reference
     common = _larger(sums, faults, (held.integer, held.place), (total, own))
     before, over, lost = _moved(held.integer, np.minimum(common - held.place, FAR), faults.held, sums)
@@ -167,19 +220,16 @@ def _add_aligned(
     return held._replace(integer=integer, place=common, flags=flags)
 
 
-_ADD = {AccumulatorKind.FLOAT: _add_float, AccumulatorKind.FIXED: _add_fixed, AccumulatorKind.ALIGNED: _add_aligned}
-
-
 def _larger(
     sums: GroupSums, faults: AccumulatorFaults, x: tuple[Int64Array, Int64Array], y: tuple[Int64Array, Int64Array]
 ) -> Int64Array:
-    """Return the larger reference exponent of those that take part, of accumulators and group sums (spec 6.6)."""
+    """Return the larger reference exponent of integers of accumulators and of group sums (spec 6.6)."""
     (held, place), (total, own) = x, y
     all_take_part = sums.accumulator.zero_takes_part
-    x_takes_part = (held != 0) | all_take_part | faults.held.zero_takes_part
-    y_takes_part = (total != 0) | all_take_part | faults.addend.zero_takes_part
-    both = np.where(x_takes_part == y_takes_part, np.maximum(place, own), np.where(x_takes_part, place, own))
-    found = np.where(~x_takes_part & ~y_takes_part, np.minimum(place, own), both)
+    found = larger_reference(
+        (place, (held != 0) | all_take_part | faults.held.zero_takes_part),
+        (own, (total != 0) | all_take_part | faults.addend.zero_takes_part),
+    )
     return np.where(place == -FAR, own, found)
 
 

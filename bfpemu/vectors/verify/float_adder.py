@@ -103,6 +103,23 @@ class FloatAdder:
         kind = np.where(over & ~limited, INFINITY, NUMBER)
         return Floats(kind, negative & ~is_zero, found, np.where(is_zero, self.lowest, place)), flags
 
+    def converted(self, x: Floats) -> tuple[Floats, Int64Array]:
+        """Round numbers of another float format; infinities and NaN stay."""
+        is_number = x.kind == NUMBER
+        found, flags = self.rounded(x.negative, np.where(is_number, x.size, 0), x.unit)
+        kept = Floats(*(np.where(is_number, new, old) for new, old in zip(found, x, strict=True)))
+        return kept, np.where(is_number, flags, 0)
+
+    def numbers(self, patterns: Int64Array) -> Floats:
+        """Return the numbers of bit patterns, in the encoding of IEEE."""
+        point, ones = np.int64(self.format.fraction_bits), (1 << self.format.exponent_bits) - 1
+        field, fraction = patterns >> point & ones, patterns & ((np.int64(1) << point) - 1)
+        special = np.where(fraction != 0, NOT_A_NUMBER, INFINITY)
+        size = np.where(field == 0, fraction, fraction | np.int64(1) << point)
+        negative = patterns >> (point + self.format.exponent_bits) & 1 != 0
+        unit = np.maximum(field, 1) - 1 + self.lowest
+        return Floats(np.where(field == ones, special, NUMBER), negative, size, np.where(size == 0, self.lowest, unit))
+
     def added(self, x: Floats, y: Floats) -> tuple[Floats, Int64Array]:
         """Add numbers to accumulators; return the sums and their flags (spec 6.6, 6.9)."""
         total, flags = self._added_numbers(

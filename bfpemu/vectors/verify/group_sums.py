@@ -1,4 +1,4 @@
-"""A dot-product unit from its group sums on, for guesses about devices (spec 12.12)."""
+"""A dot-product unit from what its accumulator adds on: group sums, or products (spec 12.12)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from bfpemu.arithmetic.fast import Task
 from bfpemu.arithmetic.pairs import pair_sums
 from bfpemu.arithmetic.rows import Rows
 from bfpemu.codec.codes import code_dtype, significands
-from bfpemu.formats import Preset, ReservedExponent
+from bfpemu.formats import BFPSpec, Preset, ReservedExponent
 from bfpemu.formats.unit import Accumulator
+from bfpemu.reference.group import group_size
 from bfpemu.vectors.blocks.facts import Int64Array, Mask
 from bfpemu.vectors.dot_answers import answers_of_sums, task_of
 from bfpemu.vectors.problem import Problem
@@ -20,23 +21,44 @@ from bfpemu.vectors.words import Bytes, Fields
 
 
 def has_group_sums(problem: Problem) -> bool:
-    """Return whether a unit has exact group sums of one-level operands, and a float as its output."""
+    """Return whether products and group sums of a unit are exact, of one-level operands, and its output is a float."""
     unit = problem.dot_unit
     if problem.unit != "dot" or unit is None or problem.float_output is None or problem.b is None:
         return False
-    is_plain = unit.product_drop_bits == 0 and unit.product_bits is None and unit.sum_bits is None
-    one_level = all(preset.format.sub_block_size is None for preset in (problem.format, problem.b))
-    return is_plain and one_level and not unit.accumulator.aligns_products
+    if any(preset.format.sub_block_size is not None for preset in (problem.format, problem.b)):
+        return False
+    drops_none = unit.product_drop_bits == 0 and unit.product_bits is None
+    return drops_none and (unit.sum_bits is None or unit.sum_bits >= widest_sum(problem))
+
+
+def widest_sum(problem: Problem) -> int:
+    """Return the bits of two's complement that hold every group sum.
+
+    Examples
+    --------
+    >>> from bfpemu.catalog import resolve
+    >>> from bfpemu.units import unit
+    >>> widest_sum(Problem("dot", resolve("4x2"), dot_unit=unit("exact"), elements=2))  # at most 2 * 8 * 8
+    9
+    """
+    a, b, unit = problem.a_flat.format, problem.b_flat.format, problem.dot_unit
+    assert unit is not None
+    return (group_size(a, b, unit, problem.elements) * _largest_product(a, b)).bit_length() + 1
+
+
+def _largest_product(a: BFPSpec, b: BFPSpec) -> int:
+    return max(abs(x * y) for x in a.significand_ends for y in b.significand_ends)
 
 
 @dataclasses.dataclass(frozen=True)
 class GroupSums:
-    """Exact sums of groups, and what belongs to them; arrays of groups have the shape (vectors, groups)."""
+    """What an accumulator adds, and what belongs to it; arrays of groups have the shape (vectors, groups)."""
 
     problem: Problem
     task: Task
-    totals: Int64Array
-    """Of NaN blocks too, as if their elements were numbers."""
+    addends: Int64Array
+    """The exact sum of each group, or its products where each is aligned by itself, shape (vectors, groups, addends).
+    Of NaN blocks too, as if their elements were numbers."""
     a_codes: Int64Array
     b_codes: Int64Array
     """Exponent codes of both operands."""
@@ -46,7 +68,7 @@ class GroupSums:
 
     @classmethod
     def of(cls, problem: Problem, stimulus: Fields) -> GroupSums:
-        """Return the group sums of some vectors."""
+        """Return what is added of some vectors."""
         assert problem.b is not None
         task = task_of(problem, stimulus)
         size, count = task.stages.group_size, -(-problem.elements // task.stages.group_size)
@@ -54,13 +76,13 @@ class GroupSums:
             _operand(stimulus, side, preset, size, count)
             for side, preset in (("a_", problem.a_flat), ("b_", problem.b_flat))
         )
-        products = np.pad(a * b, ((0, 0), (0, count * size - a.shape[1])))
-        totals = products.reshape(len(a), count, size).sum(axis=2)
+        products = np.pad(a * b, ((0, 0), (0, count * size - a.shape[1]))).reshape(len(a), count, size)
+        addends = products if task.stages.aligns_products else products.sum(axis=2, keepdims=True)
         a_nan, b_nan = (
             codes == (-1 if preset.format.nan_code is None else preset.format.nan_code)
             for codes, preset in ((a_codes, problem.a_flat), (b_codes, problem.b_flat))
         )
-        return cls(problem, task, totals, a_codes, b_codes, a_nan, b_nan)
+        return cls(problem, task, addends, a_codes, b_codes, a_nan, b_nan)
 
     @cached_property
     def exponents(self) -> Int64Array:
@@ -79,23 +101,29 @@ class GroupSums:
         assert self.problem.dot_unit is not None
         return self.problem.dot_unit.accumulator
 
+    @property
+    def are_products(self) -> bool:
+        """Whether the accumulator adds products one by one."""
+        return bool(self.task.stages.aligns_products)
+
     @cached_property
-    def sum_bits(self) -> int:
-        """Bits of two's complement that hold every group sum."""
-        spec_a, spec_b = self.problem.a_flat.format, self.problem.b_flat.format
-        largest = max(abs(x * y) for x in spec_a.significand_ends for y in spec_b.significand_ends)
-        return (self.task.stages.group_size * largest).bit_length() + 1
+    def addend_bits(self) -> int:
+        """Bits of two's complement that hold every addend."""
+        if not self.are_products:
+            return widest_sum(self.problem)
+        return _largest_product(self.problem.a_flat.format, self.problem.b_flat.format).bit_length() + 1
 
     def words(
-        self, totals: Int64Array | None = None, exponents: Int64Array | None = None, is_nan: Mask | None = None
+        self, addends: Int64Array | None = None, exponents: Int64Array | None = None, is_nan: Mask | None = None
     ) -> Bytes:
-        """Return the words that the unit makes of these sums, or of others."""
-        totals = self.totals if totals is None else totals
+        """Return the words that the unit makes of these addends, or of others."""
+        addends = self.addends if addends is None else addends
         exponents = self.exponents if exponents is None else exponents
-        none = np.zeros(len(totals), np.bool_)
-        left = Rows(totals.astype(np.int64), exponents, self.is_nan if is_nan is None else is_nan)
+        none = np.zeros(len(addends), np.bool_)
+        flat = addends.reshape(len(addends), -1)
+        left = Rows(flat.astype(np.int64), exponents, self.is_nan if is_nan is None else is_nan)
         right = Rows(np.ones_like(left.significands), np.zeros_like(exponents), none)
-        stages = self.task.stages._replace(group_size=1)
+        stages = self.task.stages._replace(group_size=addends.shape[2], sum_bits=0)
         sums = pair_sums(self.task._replace(stages=stages, left=left, right=right))
         return self.problem.expected.pack(answers_of_sums(self.problem, sums))
 

@@ -76,13 +76,11 @@ def _of_encoder(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[t
 
 def _of_dot(sums: GroupSums, got: Bytes, differs: Mask) -> Iterator[tuple[str, Bytes]]:
     yield "a NaN of an earlier vector counts", sums.words(is_nan=np.logical_or.accumulate(sums.is_nan))
-    kept = np.cumsum(sums.totals).reshape(sums.totals.shape)
-    text = (
-        f"the sum of a group starts from that of the group before, of the vector before, too, in {sums.sum_bits} bits"
-    )
-    yield text, sums.words(wrapped(kept, sums.sum_bits))
-    assert sums.problem.dot_unit is not None
-    if not is_modelled(sums.problem.dot_unit):
+    if not sums.are_products:
+        kept, bits = np.cumsum(sums.addends).reshape(sums.addends.shape), sums.addend_bits
+        text = f"the sum of a group starts from that of the group before, of the vector before, too, in {bits} bits"
+        yield text, sums.words(wrapped(kept, bits))
+    if not is_modelled(sums.problem):
         return
     for of_nan in (_stays, _takes, _clears):
         for keeps_flags in (True, False):
@@ -117,7 +115,7 @@ def _chain(
     rows: list[Bytes] = []
     faults, held = AccumulatorFaults(), nothing(_row(sums, 0))
     cleared = held
-    for row in range(min(len(sums.totals), _ROWS)):
+    for row in range(min(len(sums.addends), _ROWS)):
         if row == _FEW_ROWS:
             explained = (np.concatenate(rows) == got[:row]).all(axis=1) & differs[:row]
             if 2 * explained.sum() <= differs[:row].sum():
@@ -131,6 +129,6 @@ def _chain(
 
 
 def _row(sums: GroupSums, row: int) -> GroupSums:
-    """Return the group sums of one vector."""
-    names = ("totals", "a_codes", "b_codes", "a_nan", "b_nan")
+    """Return what is added of one vector."""
+    names = ("addends", "a_codes", "b_codes", "a_nan", "b_nan")
     return dataclasses.replace(sums, **{name: getattr(sums, name)[row : row + 1] for name in names})
