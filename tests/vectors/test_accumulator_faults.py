@@ -377,7 +377,7 @@ def test_a_fault_of_sums_that_are_aligned_is_named(named, device, said):
 
 class TwoPlacesRoundedDown(Fused):
     def smaller(self, value, other):
-        last = two_to(leading(other) - FRACTION - 2)
+        last = two_to(max(leading(other), 1 - BIAS) - FRACTION - 2)
         return math.floor(value / last) * last
 
 
@@ -390,6 +390,23 @@ class DistanceWraps(Fused):
 class LostFrom7On(Fused):
     def smaller(self, value, other):
         return value if leading(other) - leading(value) < 7 else 0
+
+
+class Window(Fused):
+    """Five bits below the larger of both exponents, and nothing below."""
+
+    def __call__(self, groups):
+        held, flags = Fraction(0), 0
+        for group in groups:
+            if is_special(held):
+                break
+            total = sum(group.products) * two_to(group.exponent)
+            places = [leading(held)] if held else []
+            places += [group.exponent + 2 * (MANTISSA - 1) + 1] if total else []
+            last = two_to(max(places, default=0) - 5)
+            held, raised = rounded(sum(cut(value / last) for value in (held, total)) * last, nearest)
+            flags |= raised
+        return held, flags
 
 
 class RoundedTwice(Fused):
@@ -409,6 +426,7 @@ class RoundedTwice(Fused):
         ),
         (DistanceWraps, "the distance by which the smaller addend is shifted wraps in 3 bits"),
         (LostFrom7On, "an addend whose leading bit lies 7 places lower, or more, is lost"),
+        (Window, "5 bits kept below the larger exponent of accumulator and group sum, none of those below"),
         (RoundedTwice, "two roundings: a group sum to 5 bits by ties_to_even, then its sum with the accumulator"),
     ],
 )

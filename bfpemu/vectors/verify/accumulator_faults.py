@@ -34,7 +34,7 @@ def accumulator_faults(sums: GroupSums) -> Iterator[AccumulatorFault]:
         for text, aligned in alignment_faults(sums):
             yield text, AccumulatorFaults(aligned=aligned)
     elif accumulator.fused:
-        for text, fused in fused_faults(accumulator.format, sums.addend_bits):
+        for text, fused in fused_faults(sums, accumulator.format):
             yield text, AccumulatorFaults(fused=fused)
     else:
         yield from float_faults(accumulator)

@@ -9,20 +9,19 @@ from bfpemu.formats import Rounding
 from bfpemu.vectors.verify.aligned_sums import AlignedSums, Part, Place
 from bfpemu.vectors.verify.group_sums import GroupSums
 
-_MORE_BITS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
+_MORE_BITS = (0, -1, 1, -2, 2, -3, 3, -4, 4)
 _SHIFT_BITS = range(2, 9)
 _ROUNDINGS = tuple(mode for mode in Rounding if mode is not Rounding.STOCHASTIC)
-_RIGHT = Part()
 
 
 def alignment_faults(sums: GroupSums) -> Iterator[tuple[str, AlignedSums]]:
     """Yield how addends are aligned, added and normalised otherwise."""
     of_group = "products" if sums.are_products else "group sums"
+    yield from _exponents(of_group)
     for text, part in _parts(sums):
         yield f"{text} of {of_group} and the accumulator", AlignedSums(part, part)
         yield f"{text} of {of_group}", AlignedSums(addends=part)
         yield f"{text} of the accumulator", AlignedSums(held=part)
-    yield from _exponents(of_group)
     bits = sums.accumulator.fraction_bits
     widest = bits + sums.addends.shape[2].bit_length() + 3
     for width in range(max(bits - 2, 2), widest):
@@ -35,11 +34,7 @@ def alignment_faults(sums: GroupSums) -> Iterator[tuple[str, AlignedSums]]:
 def _parts(sums: GroupSums) -> Iterator[tuple[str, Part]]:
     """Yield what becomes of what is aligned."""
     right = sums.accumulator.alignment_rounding
-    for more in _MORE_BITS:
-        for mode in _ROUNDINGS:
-            if more or mode is not right:
-                where = f"{abs(more)} bits {'above' if more < 0 else 'below'} the last" if more else "at the last"
-                yield f"alignment by {mode}, {where},", Part(mode, more)
+    modes = (right, *(mode for mode in _ROUNDINGS if mode is not right))
     yield "lost bits do not raise inexact,", Part(raises_inexact=False)
     for bits in _SHIFT_BITS:
         yield f"the distance wraps in {bits} bits,", Part(apart_bits=bits)
@@ -48,6 +43,11 @@ def _parts(sums: GroupSums) -> Iterator[tuple[str, Part]]:
         yield f"no shift by more than {places} places,", Part(farthest=places)
     for places in range(2, kept + 2):
         yield f"nothing left from {places} places on,", Part(gone_from=places)
+    for mode in modes:
+        for more in _MORE_BITS:
+            if more or mode is not right:
+                where = f"{abs(more)} bits {'above' if more < 0 else 'below'} the last" if more else "at the last"
+                yield f"alignment by {mode}, {where},", Part(mode, more)
 
 
 def _exponents(of_group: str) -> Iterator[tuple[str, AlignedSums]]:

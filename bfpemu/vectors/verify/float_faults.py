@@ -10,6 +10,7 @@ from bfpemu.formats.unit import Accumulator, FloatFormat, FloatOverflow, ScalePo
 from bfpemu.vectors.verify.accumulators import AccumulatorFaults
 from bfpemu.vectors.verify.float_adder import FloatAdder
 from bfpemu.vectors.verify.fused_adder import Below, FusedAdder
+from bfpemu.vectors.verify.group_sums import GroupSums
 from bfpemu.vectors.verify.scaled_sums import Conversion
 
 _SHIFT_BITS = range(2, 8)
@@ -32,8 +33,8 @@ def float_faults(accumulator: Accumulator) -> Iterator[tuple[str, AccumulatorFau
     for text, other in _other_roundings(format):
         yield f"group sums become floats {text}", AccumulatorFaults(conversion=Conversion(converter=other))
         yield f"sums of floats are rounded {text}", AccumulatorFaults(adder=other, conversion=Conversion(right, right))
-    silent = Conversion(raises_flags=False)
-    yield "the conversion of a group sum into a float raises no flags", AccumulatorFaults(conversion=silent)
+    text = "the conversion of a group sum into a float raises no flags"
+    yield text, AccumulatorFaults(conversion=Conversion(raises_flags=False))
     if accumulator.scale_point is ScalePoint.AFTER_CONVERSION:
         for text, conversion in _scalings(format):
             yield text, AccumulatorFaults(conversion=conversion)
@@ -55,6 +56,9 @@ def _scalings(format: FloatFormat) -> Iterator[tuple[str, Conversion]]:
     """Yield how floats of integers are scaled otherwise."""
     for text, other in _other_roundings(format):
         yield f"floats of group sums are scaled, and rounded {text}", Conversion(scaler=other)
+    yield "the scaling of a group sum raises no flags", Conversion(scaling_raises_flags=False)
+    silent = Conversion(raises_flags=False, scaling_raises_flags=False)
+    yield "neither the conversion of a group sum nor its scaling raises flags", silent
     wide = FloatAdder(dataclasses.replace(format, exponent_bits=11))
     yield "a group sum does not overflow before it is scaled", Conversion(converter=wide)
     text = "the exponent field of a group sum wraps when it is scaled"
@@ -64,9 +68,10 @@ def _scalings(format: FloatFormat) -> Iterator[tuple[str, Conversion]]:
             yield f"{text}{of_zero}{of_infinity}", wrapping
 
 
-def fused_faults(format: FloatFormat, bits: int) -> Iterator[tuple[str, FusedAdder]]:
-    """Yield how a float and a group sum of so many bits are added otherwise."""
-    point = format.fraction_bits
+def fused_faults(sums: GroupSums, format: FloatFormat) -> Iterator[tuple[str, FusedAdder]]:
+    """Yield how a float and a group sum are added otherwise."""
+    point, bits, stages = format.fraction_bits, sums.addend_bits, sums.task.stages
+    largest = stages.reference + (stages.group_size - 1).bit_length()
     for below, of_below in _BELOW.items():
         for places in range(-2, bits + point):
             text = f"{places} bits of the smaller addend kept below the last of the larger, {of_below}"
@@ -77,9 +82,14 @@ def fused_faults(format: FloatFormat, bits: int) -> Iterator[tuple[str, FusedAdd
             yield text, FusedAdder(held_places=places, below=below)
             text = f"{places} bits of the group sum kept below the last of the accumulator, {_BELOW[below]}"
             yield text, FusedAdder(group_places=places, below=below)
-    for width in _SHIFT_BITS:
-        text = f"the distance by which the smaller addend is shifted wraps in {width} bits"
-        yield text, FusedAdder(apart_bits=width)
+        for window in range(point - 2, point + bits + 4):
+            text = f"{window} bits kept below the larger exponent of accumulator and group sum, {_BELOW[below]}"
+            yield text, FusedAdder(window=window, largest=largest, below=below)
+    for width in range(2, 9):
+        text = "the distance by which {} is shifted wraps in {} bits"
+        yield text.format("the smaller addend", width), FusedAdder(apart_bits=width)
+        yield text.format("the accumulator", width), FusedAdder(held_apart_bits=width)
+        yield text.format("a group sum", width), FusedAdder(group_apart_bits=width)
     for places in range(point - 2, point + bits + 3):
         text = f"an addend whose leading bit lies {places} places lower, or more, is lost"
         yield text, FusedAdder(gone_from=places)

@@ -19,7 +19,9 @@ class Conversion:
     scaler: FloatAdder | None = None
     """What rounds a float that is scaled."""
     raises_flags: bool = True
-    """Whether the conversion of the integer raises flags."""
+    """Whether the conversion of the integer raises flags ..."""
+    scaling_raises_flags: bool = True
+    """... and its scaling."""
     wraps_field: bool = False
     """Whether scaling adds to the exponent field, which wraps."""
     scales_zero: bool = False
@@ -40,7 +42,7 @@ class Conversion:
         if self.wraps_field:
             return self._with_field(adder, whole, exponent), flags
         scaled, raised = (self.scaler or adder).converted(whole._replace(unit=whole.unit + exponent))
-        return scaled, flags | raised
+        return scaled, flags | raised if self.scaling_raises_flags else flags
 
     def _with_field(self, adder: FloatAdder, whole: Floats, exponent: Int64Array) -> Floats:
         """Return floats whose exponent field has been added to, and has lost its carry."""
