@@ -13,8 +13,9 @@ from bfpemu.arithmetic.integers import wrapped
 from bfpemu.vectors.blocks.facts import Int64Array, Mask
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.exponent_faults import without
-from bfpemu.vectors.verify.integers import CUTS, Integers, Operand, aligned, encoder_of, operand
-from bfpemu.vectors.verify.staged_encoder import Fault, is_staged
+from bfpemu.vectors.verify.integers import CUTS, Integers, Operand, aligned, encoder_of, in_blocks, operand
+from bfpemu.vectors.verify.shift_faults import shifted_less
+from bfpemu.vectors.verify.staged_encoder import Fault, Wraps, is_staged
 from bfpemu.vectors.words import Bytes, Fields
 
 _Operands = tuple[Operand, Operand]
@@ -82,6 +83,13 @@ def adder_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[
             text = f"lane {lane} takes no part in the exponent, with {places} bits and a sticky one below the unit"
             yield text, partial(_without_lane, problem, stimulus, right, operands, _Adder(places), lane)
     yield from _exponents(problem, stimulus, right, operands, _Adder(enough))
+    exact = encoder_of(problem, stimulus, right, _sums(problem, operands, _Adder(enough)))
+    higher = in_blocks(_sums(problem, operands, _Adder(enough)), exact).unit + enough
+    to_unit = (exact.facts.code - exact.spec.exponent_bias - exact.spec.fraction_bits)[:, None] - higher
+    for places in range(exact.spec.magnitude_bits + 1):
+        text = f"no sum is shifted to the left of the higher unit by more than {places} places"
+        yield text, partial(shifted_less, exact, to_unit, places, Wraps.NONE)
+        yield f"{text}, and one that is then too large wraps", partial(shifted_less, exact, to_unit, places, Wraps.BOTH)
 
 
 def _enough_places(problem: Problem) -> int | None:

@@ -135,6 +135,8 @@ def _roundings(encoder: StagedEncoder) -> Iterator[Fault]:
         for width in range(3, 8):
             text = f"the shift of an element has {width} bits"
             yield text, partial(_at_rest, encoder, partial(_wrapped_shift, encoder, exact, width))
+            text = f"the distance of an element below the block's exponent wraps in {width} bits, above it, too"
+            yield text, partial(_at_rest, encoder, partial(_wrapped_distance, encoder, exact, width))
 
 
 def _at_rest(encoder: StagedEncoder, rest: Callable[[], Rest]) -> Bytes:
@@ -177,6 +179,12 @@ def _wrapped_shift(encoder: StagedEncoder, exact: Rest, width: int) -> Rest:
     """Return numbers whose significand, with all fraction bits, is shifted by so many bits of the distance."""
     distance = encoder.problem.kind.fraction_bits + 1 - _kept_bits(encoder, exact)
     return encoder.moved(np.where(distance > 0, distance - (distance & ((1 << width) - 1)), 0))
+
+
+def _wrapped_distance(encoder: StagedEncoder, exact: Rest, width: int) -> Rest:
+    """Return numbers that are shifted by so many bits of the distance below the largest that fits, or above it."""
+    distance = encoder.spec.magnitude_bits - _kept_bits(encoder, exact)
+    return encoder.moved(distance - (distance & ((1 << width) - 1)))
 
 
 # ----------------------------------------------------------------------------- subnormal sources

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from bfpemu.arithmetic.integers import wrapped
+from bfpemu.formats import BFPSpec, Encoding
 from bfpemu.vectors.blocks.facts import Int64Array, Mask
 from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.verify.integers import Integers, Operand, encoder_of, largest_size, operand
@@ -17,6 +18,9 @@ from bfpemu.vectors.verify.staged_encoder import Fault, is_staged
 from bfpemu.vectors.words import Bytes, Fields
 
 _WIDEST_PRODUCT = 58
+
+_Sides = tuple[tuple[Int64Array, BFPSpec], tuple[Int64Array, BFPSpec]]
+"""Elements of both operands, and their formats."""
 
 
 def multiplier_faults(problem: Problem, stimulus: Fields, right: Fields) -> Iterator[Fault]:
@@ -103,12 +107,32 @@ def _products(problem: Problem, a: Operand, b: Operand) -> Iterator[tuple[str, C
     bits = max(problem.format.format.exponent_bits, problem.b.format.exponent_bits)
     wraps = (a.codes + b.codes >> bits) << bits
     yield f"the sum of the exponent codes wraps in {bits} bits", partial(exact._replace, unit=exact.unit - wraps)
-    a_side, b_side = ((a.elements, problem.format.format), (b.elements, problem.b.format))
+    a_side, b_side = sides = ((a.elements, problem.format.format), (b.elements, problem.b.format))
+    yield from _partial_products(a, b, sides)
     for name, (factor, of_factor), (other, of_other) in (("b", a_side, b_side), ("a", b_side, a_side)):
         for register in (of_factor.mantissa_bits + 1, of_factor.mantissa_bits + 2):
             text = f"partial sums of {register} bits are shifted without their sign, bit by bit of {name}"
             make = partial(_bit_by_bit, factor, other, register, of_other.mantissa_bits)
             yield text, partial(_of_partial_sums, a, b, make)
+
+
+def _partial_products(a: Operand, b: Operand, sides: _Sides) -> Iterator[tuple[str, Callable[[], Integers]]]:
+    """Yield products of which one partial product is missing, or has another weight or sign."""
+    for name, factor, (other, spec) in (("b", a.elements, sides[1]), ("a", b.elements, sides[0])):
+        is_signed = spec.encoding is Encoding.TWOS_COMPLEMENT and spec.has_sign
+        for place in range(spec.mantissa_bits if is_signed else spec.magnitude_bits):
+            is_last = is_signed and place == spec.mantissa_bits - 1
+            size = other if is_signed else np.abs(other)
+            weight = np.where(size >> place & 1 != 0, 1 << place, 0) * (-1 if is_last else 1)
+            weight = weight if is_signed else weight * np.sign(other)
+            changes = {"is not added": -weight, "has twice its weight": weight}
+            if place:
+                changes["has half its weight"] = -(weight >> 1)
+            if is_last:
+                changes["is added, not subtracted"] = -2 * weight
+            for text, change in changes.items():
+                product = factor * (other + change)
+                yield f"the partial product of bit {place} of {name} {text}", partial(_integers, a, b, product)
 
 
 def _of_partial_sums(a: Operand, b: Operand, make: Callable[[], Int64Array]) -> Integers:

@@ -39,10 +39,10 @@ def shift_faults(encoder: StagedEncoder, integers: Integers, bits: int) -> Itera
     right = unit - found.unit
     for places in range(spec.magnitude_bits + 1):
         text = f"no number is shifted to the left by more than {places} places"
-        yield text, partial(_shifted_less, encoder, right, places, Wraps.NONE)
+        yield text, partial(shifted_less, encoder, right, places, Wraps.NONE)
         yield (
             f"{text}, and one that is then too large wraps",
-            partial(_shifted_less, encoder, right, places, Wraps.BOTH),
+            partial(shifted_less, encoder, right, places, Wraps.BOTH),
         )
         for width in range(3, 8):
             text = f"the shift to the right of numbers that lie {places} places higher has {width} bits"
@@ -58,7 +58,7 @@ def shift_faults(encoder: StagedEncoder, integers: Integers, bits: int) -> Itera
         yield f"{text}, and then saturates", partial(at, saturates=True)
 
 
-def _shifted_less(encoder: StagedEncoder, right: Int64Array, places: int, wraps: Wraps) -> Bytes:
+def shifted_less(encoder: StagedEncoder, right: Int64Array, places: int, wraps: Wraps) -> Bytes:
     """Return the words of numbers that are shifted to the left by some places at most."""
     return encoder.words(rest=encoder.moved(np.minimum(right + places, 0)), wraps=wraps)
 

@@ -38,6 +38,9 @@ def _orders(problem: Problem, right: Bytes, items: Fields) -> Iterator[Turned]:
     if main.width % 8 == 0 and main.width > 8:
         turned = _bytes_reversed(items[main.name], main.width)
         yield "bytes of every item reversed", layout.pack({**items, main.name: turned})
+    if "shifts" in items:
+        for text, codes in _other_shifts(problem.target.format, items["shifts"]):
+            yield f"{text} in the expected words", layout.pack({**items, "shifts": codes})
     if layout.bits % 8 == 0:
         yield "bytes of the word reversed", right[:, ::-1]
     if len(layout.fields) > 1:
@@ -57,6 +60,20 @@ def _lane_orders(lanes: AnyArray) -> Iterator[tuple[str, AnyArray]]:
             yield f"lanes moved by {step}", np.roll(lanes, step, axis=1)
 
 
+def _other_shifts(spec: BFPSpec, codes: AnyArray) -> Iterator[tuple[str, AnyArray]]:
+    """Yield shift codes with their bits inverted, or of other sub-blocks of their blocks."""
+    yield "shift codes inverted", codes ^ np.uint64((1 << spec.sub_shift_bits) - 1)
+    blocks = codes.reshape(len(codes), -1, spec.shifts_per_block)
+    if blocks.shape[2] > 1:
+        for text, other in (
+            ("shift codes of the next sub-block", np.roll(blocks, -1, axis=2)),
+            ("shift codes of the sub-block before", np.roll(blocks, 1, axis=2)),
+            ("shift codes of the first sub-block alone", np.repeat(blocks[..., :1], blocks.shape[2], axis=2)),
+        ):
+            yield text, other.reshape(codes.shape)
+        yield "shift codes in the opposite order", blocks[..., ::-1].reshape(codes.shape)
+
+
 def _bytes_reversed(items: AnyArray, width: int) -> AnyArray:
     found = np.ascontiguousarray(items.astype("<u8")).view(np.uint8).reshape(*items.shape, 8)[..., : width // 8]
     out = np.zeros((*items.shape, 8), np.uint8)
@@ -73,12 +90,31 @@ def _codes(problem: Problem, items: Fields) -> Iterator[Turned]:
     if main.name != "elements":
         sign = np.uint64(1 << (main.width - 1))
         yield f"the sign of every {main.name} inverted", layout.pack({**items, main.name: items[main.name] ^ sign})
+        kind = problem.kind if main.name == "y" else problem.output
+        for text, patterns in _exponent_fields(kind.exponent_bits, kind.fraction_bits, items[main.name]):
+            yield text, layout.pack({**items, main.name: patterns})
         return
     if problem.target.format.has_sign:
         for text, codes in _recoded(problem.target.format, items[main.name]):
             yield f"elements in {text}", layout.pack({**items, main.name: codes})
         negated = _negated(problem.target.format, items[main.name])
         yield "every element negated", layout.pack({**items, main.name: negated})
+
+
+def _exponent_fields(bits: int, point: int, patterns: AnyArray) -> Iterator[tuple[str, AnyArray]]:
+    """Yield floats whose exponent field is one too low or too high, and wraps."""
+    mask, ones = np.uint64(((1 << bits) - 1) << point), np.uint64((1 << bits) - 1)
+    field = patterns >> np.uint64(point) & ones
+    is_zero = patterns & np.uint64((1 << (bits + point)) - 1) == 0
+    for which, chosen in (
+        ("normal numbers", (field != 0) & (field != ones)),
+        ("numbers other than 0", ~is_zero & (field != ones)),
+        ("results other than 0", ~is_zero),
+        ("results", np.ones_like(is_zero)),
+    ):
+        for text, step in (("low", ones), ("high", np.uint64(1))):
+            moved = patterns & ~mask | (field + step & ones) << np.uint64(point)
+            yield f"the exponent field of {which} is 1 too {text}", np.where(chosen, moved, patterns)
 
 
 def _recoded(spec: BFPSpec, codes: AnyArray) -> Iterator[tuple[str, AnyArray]]:
@@ -175,6 +211,11 @@ def other_stimuli(problem: Problem, stimulus: Stimulus) -> Iterator[tuple[str, S
         if field.name == "x":
             yield "bytes of every x reversed on their way in", {**stimulus, "x": _bytes_reversed(items, field.width)}
             yield "NaN without the quiet bit read as infinities", {**stimulus, "x": _infinities(problem, items)}
+        if field.name.endswith("shifts"):
+            preset = problem.b if field.name == "b_shifts" else problem.format
+            assert preset is not None
+            for text, codes in _other_shifts(preset.format, items):
+                yield f"{text} in the stimulus {field.name}", {**stimulus, field.name: codes}
         if field.name.endswith("exponents") and field.count > 1:
             first = np.repeat(items[:, :1], field.count, axis=1)
             yield f"every block has the first of the {field.name}", {**stimulus, field.name: first}
