@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bfpemu.formats import Rounding
+from bfpemu.formats.unit import Accumulator
 from bfpemu.vectors.verify.aligned_sums import AlignedSums, Part, Place
 from bfpemu.vectors.verify.group_sums import GroupSums
 
@@ -19,7 +20,8 @@ def alignment_faults(sums: GroupSums) -> Iterator[tuple[str, AlignedSums]]:
     of_group = "products" if sums.are_products else "group sums"
     yield from _exponents(of_group)
     for text, part in _parts(sums):
-        yield f"{text} of {of_group} and the accumulator", AlignedSums(part, part)
+        if not _is_parameter(part, sums.accumulator):
+            yield f"{text} of {of_group} and the accumulator", AlignedSums(part, part)
         yield f"{text} of {of_group}", AlignedSums(addends=part)
         yield f"{text} of the accumulator", AlignedSums(held=part)
     bits = sums.accumulator.fraction_bits
@@ -29,6 +31,13 @@ def alignment_faults(sums: GroupSums) -> Iterator[tuple[str, AlignedSums]]:
         yield f"{text}wraps", AlignedSums(sum_bits=width)
         yield f"{text}saturates", AlignedSums(sum_bits=width, saturates=True)
     yield f"{of_group} are added and rounded before the accumulator is added", AlignedSums(adds_group_first=True)
+
+
+def _is_parameter(part: Part, accumulator: Accumulator) -> bool:
+    """Return whether another value of a parameter, which is tried elsewhere, does the same to all that is aligned."""
+    if part.rounding is accumulator.alignment_rounding:
+        return abs(part.more_bits) == 1
+    return part.rounding is not None and part.more_bits == 0
 
 
 def _parts(sums: GroupSums) -> Iterator[tuple[str, Part]]:
