@@ -74,14 +74,14 @@ def fused_faults(sums: GroupSums, format: FloatFormat) -> Iterator[tuple[str, Fu
     largest = stages.reference + (stages.group_size - 1).bit_length()
     for below, of_below in _BELOW.items():
         for places in range(-2, bits + point):
-            text = f"{places} bits of the smaller addend kept below the last of the larger, {of_below}"
-            yield text, FusedAdder(places=places, below=below)
+            text = _kept(places, "the smaller addend", "the larger")
+            yield f"{text}, {of_below}", FusedAdder(places=places, below=below)
     for below in (Below.CUT, Below.DOWN):
         for places in range(-2, bits + point):
-            text = f"{places} bits of the accumulator kept below the last of the group sum, {_BELOW[below]}"
-            yield text, FusedAdder(held_places=places, below=below)
-            text = f"{places} bits of the group sum kept below the last of the accumulator, {_BELOW[below]}"
-            yield text, FusedAdder(group_places=places, below=below)
+            text = _kept(places, "the accumulator", "the group sum")
+            yield f"{text}, {_BELOW[below]}", FusedAdder(held_places=places, below=below)
+            text = _kept(places, "the group sum", "the accumulator")
+            yield f"{text}, {_BELOW[below]}", FusedAdder(group_places=places, below=below)
         for window in range(point - 2, point + bits + 4):
             text = f"{window} bits kept below the larger exponent of accumulator and group sum, {_BELOW[below]}"
             yield text, FusedAdder(window=window, largest=largest, below=below)
@@ -97,6 +97,12 @@ def fused_faults(sums: GroupSums, format: FloatFormat) -> Iterator[tuple[str, Fu
         for mode in (Rounding.TIES_TO_EVEN, Rounding.TIES_AWAY, Rounding.TOWARD_ZERO, Rounding.TOWARD_NEGATIVE):
             text = f"two roundings: a group sum to {kept} bits by {mode}, then its sum with the accumulator"
             yield text, FusedAdder(group_bits=kept, group_rounding=mode)
+
+
+def _kept(places: int, what: str, other: str) -> str:
+    if places < 0:
+        return f"{what} cut {-places} bits above the last of {other}"
+    return f"{places} bits of {what} kept below the last of {other}"
 
 
 def _adders(output: FloatFormat) -> Iterator[tuple[str, FloatAdder]]:
