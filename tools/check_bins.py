@@ -2,8 +2,9 @@
 
 Without arguments every preset goes through every unit that takes it, and every dot-product unit takes every format that
 it can; this takes long. `--unit` and `--format` choose some of them, and `--result` gives `add`, `multiply` and
-`requantize` results of another format than that of the first operand. `--drawn N` goes over N small formats drawn at
-random instead, with all inputs where these are few, and looks for hits of bins that are said to be impossible.
+`requantize` results of another format than that of the first operand. `--described` goes over formats and dot-product
+units as users may describe them instead, with every value of every parameter in turn. `--drawn N` goes over N small
+formats drawn at random, with all inputs where these are few, and looks for hits of bins that are said to be impossible.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from bfpemu.units import units as dot_units  # noqa: E402
 from bfpemu.vectors.problem import UNITS, Problem  # noqa: E402
 from bfpemu.vectors.sets.directed import Directed  # noqa: E402
 from bfpemu.vectors.sets.plan import plan_of  # noqa: E402
+from tools.described_bins import described  # noqa: E402
 from tools.drawn_bins import contradictions, small_problems  # noqa: E402
 
 WHOLE_TENSOR = 8
@@ -84,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="the float of encode and decode; float32")
     parser.add_argument("--result", action="append", default=[], help="the format of results; that of the operands")
     parser.add_argument("--level", type=int, choices=(1, 2), default=1, help="2 with the crosses of spec 12.14; 1")
+    parser.add_argument("--described", action="store_true", help="go over parameters in place of presets")
     parser.add_argument("--drawn", type=int, metavar="N", help="go over so many small formats drawn at random")
     parser.add_argument("--seed", type=int, default=1, help="of the drawn formats")
     chosen = parser.parse_args(arguments)
@@ -92,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     units = chosen.unit or [*(unit for unit in UNITS if unit != "dot"), *dot_units()]
     sets = bins = silent = false = 0
     formats, dtypes = chosen.format or list(presets()), chosen.dtype or DTYPES[:1]
-    for name, problem in problems(units, formats, dtypes, chosen.result):
+    found = described(chosen.unit or UNITS) if chosen.described else problems(units, formats, dtypes, chosen.result)
+    for name, problem in found:
         start = time.perf_counter()
         made = Directed(plan_of(problem, chosen.level, seed=1))
         report = made.report()
