@@ -250,6 +250,8 @@ def _zeros(reach: Reach) -> BlockFamily:
 
     def absent(number: int) -> str | None:
         problem, operands = reach.problem, reach.operands
+        if number > 1 and reach.fewest_kept_bits:
+            return "a block has one element, and no number is far below its own unit"
         if number != 1 or problem.unit in ("encode", "multiply"):
             return None
         # A sum is -0 when both addends are; a source chain makes zeros of small numbers.

@@ -70,6 +70,16 @@ class BlockRange(NumberRange):
         return self.spec.magnitude_bits + conversion.post_truncate_bits - conversion.exponent_offset
 
     @cached_property
+    def fewest_kept_bits(self) -> int | None:
+        """The fewest of them in a block of one element, which gives its own unit; None where it may have any."""
+        spec, rule = self.spec, self.problem.target.conversion.exponent_rule
+        is_lowered = self.flushes and spec.use_subnormals
+        if spec.elements_per_block != 1 or spec.sub_shift_bits or self.is_given or is_lowered:
+            return None
+        is_raised = rule in (ExponentRule.RCEIL, ExponentRule.CEIL, ExponentRule.EVEN)
+        return max(self.most_kept_bits - is_raised, 0)
+
+    @cached_property
     def widest_distance(self) -> int:
         """The most binades that an element lies below the largest of its block."""
         (low, high), specs = self.tops, self.operands

@@ -68,6 +68,8 @@ class Reach(BlockRange):
             lifted = self.spec.largest_exponent - self.spec.largest_shift
             if low - bits - places < lowest_bit and lifted - bits - places > self.tops[1]:
                 return "an infinity lifts the exponent farther, and numbers alone give none so high"
+        if self.fewest_kept_bits is not None and self.fewest_kept_bits + places > self.precision:
+            return f"a number here has {self.precision} bits, and no other gives it its unit"
         if alone and self.problem.unit == "encode" and not self._has_lone_bit(bits + places):
             return "no number lies so far below another that is read"
         least = self.spec.smallest_exponent - bits - self.spec.largest_shift
@@ -148,6 +150,8 @@ class Reach(BlockRange):
             too_low = self.why_not_so_low(2 if below else 1 if guard else 0, or_lower=below)
             if too_low:
                 return too_low
+        if reason := self._why_not_alone(kept, all_set=(odd or not kept) and guard and below):
+            return reason
         if self.clamps_above or self.is_given or kept < self.most_kept_bits:
             return None
         if kept > max(self.most_kept_bits, 0):
@@ -160,6 +164,19 @@ class Reach(BlockRange):
         if rule is ExponentRule.CEIL and kept and (guard or below or (odd and kept > 1)):
             return "the rule ceil leaves a power of two alone with so many bits"
         return None
+
+    def _why_not_alone(self, kept: int, *, all_set: bool) -> str | None:
+        """Return why no block of one element has so many bits before the binary point, and others around it."""
+        fewest, conversion = self.fewest_kept_bits, self.problem.target.conversion
+        if fewest is None or kept > fewest:
+            return None
+        if kept < fewest:
+            return f"a block has one element, and that {fewest} bits before the binary point at least"
+        is_plain = not (conversion.exponent_offset or conversion.post_truncate_bits)
+        is_beyond = conversion.exponent_rule in (ExponentRule.RCEIL, ExponentRule.EVEN) and is_plain
+        return (
+            "one bit less is left of numbers above the largest significand alone" if is_beyond and not all_set else None
+        )
 
     @cached_property
     def products(self) -> frozenset[tuple[int, int, bool, bool]] | None:

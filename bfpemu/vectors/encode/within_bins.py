@@ -58,8 +58,8 @@ def _one_bit_less(reach: Reach, level: int) -> Family[BlockFacts]:
         is_ceil = reach.problem.target.conversion.exponent_rule is ExponentRule.CEIL and not reach.clamps_above
         if is_ceil and kept == reach.most_kept_bits and not is_power:
             return "the rule ceil leaves a power of two alone with so many bits"
-        if reach.spec.elements_per_block == 1 and kept < reach.spec.magnitude_bits and not reach.clamps_above:
-            return "an element alone has more bits before the binary point" if not reach.flushes else None
+        if reach.fewest_kept_bits is not None and (reason := reach.why_no_cell(kept, False, False, integer % 2 == 1)):
+            return reason
         return reach.why_not_so_low(0)
 
     return lane_family("within", things, reach.spec.elements_per_block or 1, level, find, absent)

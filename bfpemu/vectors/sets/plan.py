@@ -31,6 +31,7 @@ from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
+from bfpemu.vectors.encode.lone_elements import lone_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
 from bfpemu.vectors.encode.number_search import why_no_number
 from bfpemu.vectors.encode.overflow_bins import lifted_patterns, overflow_families, overflow_patterns
@@ -155,6 +156,7 @@ class EncodePlan(Plan):
         yield {"x": powers} | (
             {"exponents": np.full((len(powers), 1), held, np.uint64)} if self.problem.needs_exponents else {}
         )
+        yield {"x": lone_patterns(stimulus)}
 
     def _given(self, patterns: AnyArray) -> Stimulus:
         """Return exponents, where they are supplied: those that fit the largest number, and ones beside them."""
