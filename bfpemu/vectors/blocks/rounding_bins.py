@@ -281,13 +281,10 @@ def _why_no_infinity(reach: Reach, negative: int) -> str | None:
     return None if reach.has_infinities(negative) else "no number is an infinity"
 
 
-CARRIES = ("random.one_below", "random.just_carries", "random.one_above")
-
-
 def random_words_bins(reach: Reach) -> BlockFamily:
     """Return the carry out of rest plus random word: one below it, at it, above it; and the extreme words."""
     bits = reach.problem.target.conversion.random_bits
-    names = [*CARRIES, "random.word_zero", "random.word_ones"]
+    names = [f"random.{name}" for name in ("one_below", "just_carries", "one_above", "word_zero", "word_ones")]
 
     def find(facts: BlockFacts) -> Int64Array:
         word = by_block(facts.stimulus["random"].astype(np.uint64), facts.per_vector, facts.rest.shape[1])
@@ -298,5 +295,8 @@ def random_words_bins(reach: Reach) -> BlockFamily:
         inexact = facts.rounds & (facts.guard | facts.below_guard)
         return np.stack([bin_where(inexact & mask, np.full(mask.shape, n)) for n, mask in enumerate(found)], axis=-1)
 
+    def absent(number: int) -> str | None:
+        return "a rest and a word of one bit each have no larger sum" if number == 2 and bits == 1 else None
+
     assert reach.problem.target.conversion.rounding is Rounding.STOCHASTIC
-    return Family(names, find)
+    return Family(names, find, absent)

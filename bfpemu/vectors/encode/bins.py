@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
+from bfpemu.formats import NanPolicy
 from bfpemu.vectors.blocks.acceptance import accepted, accepted_ends, fields_beside_zeros
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
@@ -32,7 +33,7 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
     """Return the bins of source patterns: kinds in lanes, single bits, exponent fields, NaN and infinities together."""
     kind = problem.kind
     source = SourcePatterns(kind.exponent_bits, kind.fraction_bits)
-    return [
+    found = [
         _kinds(problem, source, level),
         _one_hot(problem, source, level),
         _fields(problem, source),
@@ -40,6 +41,7 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
         _specials(problem, source),
         _payloads(problem, source, level),
     ]
+    return [*found, _among_nan(problem, source, level)] if tells_all_nan(problem) else found
 
 
 def _words(facts: BlockFacts) -> AnyArray:
@@ -220,3 +222,24 @@ def _payloads(problem: Problem, source: SourcePatterns, level: int) -> Family[Bl
 
     things = [f"bit{bit}" for bit in range(point)]
     return lane_family("payload", things, problem.elements, level, find, absent)
+
+
+def tells_all_nan(problem: Problem) -> bool:
+    """Whether a block of NaN is told from one that has anything else."""
+    return problem.target.conversion.nan is NanPolicy.ZERO_UNLESS_ALL and problem.elements > 1
+
+
+def _among_nan(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
+    """Return a search for the one element that is no NaN: an AND of all lanes must see each of them by itself."""
+    infinity = np.uint64(source.infinity)
+
+    def find(facts: BlockFacts) -> Int64Array:
+        magnitude = _words(facts) & np.uint64((1 << (source.bits - 1)) - 1)
+        other = magnitude <= infinity
+        alone = other & (other.sum(axis=1) == 1)[:, None]
+        return np.where(alone, (magnitude != 0).astype(np.int64) + (magnitude == infinity), -1)
+
+    def absent(kind: int) -> str | None:
+        return _refused(problem, (0, 1, source.infinity)[kind])
+
+    return lane_family("among_nan", ["zero", "number", "infinity"], problem.elements, level, find, absent)

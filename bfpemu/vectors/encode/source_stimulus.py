@@ -170,6 +170,17 @@ class SourceStimulus:
                 rows.append([one if lane == first else two if lane == second else rest for lane in range(lanes)])
         return self.rows_of(rows)
 
+    def among_nan(self) -> Patterns:
+        """Return blocks of NaN but for one element: a zero, a number, an infinity, of either sign, in all lanes."""
+        source, lanes = self.source, self.lanes
+        payload = words(self.seed, _BACKGROUND, 0, 3 * lanes, lanes) & np.uint64((1 << source.bits) - 1)
+        found = payload | np.uint64(source.infinity | 1)
+        for row in range(len(found)):
+            kind, lane = divmod(row, lanes)
+            number = 1 if lane % 2 else source.bias << source.fraction_bits
+            found[row, lane] = (0, number, source.infinity)[kind] | (lane + kind) // 2 % 2 * self.sign
+        return found
+
     def tails(self) -> Patterns:
         """Return blocks of which only the first elements are not zero."""
         found = self.background(2 * self.lanes, 1)

@@ -13,6 +13,7 @@ from bfpemu.vectors.blocks.bins import MOST_DISTANCES
 from bfpemu.vectors.blocks.facts import FAR
 from bfpemu.vectors.blocks.source_numbers import numbers_of
 from bfpemu.vectors.blocks.source_patterns import beyond_largest, telling_rests, telling_wholes
+from bfpemu.vectors.encode.bins import tells_all_nan
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.encode.stairs import Stairs
 
@@ -40,6 +41,8 @@ class EncodeStimulus(SourceStimulus):
         yield self.clamped()
         if self.reach.spec.sub_shift_bits:
             yield self.shifted()
+        if tells_all_nan(self.reach.problem):
+            yield self.among_nan()
 
     @cached_property
     def unit_of_one(self) -> int:

@@ -16,6 +16,7 @@ from bfpemu.vectors.blocks.facts import block_facts
 from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
 from bfpemu.vectors.blocks.lane_family import in_short_block, without_negatives
+from bfpemu.vectors.blocks.random_words import RandomWords
 from bfpemu.vectors.blocks.reach import Reach
 from bfpemu.vectors.blocks.rounding_bins import cell_bins
 from bfpemu.vectors.decode.bins import code_family, lane_family
@@ -79,6 +80,11 @@ _SOUGHT = 39
 class ElementwisePlan(Plan):
     """The plan of `add`, `multiply` and `requantize`."""
 
+    @cached_property
+    def random_words(self) -> RandomWords:
+        """Bins and vectors of stochastic rounding."""
+        return RandomWords(self.problem, self.level)
+
     def _families(self) -> list[Family[Any]]:
         reach = Reach(self.problem)
         found: list[Family[Any]] = [*block_families(self.problem, self.level), reserved_family(self.problem)]
@@ -101,6 +107,7 @@ class ElementwisePlan(Plan):
         if self.problem.unit == "requantize":
             found += [*near_families(reach, self.level), *merge_families(reach, self.level)]
             found += above_families(reach, self.level)
+        found += self.random_words.families()
         operands = [("a", self.problem.a_flat)] + ([("b", self.problem.b_flat)] if self.problem.b else [])
         for which, preset in operands:
             codes = telling_exponents(preset.format)
@@ -137,12 +144,12 @@ class ElementwisePlan(Plan):
             yield from EqualUnits(self.problem, self.seed, self.level).pieces()
             yield from LowestBits(self.problem, self.seed, self.level).pieces()
             yield from VanishingSums(reach, self.seed, self.level).pieces()
+        yield from self.random_words.pieces
 
     def searches(self) -> Sequence[Search]:
-        """Return searches among few vectors, then one among all numbers of narrow operands where they are rounded."""
+        """Return a search among few vectors, then one among all numbers of narrow operands where they are rounded."""
         closing = Closing(Reach(self.problem), self.seed, self.level)
         return (
-            self.carrying_words,
             lambda missing: (self._supplied(closing.few(missing), _SOUGHT - 1), {}),
             lambda missing: self._sought(closing, missing),
         )

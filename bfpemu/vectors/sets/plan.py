@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice, product
+from functools import cached_property
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from bfpemu.vectors.blocks.families import Family
 from bfpemu.vectors.blocks.filling import Stimulus, acceptable
 from bfpemu.vectors.blocks.operand_stimulus import joined
 from bfpemu.vectors.blocks.pseudorandom import words
+from bfpemu.vectors.blocks.random_words import RandomWords
 from bfpemu.vectors.blocks.reach import Reach
-from bfpemu.vectors.blocks.rounding_bins import CARRIES
 from bfpemu.vectors.decode.bins import decode_families
 from bfpemu.vectors.decode.crosses import decode_crosses
 from bfpemu.vectors.decode.facts import CodeFacts
@@ -30,6 +31,7 @@ from bfpemu.vectors.encode.closing import sought_bits
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
+from bfpemu.vectors.encode.far_rests import far_rests
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.lone_elements import lone_patterns
 from bfpemu.vectors.encode.near_maxima import near_families, near_patterns
@@ -46,8 +48,6 @@ from bfpemu.vectors.words import AnyArray, Fields
 _RANDOM, _GIVEN = 31, 32
 _BESIDE = 39
 """The piece of the vectors with infinities; there are fewer than 40 pieces."""
-_CARRYING = 8
-"""Pieces whose rests are taken to carry."""
 Search = Callable[[set[str]], tuple[Stimulus, dict[str, str]]]
 """Missing bins -> vectors that may hit some of them, and why others cannot occur."""
 
@@ -93,20 +93,6 @@ class Plan:
         """Return searches for bins which none of `directed` hits; each sees what those before it left."""
         return ()
 
-    def carrying_words(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
-        """Return the first directed vectors with random words by which a rest just carries, or is one away from it."""
-        if missing.isdisjoint(CARRIES):
-            return {}, {}
-        bits = self.problem.target.conversion.random_bits
-        pieces = []
-        for piece in islice(self.directed(), _CARRYING):
-            facts = self.facts(piece, expected(self.problem, piece))
-            rests = (facts.rest >> np.uint64(64 - bits)).reshape(len(piece["random"]), -1)[:, : self.problem.elements]
-            for sum_ in (-1, 0, 1):
-                carrying = (np.uint64((1 << bits) + sum_) - rests) & np.uint64((1 << bits) - 1)
-                pieces.append(acceptable(self.problem, piece | {"random": carrying}))
-        return joined(pieces), {}
-
     def candidates(self, name: str) -> Iterator[Stimulus]:
         """Yield vectors that may hit one missing bin, piece by piece; after a hit no more are asked for."""
         yield from ()
@@ -134,6 +120,15 @@ class Plan:
 class EncodePlan(Plan):
     """The plan of `encode`."""
 
+    @cached_property
+    def random_words(self) -> RandomWords:
+        """Bins and vectors of stochastic rounding."""
+        has_words = self.problem.needs_random_words
+        return RandomWords(self.problem, self.level, far_rests(self._stimulus()) if has_words else None)
+
+    def _stimulus(self) -> EncodeStimulus:
+        return EncodeStimulus(Reach(self.problem), self.seed, self.level)
+
     def _families(self) -> list[Family[Any]]:
         found = [*block_families(self.problem, self.level), *encode_families(self.problem, self.level)]
         reach = Reach(self.problem)
@@ -141,10 +136,11 @@ class EncodePlan(Plan):
         found += [*within_families(reach, self.level), *subnormal_families(reach, self.level)]
         found += [*near_families(reach, self.level), *error_families(reach, self.level)]
         found += [*overflow_families(reach, self.level), *chain_families(reach, self.level)]
-        return [*found, *Stairs(reach).families(), *above_families(reach, self.level)]
+        found += [*Stairs(reach).families(), *above_families(reach, self.level)]
+        return [*found, *self.random_words.families()]
 
     def _pieces(self) -> Iterator[Stimulus]:
-        stimulus = EncodeStimulus(Reach(self.problem), self.seed, self.level)
+        stimulus = self._stimulus()
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
         few = error_patterns(stimulus), chain_patterns(stimulus)
@@ -156,6 +152,7 @@ class EncodePlan(Plan):
         yield {"x": powers} | (
             {"exponents": np.full((len(powers), 1), held, np.uint64)} if self.problem.needs_exponents else {}
         )
+        yield from self.random_words.pieces
         yield {"x": lone_patterns(stimulus)}
 
     def _given(self, patterns: AnyArray) -> Stimulus:
@@ -175,7 +172,7 @@ class EncodePlan(Plan):
 
     def searches(self) -> Sequence[Search]:
         """Return those that make blocks with infinities, and for bits far below the unit, and one among all numbers."""
-        return self.carrying_words, self._beside_infinities, self._single_bits, self._of_numbers
+        return self._beside_infinities, self._single_bits, self._of_numbers
 
     def _beside_infinities(self, missing: set[str]) -> tuple[Stimulus, dict[str, str]]:
         """Return all vectors again, an infinity in the first lane or the last, where these may have larger numbers."""
