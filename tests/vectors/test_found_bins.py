@@ -17,6 +17,7 @@ from bfpemu.reference.trace import GroupStep
 from bfpemu.vectors.blocks.families import bins_of
 from bfpemu.vectors.blocks.filling import filling
 from bfpemu.vectors.dot.after_zeros import after_zeros
+from bfpemu.vectors.dot.binades import binades
 from bfpemu.vectors.dot.broken_ties import broken_ties
 from bfpemu.vectors.dot.converted_sums import converted_sums
 from bfpemu.vectors.dot.distance_bits import distance_bits
@@ -62,14 +63,14 @@ GROUPS = {
     "keeps": {"moves.accumulator", "moves.sum", "apart.accumulator", "apart.sum", "resumes.far", "register.bit0"},
     "fixed": {"moves.sum", "apart.sum", "apart.sum_above", "alone.output", "register.bit10"},
     "float": {"moves.accumulator", "apart.sum", "alone.accumulator", "alone.subnormal", "meets.infinity"}
-    | {"converts.normal", "converts.subnormal", "breaks.accumulator"},
-    "scaled": {"converts.normal", "converts.scaled"},
-    "exact": {"alone.output", "below.output", "resumes.lower"},
+    | {"converts.normal", "converts.subnormal", "breaks.accumulator", "binade.sum"},
+    "scaled": {"converts.normal", "converts.scaled", "binade.converted"},
+    "exact": {"alone.output", "below.output", "resumes.lower", "binade.output"},
     "normalises": {"moves.accumulator", "moves.product", "alone.accumulator", "below.accumulator", "register.bit1"},
 }
 MAKERS = (
     *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-    *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties),
+    *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties, binades),
 )
 INEXACT, UNDERFLOW = 8, 4
 
@@ -210,3 +211,27 @@ def test_any_number_of_the_lower_operand_in_a_lane_that_it_spares_changes_the_el
         assert answers[0]["elements"][at] != answers[1]["elements"][at]
         seen.add((way, sign, at))
     assert len(seen) >= 3 * (4 if rule == "rceil" else 1)
+
+
+def test_a_binade_is_that_of_what_the_output_rounds(found):
+    problem, bins = found["exact"]
+    fields = set()
+    for key, items in bins.items():
+        if key.startswith("binade.output."):
+            _, _, field, *bits = key.split(".")
+            held = traced_vector(problem, items).results[0].trace[-1].accumulator
+            value = abs(Fraction(held.integer) * Fraction(2) ** held.exponent)
+            top = int(field[5:]) - FP9.bias
+            assert 1 <= value / Fraction(2) ** top < 2
+            # In halves of the last bit: it, the guard bit, and what is left.
+            halves = value / Fraction(2) ** (top - FP9.fraction_bits - 1)
+            wanted = [int(halves) >> 1 & 1, int(halves) & 1, int(halves != int(halves))]
+            assert [int(bit[-1]) for bit in bits] == wanted
+            fields.add(int(field[5:]))
+    assert len(fields) > 20
+
+
+def test_a_long_float_has_no_bins_of_its_binades():
+    unit = DotProductUnit(accumulator=Accumulator(kind="float", format="fp32"))
+    problem = Problem("dot", Preset(BFPSpec("m4", 4, 2, 4)), dot_unit=unit, elements=6)
+    assert not binades(DotStimulus(problem, 1, 1)).family.names

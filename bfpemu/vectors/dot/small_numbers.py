@@ -25,7 +25,7 @@ _FIELDS = range(1, 5)
 def small_numbers(stimulus: DotStimulus) -> FoundBins:
     """Return the bins ``below.STAGE.placesK.SIGN``, ``below.STAGE.placesK.more.SIGN`` and ``low.STAGE.fieldF.SIGN``."""
     candidates: dict[str, Iterator[Terms]] = {}
-    for (stage, format), sign in product(_stages(stimulus).items(), _SIGNS):
+    for (stage, format), sign in product(stages_apart(stimulus).items(), _SIGNS):
         last = format.fraction_bits
         for places in range(1, last + 3):
             candidates[f"below.{stage}.places{places}.{sign}"] = _candidates(stimulus, format, places, _SIGNS[sign], 0)
@@ -38,7 +38,7 @@ def small_numbers(stimulus: DotStimulus) -> FoundBins:
     return found_bins(stimulus, candidates, lambda result: _names(stimulus, result))
 
 
-def _stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
+def stages_apart(stimulus: DotStimulus) -> dict[str, FloatFormat]:
     """Return the floats that numbers below their normal ones come to."""
     stages = rounded_stages(stimulus) if adds_exact_sums(stimulus) else {}
     if stages.get("accumulator") == stages.get("output"):
@@ -47,7 +47,7 @@ def _stages(stimulus: DotStimulus) -> dict[str, FloatFormat]:
 
 
 def _names(stimulus: DotStimulus, result: DotResult) -> Iterator[str]:
-    stages = _stages(stimulus)
+    stages = stages_apart(stimulus)
     for stage, number in rounded_numbers(stimulus, result):
         if stage not in stages or not number.integer:
             continue

@@ -22,6 +22,7 @@ from bfpemu.vectors.blocks.rounding_bins import cell_bins
 from bfpemu.vectors.decode.bins import code_family, lane_family
 from bfpemu.vectors.dot.addition_bins import added, addition_family
 from bfpemu.vectors.dot.after_zeros import after_zeros
+from bfpemu.vectors.dot.binades import binades
 from bfpemu.vectors.dot.bins import dot_families
 from bfpemu.vectors.dot.block_bins import result_facts, result_families
 from bfpemu.vectors.dot.block_stimulus import ResultStimulus
@@ -180,7 +181,7 @@ class DotPlan(Plan):
     def _found_bins(self) -> list[FoundBins]:
         makers = (
             *(moved_bits, distance_bits, lone_bits, remainders, infinite_bins, lifted_ends),
-            *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties),
+            *(small_numbers, after_zeros, register_ends, converted_sums, moved_products, broken_ties, binades),
         )
         return [make(self._stimulus) for make in makers]
 

@@ -31,6 +31,7 @@ from bfpemu.vectors.encode.closing import sought_bits
 from bfpemu.vectors.encode.crosses import block_crosses
 from bfpemu.vectors.encode.decision_stimulus import deciding_patterns
 from bfpemu.vectors.encode.error_stimulus import error_families, error_patterns
+from bfpemu.vectors.encode.exact_maxima import exact_families, exact_patterns
 from bfpemu.vectors.encode.far_rests import far_rests
 from bfpemu.vectors.encode.lift_stimulus import lift_patterns
 from bfpemu.vectors.encode.lone_elements import lone_patterns
@@ -137,14 +138,14 @@ class EncodePlan(Plan):
         found += [*near_families(reach, self.level), *error_families(reach, self.level)]
         found += [*overflow_families(reach, self.level), *chain_families(reach, self.level)]
         found += [*Stairs(reach).families(), *above_families(reach, self.level)]
-        return [*found, *self.random_words.families()]
+        return [*found, *exact_families(reach, self.level), *self.random_words.families()]
 
     def _pieces(self) -> Iterator[Stimulus]:
         stimulus = self._stimulus()
         maxima = deciding_patterns(stimulus), subnormal_patterns(stimulus), near_patterns(stimulus)
         above = overflow_patterns(stimulus), lifted_patterns(stimulus), lift_patterns(stimulus)
         few = error_patterns(stimulus), chain_patterns(stimulus)
-        others = *few, within_patterns(stimulus), *above, stair_patterns(stimulus)
+        others = *few, within_patterns(stimulus), *above, stair_patterns(stimulus), exact_patterns(stimulus)
         for patterns in chain(stimulus.pieces(), *maxima, others):
             yield {"x": patterns} | self._given(patterns)
         powers = above_patterns(stimulus)
