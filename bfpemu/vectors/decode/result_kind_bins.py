@@ -41,8 +41,9 @@ def _kind_family(problem: Problem, group: str, level: int) -> list[Family[CodeFa
 
 
 def _kind_of(group: str, name: str) -> str:
-    """Return the kind of result of a thing's name; things below the normal numbers are of one."""
-    return {"becomes": name.partition(".")[2], "below": "", "rounds": name.partition(".")[0]}[group]
+    """Return the kind of result of a thing's name; those below the normal numbers have one, broken ties one each."""
+    kinds = {"becomes": name.partition(".")[2], "below": "", "rounds": name.partition(".")[0], "breaks": name}
+    return kinds[group]
 
 
 def kind_rows(problem: Problem) -> tuple[AnyArray, list[int], AnyArray]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bfpemu.arithmetic.integers import bit_lengths
 from bfpemu.formats import BFPSpec, DecodeUnderflow, Preset
 from bfpemu.kernels.source import FINITE
 from bfpemu.vectors.answers import expected, operand_values
@@ -20,10 +21,11 @@ from bfpemu.vectors.problem import Problem
 from bfpemu.vectors.words import AnyArray, Fields
 
 NO_CODE = "no code with any exponent gives it"
-GROUPS = ("becomes", "below", "rounds")
+GROUPS = ("becomes", "below", "rounds", "breaks")
 KINDS = ("zero", "subnormal.rounded", "subnormal.exact", "normal.rounded", "normal.exact", "infinity")
 """Of results of numbers other than 0."""
 
+_PLACES = ("subnormal", "normal")
 _EVERY_CODE_BITS = 4
 _ALL_CODES_BITS = 8
 _ALL_SCALES = 1 << 12
@@ -62,7 +64,13 @@ def things_of(problem: Problem) -> dict[str, list[str]]:
     return {
         "becomes": [f"code{code}.{kind}" for code in named_codes(problem.a_flat.format) for kind in KINDS],
         "below": [f"{place}.{sign}" for place in places for sign in signs],
-        "rounds": [f"{kind}.{sign}.{cell}" for kind in ("subnormal", "normal") for sign in signs for cell in cells],
+        "rounds": [f"{kind}.{sign}.{cell}" for kind in _PLACES for sign in signs for cell in cells],
+        "breaks": [
+            f"{kind}.behind{behind}.{sign}"
+            for kind in _PLACES
+            for behind in range(1, problem.a_flat.format.mantissa_bits + 1)
+            for sign in signs
+        ],
     }
 
 
@@ -87,10 +95,15 @@ def find_things(problem: Problem, stimulus: Fields, answer: Fields) -> dict[str,
     is_named = is_number & (codes[at] == items) & (magnitude <= infinity)
     cell = 4 * (whole & np.uint64(1)).astype(np.int64) + 2 * guard + below
     place = np.minimum(smallest - leading, point + 2)
+    # An even number and a half, and one bit more.
+    left, depths = rest << np.uint64(1), spec.mantissa_bits
+    behind = 65 - bit_lengths(left)
+    is_broken = is_number & (cell == 3) & ~sticky & (left & (left - np.uint64(1)) == 0) & (behind <= depths)
     return {
         "becomes": np.where(is_named, at * len(KINDS) + rank, -1),
         "below": np.where(is_number & is_low, 2 * (place - 1) + negative, -1),
         "rounds": np.where(is_number, 16 * ~is_low + 8 * negative + cell, -1),
+        "breaks": np.where(is_broken, 2 * (~is_low * depths + behind - 1) + negative, -1),
     }
 
 
@@ -156,7 +169,8 @@ def _things_at(problem: Problem, codes: AnyArray, scales: list[tuple[int, int]])
 def _codes(spec: BFPSpec) -> list[int]:
     """Return all codes of narrow elements; else those with three telling bits anywhere below the leading one.
 
-    These are the last kept bit, the guard bit, and one below it: whatever else is set there changes no thing.
+    These are the last kept bit, the guard bit, and one below it: whatever else is set there changes no thing but
+    `breaks`, which is about one bit at each place.
     """
     bits = spec.mantissa_bits
     if bits <= _ALL_CODES_BITS:
@@ -165,6 +179,10 @@ def _codes(spec: BFPSpec) -> list[int]:
     significands = {
         1 << leading | cell << place for leading in range(bits) for place in range(leading + 1) for cell in range(8)
     }
+    # A half and one bit, behind nothing or behind the highest bit.
+    top = spec.magnitude_bits - 1
+    halves = [1 << half | 1 << bit for half in range(top + 1) for bit in range(half)]
+    significands |= {one | kept for one in halves for kept in (0, 1 << top)}
     signed = {value for one in significands for value in (one, -one) if least <= value <= largest}
     return sorted({*telling_codes(spec), *named_codes(spec), *(code_of(spec, value) for value in signed)})
 
