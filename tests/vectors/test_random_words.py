@@ -131,3 +131,23 @@ def test_an_infinity_that_is_refused_is_not_the_one_among_nan():
     assert [name for number, name in enumerate(family.names) if family.absent(number)] == [
         f"among_nan.infinity.lane{lane}" for lane in range(2)
     ]
+
+
+def test_every_bit_alone_is_a_number_beside_an_infinity():
+    problem = Problem(
+        "encode", Preset(BFPSpec("drawn", 5, LANES), Conversion(infinity="saturate_element")), dtype="float16"
+    )
+    stimulus = {"x": EncodeStimulus(Reach(problem), 1, 1).beside_infinity()}
+    answer = expected(problem, stimulus)
+    family = next(one for one in encode_families(problem, 1) if one.names[0].startswith("beside_infinity"))
+    hits = bins_of([family], block_facts(problem, stimulus, answer), len(stimulus["x"]))
+    assert (
+        set().union(*hits)
+        == set(family.names)
+        == {f"beside_infinity.bit{b}.lane{n}" for b in range(15) for n in range(4)}
+    )
+    # Without the number the block takes the largest exponent.
+    without = np.where(stimulus["x"] & np.uint64(0x7C00) == 0x7C00, stimulus["x"], np.uint64(0))
+    largest = expected(problem, {"x": without})["exponents"]
+    assert (largest == 254).all()
+    assert (answer["exponents"] < 254).all()

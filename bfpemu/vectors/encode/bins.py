@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bfpemu.arithmetic.integers import bit_lengths
-from bfpemu.formats import NanPolicy
+from bfpemu.formats import InfinityPolicy, NanPolicy
 from bfpemu.vectors.blocks.acceptance import accepted, accepted_ends, fields_beside_zeros
 from bfpemu.vectors.blocks.facts import BlockFacts, Int64Array
 from bfpemu.vectors.blocks.families import Family
@@ -41,7 +41,9 @@ def encode_families(problem: Problem, level: int) -> list[Family[BlockFacts]]:
         _specials(problem, source),
         _payloads(problem, source, level),
     ]
-    return [*found, _among_nan(problem, source, level)] if tells_all_nan(problem) else found
+    if tells_all_nan(problem):
+        found.append(_among_nan(problem, source, level))
+    return [*found, _beside_infinity(problem, source, level)] if tells_numbers(problem) else found
 
 
 def _words(facts: BlockFacts) -> AnyArray:
@@ -243,3 +245,26 @@ def _among_nan(problem: Problem, source: SourcePatterns, level: int) -> Family[B
         return _refused(problem, (0, 1, source.infinity)[kind])
 
     return lane_family("among_nan", ["zero", "number", "infinity"], problem.elements, level, find, absent)
+
+
+def tells_numbers(problem: Problem) -> bool:
+    """Whether a block with infinities and nothing else but zeros is told from one that has any number."""
+    return problem.target.conversion.infinity is InfinityPolicy.SATURATE_ELEMENT and problem.elements > 1
+
+
+def _beside_infinity(problem: Problem, source: SourcePatterns, level: int) -> Family[BlockFacts]:
+    """Return a search for the one number of a block beside infinities, of one bit: an OR must see each by itself."""
+    infinity = np.uint64(source.infinity)
+
+    def find(facts: BlockFacts) -> Int64Array:
+        magnitude = _words(facts) & np.uint64((1 << (source.bits - 1)) - 1)
+        number = (magnitude != 0) & (magnitude < infinity)
+        known = (number.sum(axis=1) == 1) & (magnitude == infinity).any(axis=1) & (magnitude <= infinity).all(axis=1)
+        is_single = number & (magnitude & (magnitude - np.uint64(1)) == 0)
+        return np.where(is_single & known[:, None], bit_lengths(magnitude) - 1, -1)
+
+    def absent(bit: int) -> str | None:
+        return _refused(problem, 1 << bit, beside_zeros=True)
+
+    things = [f"bit{bit}" for bit in range(source.bits - 1)]
+    return lane_family("beside_infinity", things, problem.elements, level, find, absent)

@@ -181,6 +181,15 @@ class SourceStimulus:
             found[row, lane] = (0, number, source.infinity)[kind] | (lane + kind) // 2 % 2 * self.sign
         return found
 
+    def beside_infinity(self) -> Patterns:
+        """Return blocks of one number of one bit beside an infinity, in all lanes, among zeros."""
+        rows = []
+        for bit, lane in in_turn(self.source.bits - 1, self.lanes, self.level):
+            number, infinity = 1 << bit | bit % 2 * self.sign, self.source.infinity | lane % 2 * self.sign
+            other = (lane + 1 + bit % (self.lanes - 1)) % self.lanes
+            rows.append([number if at == lane else infinity if at == other else 0 for at in range(self.lanes)])
+        return self.rows_of(rows)
+
     def tails(self) -> Patterns:
         """Return blocks of which only the first elements are not zero."""
         found = self.background(2 * self.lanes, 1)

@@ -13,7 +13,7 @@ from bfpemu.vectors.blocks.bins import MOST_DISTANCES
 from bfpemu.vectors.blocks.facts import FAR
 from bfpemu.vectors.blocks.source_numbers import numbers_of
 from bfpemu.vectors.blocks.source_patterns import beyond_largest, telling_rests, telling_wholes
-from bfpemu.vectors.encode.bins import tells_all_nan
+from bfpemu.vectors.encode.bins import tells_all_nan, tells_numbers
 from bfpemu.vectors.encode.source_stimulus import Patterns, SourceStimulus
 from bfpemu.vectors.encode.stairs import Stairs
 
@@ -43,6 +43,8 @@ class EncodeStimulus(SourceStimulus):
             yield self.shifted()
         if tells_all_nan(self.reach.problem):
             yield self.among_nan()
+        if tells_numbers(self.reach.problem):
+            yield self.beside_infinity()
 
     @cached_property
     def unit_of_one(self) -> int:
