@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from bfpemu.vectors.answers import expected
 from bfpemu.vectors.blocks.acceptance import takes_more_beside_specials
 from bfpemu.vectors.blocks.bins import block_families
 from bfpemu.vectors.blocks.code_stimulus import DecodeStimulus
