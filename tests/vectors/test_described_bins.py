@@ -12,6 +12,7 @@ from bfpemu.vectors.sets.directed import Directed
 from bfpemu.vectors.sets.plan import plan_of
 from tools.described_bins import described
 
+pytestmark = pytest.mark.slow
 FP16 = FLOAT_FORMATS["fp16"]
 
 
@@ -58,7 +59,6 @@ def test_every_bin_of_a_described_format_is_hit_or_has_a_reason(name):
     assert [one for one in missing if not (name == "sums of one element" and one.startswith("rest."))] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", UNITS)
 def test_every_bin_of_a_described_unit_is_hit_or_has_a_reason(name):
     assert seen(Problem("dot", preset(8, 8), dot_unit=UNITS[name], elements=24)) == ([], {})
